@@ -1,0 +1,469 @@
+//! The history: events as they are recorded, and the operations they pair up to.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// A value that a client wrote, read, or compared with. In JSON it is itself: `null`, `7`, `"x"`, `[1, 2]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// No value: an absent key, or a read whose result is not known.
+    #[default]
+    Nil,
+    /// A truth value.
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// A text.
+    Text(Arc<str>),
+    /// A list, such as the elements of an append-only list, or the `[expected, new]` of a compare-and-set.
+    List(Arc<[Value]>),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Nil => f.write_str("nil"),
+            Value::Bool(value) => write!(f, "{value}"),
+            Value::Int(value) => write!(f, "{value}"),
+            Value::Text(value) => write!(f, "{value:?}"),
+            Value::List(values) => {
+                f.write_str("[")?;
+                for (position, value) in values.iter().enumerate() {
+                    if position > 0 {
+                        f.write_str(" ")?;
+                    }
+                    write!(f, "{value}")?;
+                }
+                f.write_str("]")
+            }
+        }
+    }
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Value::Int(value)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Value::Text(value.into())
+    }
+}
+
+impl From<Vec<Value>> for Value {
+    fn from(values: Vec<Value>) -> Self {
+        Value::List(values.into())
+    }
+}
+
+/// The partition key of an operation: operations on different keys are checked apart.
+pub type Key = Arc<str>;
+
+/// What an operation does. In a file it is its name in lower case; names that are not known here are kept.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "Arc<str>", into = "Arc<str>")]
+pub enum Function {
+    /// Read the current value.
+    Read,
+    /// Replace the value.
+    Write,
+    /// Compare-and-set; the value is `[expected, new]`.
+    Cas,
+    /// Append the value to the key's list (or, for texts, concatenate).
+    Append,
+    /// Remove the key.
+    Delete,
+    /// Add the value, an integer, to the key's counter.
+    Increment,
+    /// Add the value, an element, to the key's set.
+    Add,
+    /// Several micro-operations at once: the value is a list of `[function, key, value]`.
+    Txn,
+    /// Any other name.
+    Other(Arc<str>),
+}
+
+impl Function {
+    /// The name as it stands in a history file.
+    pub fn name(&self) -> &str {
+        match self {
+            Function::Read => "read",
+            Function::Write => "write",
+            Function::Cas => "cas",
+            Function::Append => "append",
+            Function::Delete => "delete",
+            Function::Increment => "increment",
+            Function::Add => "add",
+            Function::Txn => "txn",
+            Function::Other(name) => name,
+        }
+    }
+}
+
+impl From<Arc<str>> for Function {
+    fn from(name: Arc<str>) -> Self {
+        match &*name {
+            "read" | "get" => Function::Read,
+            "write" | "put" => Function::Write,
+            "cas" => Function::Cas,
+            "append" => Function::Append,
+            "delete" => Function::Delete,
+            "increment" => Function::Increment,
+            "add" => Function::Add,
+            "txn" => Function::Txn,
+            _ => Function::Other(name),
+        }
+    }
+}
+
+impl From<Function> for Arc<str> {
+    fn from(function: Function) -> Self {
+        match function {
+            Function::Other(name) => name,
+            known => known.name().into(),
+        }
+    }
+}
+
+impl fmt::Display for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Who recorded an event: a client's process (single-threaded), or the nemesis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Process {
+    /// One logical client. After an `info` its number is retired.
+    Client(u64),
+    /// The fault injector.
+    Nemesis,
+}
+
+impl Serialize for Process {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Process::Client(number) => serializer.serialize_u64(*number),
+            Process::Nemesis => serializer.serialize_str("nemesis"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Process {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Raw {
+            Number(u64),
+            Name(String),
+        }
+        match Raw::deserialize(deserializer)? {
+            Raw::Number(number) => Ok(Process::Client(number)),
+            Raw::Name(name) if name == "nemesis" => Ok(Process::Nemesis),
+            Raw::Name(name) => {
+                Err(serde::de::Error::custom(format!("process is a number or \"nemesis\", not {name:?}")))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Process::Client(number) => write!(f, "{number}"),
+            Process::Nemesis => f.write_str("nemesis"),
+        }
+    }
+}
+
+/// Whether an event begins an operation or says how it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventKind {
+    /// The invocation.
+    Invoke,
+    /// A completion: it happened.
+    Ok,
+    /// A completion: it surely did not happen.
+    Fail,
+    /// A completion that tells nothing: it may take effect at any later time, or never.
+    Info,
+}
+
+/// The `error` of a compare-and-set that compared and differed: evidence about the state, unlike any other
+/// failure.
+pub const PRECONDITION_FAILED: &str = "precondition-failed";
+
+/// One line of a history, in real-time order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Position in the history.
+    pub index: u64,
+    /// Nanoseconds since the start, on the recorder's monotonic clock.
+    pub time: u64,
+    /// Who acted.
+    pub process: Process,
+    /// The node that was asked (invocation) or that answered (completion), where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<Arc<str>>,
+    /// Invocation, or how it completed.
+    #[serde(rename = "type")]
+    pub kind: EventKind,
+    /// What the operation does.
+    pub f: Function,
+    /// The key it acts on; none for models of a single object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Key>,
+    /// Argument (invocation) or result (completion).
+    #[serde(default)]
+    pub value: Value,
+    /// Why it did not succeed, or why nothing is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Arc<str>>,
+    /// What a failed compare-and-set saw (`Some(Nil)`: it saw that the key was absent).
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub observed: Option<Value>,
+    /// The store's own version of the value, where the system tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+}
+
+/// A field that is present is `Some`, also when it is `null`.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+/// A point of a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Moment {
+    /// Position among all events: the total order that the recorder saw.
+    pub index: u64,
+    /// Nanoseconds since the start.
+    pub time: u64,
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It happened.
+    Ok,
+    /// It surely did not happen.
+    Fail,
+    /// Unknown: it may take effect at any later time, or never.
+    Info,
+}
+
+/// What is known of an operation's end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completion {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When; none if no completion was ever recorded (then `outcome` is `Info`).
+    pub at: Option<Moment>,
+    /// The result: what was read, for a read.
+    pub value: Value,
+    /// Why it did not succeed, or why nothing is known.
+    pub error: Option<Arc<str>>,
+    /// What a failed compare-and-set saw.
+    pub observed: Option<Value>,
+    /// The store's own version of the value.
+    pub version: Option<u64>,
+    /// The node that answered.
+    pub node: Option<Arc<str>>,
+}
+
+/// An invocation with its completion.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation {
+    /// Position among the history's operations, in the order of invocation.
+    pub id: usize,
+    /// The client's process.
+    pub process: u64,
+    /// What it does.
+    pub f: Function,
+    /// The key it acts on.
+    pub key: Option<Key>,
+    /// What it was invoked with.
+    pub argument: Value,
+    /// The node it was first sent to.
+    pub node: Option<Arc<str>>,
+    /// When it was invoked.
+    pub invoked: Moment,
+    /// How it ended.
+    pub completion: Completion,
+}
+
+impl Operation {
+    /// The position of the completion, or `u64::MAX` while it may still take effect.
+    pub fn returned(&self) -> u64 {
+        match (self.completion.outcome, self.completion.at) {
+            (Outcome::Info, _) | (_, None) => u64::MAX,
+            (_, Some(moment)) => moment.index,
+        }
+    }
+
+    /// Whether it is a compare-and-set that compared and differed.
+    pub fn precondition_failed(&self) -> bool {
+        self.completion.outcome == Outcome::Fail && self.completion.error.as_deref() == Some(PRECONDITION_FAILED)
+    }
+}
+
+/// What clients and the nemesis did, in real-time order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// The clients' operations, in the order of invocation; `operations[i].id == i`.
+    pub operations: Vec<Operation>,
+    /// The nemesis's events.
+    pub faults: Vec<Event>,
+}
+
+impl History {
+    /// Pairs up events.
+    ///
+    /// # Errors
+    /// The first event that cannot follow those before it.
+    pub fn from_events(events: impl IntoIterator<Item = Event>) -> Result<Self, HistoryError> {
+        let mut builder = HistoryBuilder::default();
+        for event in events {
+            builder.push(event)?;
+        }
+        Ok(builder.finish())
+    }
+}
+
+/// Builds a history event by event, as a recorder or a reader of files does.
+#[derive(Clone, Debug, Default)]
+pub struct HistoryBuilder {
+    history: History,
+    open: std::collections::BTreeMap<u64, usize>,
+    last_index: Option<u64>,
+}
+
+impl HistoryBuilder {
+    /// Takes the next event.
+    ///
+    /// # Errors
+    /// If indexes do not rise, a process invokes while its operation is open, completes what it did not
+    /// invoke, or completes another function or key than it invoked.
+    pub fn push(&mut self, event: Event) -> Result<(), HistoryError> {
+        let fault = |problem| HistoryError { index: event.index, process: event.process, problem };
+        if self.last_index.is_some_and(|last| event.index <= last) {
+            return Err(fault(Problem::IndexDoesNotRise));
+        }
+        let moment = Moment { index: event.index, time: event.time };
+        let outcome = match event.kind {
+            EventKind::Invoke => None,
+            EventKind::Ok => Some(Outcome::Ok),
+            EventKind::Fail => Some(Outcome::Fail),
+            EventKind::Info => Some(Outcome::Info),
+        };
+        match (event.process, outcome) {
+            (Process::Nemesis, _) => {
+                self.last_index = Some(event.index);
+                self.history.faults.push(event);
+                return Ok(());
+            }
+            (Process::Client(process), None) => {
+                let id = self.history.operations.len();
+                if self.open.contains_key(&process) {
+                    return Err(fault(Problem::AlreadyOpen));
+                }
+                self.open.insert(process, id);
+                self.history.operations.push(Operation {
+                    id,
+                    process,
+                    f: event.f,
+                    key: event.key,
+                    argument: event.value,
+                    node: event.node,
+                    invoked: moment,
+                    completion: Completion {
+                        outcome: Outcome::Info,
+                        at: None,
+                        value: Value::Nil,
+                        error: None,
+                        observed: None,
+                        version: None,
+                        node: None,
+                    },
+                });
+            }
+            (Process::Client(process), Some(outcome)) => {
+                let Some(&id) = self.open.get(&process) else {
+                    return Err(fault(Problem::NothingOpen));
+                };
+                let operation = &mut self.history.operations[id];
+                if operation.f != event.f {
+                    return Err(fault(Problem::OtherFunction));
+                }
+                if event.key.is_some() && operation.key != event.key {
+                    return Err(fault(Problem::OtherKey));
+                }
+                self.open.remove(&process);
+                operation.completion = Completion {
+                    outcome,
+                    at: Some(moment),
+                    value: event.value,
+                    error: event.error,
+                    observed: event.observed,
+                    version: event.version,
+                    node: event.node,
+                };
+            }
+        }
+        self.last_index = Some(event.index);
+        Ok(())
+    }
+
+    /// The history; an operation without a completion stays `info`.
+    pub fn finish(self) -> History {
+        self.history
+    }
+}
+
+/// An event that cannot follow those before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryError {
+    /// The event's index.
+    pub index: u64,
+    /// Its process.
+    pub process: Process,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+/// What is wrong with an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// Its index is not above the one before.
+    IndexDoesNotRise,
+    /// The process invoked while its previous operation had not completed.
+    AlreadyOpen,
+    /// The process completed an operation that it had not invoked.
+    NothingOpen,
+    /// The completion names another function than the invocation.
+    OtherFunction,
+    /// The completion names another key than the invocation.
+    OtherKey,
+}
+
+impl fmt::Display for HistoryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.problem {
+            Problem::IndexDoesNotRise => "its index is not above the index of the event before it",
+            Problem::AlreadyOpen => "it invokes while its previous operation is still open",
+            Problem::NothingOpen => "it completes an operation that it never invoked",
+            Problem::OtherFunction => "it completes another function than it invoked",
+            Problem::OtherKey => "it completes an operation on another key than it invoked",
+        };
+        write!(f, "event {} of process {}: {what}", self.index, self.process)
+    }
+}
+
+impl std::error::Error for HistoryError {}

@@ -1,0 +1,12 @@
+//! What a history proves.
+//!
+//! A [`History`] is the only evidence: the operations that clients invoked and how each completed. A checker
+//! decides what it proves and answers with a [`Finding`]: `valid`, `invalid` with a witness, or `unknown` with
+//! the reason. This crate does no I/O and knows nothing of how the history came about.
+
+pub mod history;
+pub mod verdict;
+
+pub use history::{Completion, Event, EventKind, Function, History, HistoryBuilder, HistoryError, Key, Moment};
+pub use history::{Operation, Outcome, Process, Value};
+pub use verdict::{Finding, Verdict, Witness};

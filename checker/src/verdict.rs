@@ -1,0 +1,91 @@
+//! What a checker answers.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::history::{Key, Operation, Value};
+
+/// What was decided. Merging verdicts takes the greatest: `invalid` over `unknown` over `valid`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The history has the property.
+    Valid,
+    /// Not decided; the finding's sentence gives the reason.
+    Unknown,
+    /// The history proves a violation.
+    Invalid,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Verdict::Valid => "valid",
+            Verdict::Unknown => "unknown",
+            Verdict::Invalid => "invalid",
+        })
+    }
+}
+
+/// One property of a history, judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The property: `linearizability`, `set`, `counter`, …
+    pub property: String,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// One sentence for a person: what holds, what was violated, or why it is unknown.
+    pub sentence: String,
+    /// How it was decided: `zones`, `chains`, `search`, …, with the number of keys each.
+    pub method: String,
+    /// Operations that the checker considered.
+    pub operations: u64,
+    /// Configurations that a search explored; 0 for methods that do not search.
+    pub states: u64,
+    /// Evidence for `invalid`, smallest first; other keys or elements that fail follow.
+    pub witnesses: Vec<Witness>,
+}
+
+/// The smallest sub-history that still proves the violation, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Witness {
+    /// The key; none where the model has a single object.
+    pub key: Option<Key>,
+    /// The operations, in the order of invocation; removing any one makes the rest legal. Their `id` and
+    /// `invoked.index` are those of the whole history.
+    pub operations: Vec<Operation>,
+    /// The operation that lied: the first whose result no order explains.
+    pub culprit: Option<usize>,
+    /// A few sentences, in order, that a person can follow.
+    pub story: Vec<String>,
+    /// The longest legal orders that were found, each with why it cannot go on.
+    pub orders: Vec<Order>,
+}
+
+/// A legal order of some of a witness's operations, and why no other operation can be next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// The operations' ids with the state after each, as text.
+    pub steps: Vec<Placed>,
+    /// Each operation that would have to be next, and why it cannot.
+    pub stuck: Vec<Stuck>,
+}
+
+/// An operation that took effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placed {
+    /// The operation's id.
+    pub operation: usize,
+    /// The state after it.
+    pub state: Value,
+}
+
+/// An operation that cannot be next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stuck {
+    /// The operation's id.
+    pub operation: usize,
+    /// Why.
+    pub reason: String,
+}
