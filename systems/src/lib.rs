@@ -1,1 +1,14 @@
-//! x
+//! The bundled replicated systems, each a deterministic state machine without I/O.
+//!
+//! A [`Replica`] is handed events and returns effects. It never reads a clock, opens a socket, touches a file,
+//! spawns a task or draws randomness that was not given to it; whoever drives it (a process with sockets and a
+//! disk, or a simulator) carries the effects out under the contract in [`replica`].
+
+pub mod api;
+pub mod driver;
+pub mod replica;
+pub mod wal;
+
+pub use api::{Command, Failure, MicroOp, Request, Response, Value};
+pub use driver::{Driver, Output, Written};
+pub use replica::{Cluster, Context, Durable, Effect, Event, Lsn, NodeId, Replica, RequestId, Role, Status};

@@ -1,0 +1,171 @@
+//! What clients ask and what they are told: one vocabulary for all systems.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::replica::NodeId;
+
+/// A value of the store. In JSON it is itself: `null`, `7`, `"x"`, `[1, 2]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Value {
+    /// The key is absent.
+    #[default]
+    Nil,
+    /// An integer.
+    Int(i64),
+    /// A text.
+    Text(Arc<str>),
+    /// A list.
+    List(Vec<Value>),
+}
+
+/// One part of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MicroOp {
+    /// Read the key.
+    Read {
+        /// The key.
+        key: Arc<str>,
+    },
+    /// Replace the key's value.
+    Write {
+        /// The key.
+        key: Arc<str>,
+        /// The new value.
+        value: Value,
+    },
+    /// Append to the key's list; an absent key is an empty list.
+    Append {
+        /// The key.
+        key: Arc<str>,
+        /// The element.
+        value: Value,
+    },
+    /// Add to the key's integer; an absent key is 0. Not idempotent.
+    Add {
+        /// The key.
+        key: Arc<str>,
+        /// What to add.
+        amount: i64,
+    },
+}
+
+/// What a client wants done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Read a key.
+    Read {
+        /// The key.
+        key: Arc<str>,
+    },
+    /// Replace a key's value.
+    Write {
+        /// The key.
+        key: Arc<str>,
+        /// The new value.
+        value: Value,
+    },
+    /// Replace a key's value if it is what the client expects.
+    Cas {
+        /// The key.
+        key: Arc<str>,
+        /// What the client expects; `Nil` for an absent key.
+        expected: Value,
+        /// The new value.
+        new: Value,
+    },
+    /// Remove a key.
+    Delete {
+        /// The key.
+        key: Arc<str>,
+    },
+    /// Do several things at once, or none.
+    Txn(Vec<MicroOp>),
+    /// Change the members. Not part of the replicated store.
+    Reconfigure(Reconfigure),
+    /// Hand leadership to another node.
+    Transfer {
+        /// To whom; none lets the leader choose.
+        to: Option<NodeId>,
+    },
+}
+
+/// A change of the members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reconfigure {
+    /// Add a node: it catches up without a vote first, then becomes a voter. The answer comes when it votes.
+    Join(NodeId),
+    /// Add a node that never votes.
+    Learn(NodeId),
+    /// Remove a node.
+    Leave(NodeId),
+}
+
+/// A client's session: a request that is retried under the same client and sequence is applied once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Session {
+    /// The client, unique.
+    pub client: u64,
+    /// Counts the client's requests from 1; one is open at a time.
+    pub sequence: u64,
+}
+
+/// A client's request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Who asks; none for a request that may be applied twice if it is sent twice.
+    pub session: Option<Session>,
+    /// What it wants.
+    pub command: Command,
+}
+
+/// What a client is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Response {
+    /// The node that answered.
+    pub node: NodeId,
+    /// Its term, ballot number or epoch.
+    pub term: u64,
+    /// What came of it.
+    pub result: Result<Reply, Failure>,
+}
+
+/// A success.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// Read: the value. Txn: a list with the value read, or `Nil`, for each part. Otherwise `Nil`.
+    pub value: Value,
+    /// The position of the key's last change in the system's order; 0 for a key that was never written, or
+    /// where the system has no such order.
+    pub version: u64,
+}
+
+/// Why a request did not succeed. Each tells definite from indefinite.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Failure {
+    /// Compared and differed: surely not applied.
+    Precondition {
+        /// What was there.
+        observed: Value,
+        /// Its version.
+        version: u64,
+    },
+    /// Surely not applied: this node does not lead, or there is no leader, or it is handing over.
+    Unavailable {
+        /// Who may lead.
+        leader: Option<NodeId>,
+        /// Why.
+        reason: String,
+    },
+    /// Surely not applied: the request makes no sense, such as appending to a text.
+    Invalid {
+        /// Why.
+        reason: String,
+    },
+    /// Gave up waiting, or lost the means to learn the outcome: it may or may not be applied, now or later.
+    Indefinite {
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,201 @@
+//! What stands between a replica and its environment: gating on durability, and timers.
+//!
+//! Every environment drives replicas through this one type, so that the rule *transmit when durable ≥ after* is
+//! written once. It does no I/O either: it turns events into [`Output`]s that can be carried out at once.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use rand_chacha::ChaCha8Rng;
+
+use crate::api::Response;
+use crate::replica::{Cluster, Context, Durable, Effect, Event, Lsn, NodeId, Replica, RequestId};
+
+/// Something to carry out, in order.
+#[derive(Clone, Debug)]
+pub enum Output<R: Replica> {
+    /// Write this at the end of the log; report it by [`Driver::durable`] once it is fsynced.
+    Write {
+        /// Its position.
+        lsn: Lsn,
+        /// A record or a snapshot.
+        what: Written<R>,
+    },
+    /// Records below this position may be deleted.
+    Release(Lsn),
+    /// Send this now.
+    Send {
+        /// To whom.
+        to: NodeId,
+        /// What.
+        message: R::Message,
+    },
+    /// Answer this now.
+    Reply {
+        /// The request.
+        id: RequestId,
+        /// The answer.
+        response: Response,
+    },
+    /// Record this.
+    Trace(R::Trace),
+}
+
+/// What a log holds.
+#[derive(Clone, Debug)]
+pub enum Written<R: Replica> {
+    /// A record.
+    Record(R::Record),
+    /// A snapshot in the replica's encoding.
+    Snapshot(Vec<u8>),
+}
+
+/// Drives one incarnation of one node.
+#[derive(Clone, Debug)]
+pub struct Driver<R: Replica> {
+    replica: R,
+    context: Context<R>,
+    durable: Lsn,
+    gated: VecDeque<(Lsn, Output<R>)>,
+    timers: BTreeMap<R::Timer, Duration>,
+}
+
+impl<R: Replica> Clone for Context<R> {
+    fn clone(&self) -> Self {
+        let mut copy = Context::new(self.rng.clone(), self.written());
+        copy.now = self.now;
+        copy.wall = self.wall;
+        copy.effects.clone_from(&self.effects);
+        copy
+    }
+}
+
+impl<R: Replica> Driver<R> {
+    /// Starts a node from what was durable. `now` and `wall` are its own clocks; what it wants done at once is
+    /// added to `out`.
+    pub fn recover(
+        cluster: &Cluster,
+        me: NodeId,
+        durable: Durable<R::Record>,
+        rng: ChaCha8Rng,
+        (now, wall): (Duration, Duration),
+        out: &mut Vec<Output<R>>,
+    ) -> Self {
+        let end = durable.end;
+        let mut context = Context::new(rng, end);
+        context.now = now;
+        context.wall = wall;
+        let replica = R::recover(cluster, me, durable, &mut context);
+        let mut driver = Driver {
+            replica,
+            context,
+            durable: end,
+            gated: VecDeque::new(),
+            timers: BTreeMap::new(),
+        };
+        driver.carry_out(out);
+        driver
+    }
+
+    /// The replica, for status pages, invariants and reports.
+    pub fn replica(&self) -> &R {
+        &self.replica
+    }
+
+    /// The last position known to be durable.
+    pub fn durable_until(&self) -> Lsn {
+        self.durable
+    }
+
+    /// How many sends and replies wait for the disk.
+    pub fn gated(&self) -> usize {
+        self.gated.len()
+    }
+
+    /// Hands the replica a message or a request.
+    pub fn step(&mut self, event: Event<R>, (now, wall): (Duration, Duration), out: &mut Vec<Output<R>>) {
+        self.context.now = now;
+        self.context.wall = wall;
+        self.replica.step(event, &mut self.context);
+        self.carry_out(out);
+    }
+
+    /// Everything up to `lsn` is on disk: what waited for it leaves, then the replica is told.
+    pub fn durable(&mut self, lsn: Lsn, clocks: (Duration, Duration), out: &mut Vec<Output<R>>) {
+        if lsn <= self.durable {
+            return;
+        }
+        self.durable = lsn;
+        // A later effect may wait for less than an earlier one, but what one step sends to one node keeps its
+        // order only if positions do not fall; they do not, since each is the end of the log at that time, or 0.
+        while let Some((after, _)) = self.gated.front()
+            && *after <= lsn
+        {
+            let (_, output) = self.gated.pop_front().expect("there is a front");
+            out.push(output);
+        }
+        self.step(Event::Durable(lsn), clocks, out);
+    }
+
+    /// When the next timer runs out, on the node's own monotonic clock.
+    pub fn next_timer(&self) -> Option<Duration> {
+        self.timers.values().min().copied()
+    }
+
+    /// Lets every timer that has run out by `now` go off, earliest first.
+    pub fn fire(&mut self, (now, wall): (Duration, Duration), out: &mut Vec<Output<R>>) {
+        while let Some((_, timer)) = self
+            .timers
+            .iter()
+            .filter(|(_, due)| **due <= now)
+            .map(|(timer, due)| (*due, *timer))
+            .min()
+        {
+            self.timers.remove(&timer);
+            self.step(Event::Timer(timer), (now, wall), out);
+        }
+    }
+
+    fn carry_out(&mut self, out: &mut Vec<Output<R>>) {
+        let now = self.context.now;
+        for effect in self.context.effects.drain(..) {
+            let (after, output) = match effect {
+                Effect::Append { lsn, record } => (
+                    Lsn(0),
+                    Output::Write {
+                        lsn,
+                        what: Written::Record(record),
+                    },
+                ),
+                Effect::Snapshot { lsn, bytes } => (
+                    Lsn(0),
+                    Output::Write {
+                        lsn,
+                        what: Written::Snapshot(bytes),
+                    },
+                ),
+                Effect::Release { before, after } => (after, Output::Release(before)),
+                Effect::Send { to, message, after } => (after, Output::Send { to, message }),
+                Effect::Reply { id, response, after } => (after, Output::Reply { id, response }),
+                Effect::Arm { timer, after } => {
+                    // A timer of no length would fire for ever without time passing.
+                    self.timers
+                        .insert(timer, now + after.max(Duration::from_nanos(1)));
+                    continue;
+                }
+                Effect::Disarm(timer) => {
+                    self.timers.remove(&timer);
+                    continue;
+                }
+                Effect::Trace(trace) => (Lsn(0), Output::Trace(trace)),
+            };
+            if after <= self.durable {
+                out.push(output);
+            } else {
+                // Kept in the order of the position, then of the step, so that the front is always the next.
+                let place = self.gated.partition_point(|(waits, _)| *waits <= after);
+                self.gated.insert(place, (after, output));
+            }
+        }
+    }
+}

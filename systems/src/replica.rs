@@ -1,0 +1,393 @@
+//! The contract between a replica and whoever drives it.
+//!
+//! **Durability.** [`Context::append`] and [`Context::snapshot`] write to the node's log and return a position
+//! ([`Lsn`]). Every send and reply carries the position that must be durable before it may leave, by default
+//! everything written so far; the driver owns the one rule *transmit when durable ≥ after*, and may coalesce the
+//! writes of many steps into one fsync. [`Context::send_now`] is the audited exception. When writes became
+//! durable the driver says so with [`Event::Durable`]. A crash drops what was gated and keeps a prefix of what
+//! was written but not durable, the last record possibly torn. A failed fsync stops the node.
+//!
+//! **Order.** One step is one atomic handler; its effects are carried out in order. Messages may be lost,
+//! duplicated, delayed and reordered unless the replica declares [`Replica::FIFO`].
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Debug};
+use std::time::Duration;
+
+use rand_chacha::ChaCha8Rng;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::api::{Request, Response};
+
+/// A node of the cluster, counted from 1; shown as `n1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeId(pub u16);
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "n{}", self.0)
+    }
+}
+
+/// A position in a node's log: the number of records and snapshots written before and including this one,
+/// counted over the node's whole life. 0 is the position before the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Lsn(pub u64);
+
+/// A client's request as the driver knows it: unique in the node's incarnation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RequestId(pub u64);
+
+/// What every node knows of the cluster when it starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// All nodes that there may be.
+    pub nodes: Vec<NodeId>,
+    /// Those that are members from the start; the others wait to be added.
+    pub members: Vec<NodeId>,
+    /// The system's own options, as `name → value`; see the system's `Settings`.
+    pub settings: BTreeMap<String, String>,
+    /// The planted bug, by its name without the system: `read-local-at-leader`.
+    pub mutant: Option<String>,
+}
+
+/// What was durable when a node last stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Durable<Record> {
+    /// The newest durable snapshot with its position.
+    pub snapshot: Option<(Lsn, Vec<u8>)>,
+    /// The durable records in order, each with its position; records that were released may still be here.
+    pub records: Vec<(Lsn, Record)>,
+    /// The position of the last thing durable; the next record gets the position after it.
+    pub end: Lsn,
+}
+
+impl<Record> Default for Durable<Record> {
+    fn default() -> Self {
+        Durable {
+            snapshot: None,
+            records: Vec::new(),
+            end: Lsn(0),
+        }
+    }
+}
+
+/// What a replica is told.
+#[derive(Clone, Debug)]
+pub enum Event<R: Replica> {
+    /// A message from another node.
+    Message {
+        /// Who sent it.
+        from: NodeId,
+        /// What it says.
+        message: R::Message,
+    },
+    /// A client's request.
+    Request {
+        /// Names it in the reply.
+        id: RequestId,
+        /// What the client wants.
+        request: Request,
+    },
+    /// A timer that was armed has run out (once; arm it again for the next time).
+    Timer(R::Timer),
+    /// Everything up to this position is durable.
+    Durable(Lsn),
+}
+
+/// What a replica wants done, in order.
+#[derive(Clone, Debug)]
+pub enum Effect<R: Replica> {
+    /// Write a record at the end of the log.
+    Append {
+        /// Its position.
+        lsn: Lsn,
+        /// What it holds.
+        record: R::Record,
+    },
+    /// Write a snapshot; once durable it replaces the one before.
+    Snapshot {
+        /// Its position, in the same order as records.
+        lsn: Lsn,
+        /// The replica's own encoding.
+        bytes: Vec<u8>,
+    },
+    /// Records at positions below `before` are no longer needed, once `after` is durable.
+    Release {
+        /// The first position that is still needed.
+        before: Lsn,
+        /// What must be durable first.
+        after: Lsn,
+    },
+    /// Send a message once `after` is durable.
+    Send {
+        /// To whom.
+        to: NodeId,
+        /// What.
+        message: R::Message,
+        /// What must be durable first; `Lsn(0)` for at once.
+        after: Lsn,
+    },
+    /// Answer a client once `after` is durable.
+    Reply {
+        /// The request.
+        id: RequestId,
+        /// The answer.
+        response: Response,
+        /// What must be durable first.
+        after: Lsn,
+    },
+    /// Start a timer, or start it anew.
+    Arm {
+        /// Which.
+        timer: R::Timer,
+        /// How long, on this node's own monotonic clock.
+        after: Duration,
+    },
+    /// Stop a timer.
+    Disarm(R::Timer),
+    /// Something worth recording: for logs, triggers, marks and invariants, never for the protocol.
+    Trace(R::Trace),
+}
+
+/// What a step may use, and where its effects are collected. One concrete type in every environment.
+#[derive(Debug)]
+pub struct Context<R: Replica> {
+    /// This node's own monotonic clock, read once a step. Its zero is arbitrary and differs after a restart.
+    pub now: Duration,
+    /// This node's own wall clock since the Unix epoch, read once a step. It can jump, also backwards.
+    pub wall: Duration,
+    /// This node's own random stream.
+    pub rng: ChaCha8Rng,
+    /// What the step wants done, in order; the driver drains it after every step.
+    pub effects: Vec<Effect<R>>,
+    written: Lsn,
+}
+
+impl<R: Replica> Context<R> {
+    /// A context whose log ends at `end`.
+    pub fn new(rng: ChaCha8Rng, end: Lsn) -> Self {
+        Context {
+            now: Duration::ZERO,
+            wall: Duration::ZERO,
+            rng,
+            effects: Vec::new(),
+            written: end,
+        }
+    }
+
+    /// The position of the last write, durable or not.
+    pub fn written(&self) -> Lsn {
+        self.written
+    }
+
+    /// Writes a record and returns its position.
+    pub fn append(&mut self, record: R::Record) -> Lsn {
+        self.written.0 += 1;
+        self.effects.push(Effect::Append {
+            lsn: self.written,
+            record,
+        });
+        self.written
+    }
+
+    /// Writes a snapshot and returns its position.
+    pub fn snapshot(&mut self, bytes: Vec<u8>) -> Lsn {
+        self.written.0 += 1;
+        self.effects.push(Effect::Snapshot {
+            lsn: self.written,
+            bytes,
+        });
+        self.written
+    }
+
+    /// Lets go of the records below `before` once `after` is durable.
+    pub fn release(&mut self, before: Lsn, after: Lsn) {
+        self.effects.push(Effect::Release { before, after });
+    }
+
+    /// Sends a message that may leave once everything written so far is durable.
+    pub fn send(&mut self, to: NodeId, message: R::Message) {
+        self.effects.push(Effect::Send {
+            to,
+            message,
+            after: self.written,
+        });
+    }
+
+    /// Sends a message that depends on nothing durable.
+    pub fn send_now(&mut self, to: NodeId, message: R::Message) {
+        self.effects.push(Effect::Send {
+            to,
+            message,
+            after: Lsn(0),
+        });
+    }
+
+    /// Answers a client once everything written so far is durable.
+    pub fn reply(&mut self, id: RequestId, response: Response) {
+        self.effects.push(Effect::Reply {
+            id,
+            response,
+            after: self.written,
+        });
+    }
+
+    /// Answers a client with what depends on nothing durable.
+    pub fn reply_now(&mut self, id: RequestId, response: Response) {
+        self.effects.push(Effect::Reply {
+            id,
+            response,
+            after: Lsn(0),
+        });
+    }
+
+    /// Starts a timer, or starts it anew.
+    pub fn arm(&mut self, timer: R::Timer, after: Duration) {
+        self.effects.push(Effect::Arm { timer, after });
+    }
+
+    /// Stops a timer.
+    pub fn disarm(&mut self, timer: R::Timer) {
+        self.effects.push(Effect::Disarm(timer));
+    }
+
+    /// Records something for logs, triggers and invariants.
+    pub fn trace(&mut self, trace: R::Trace) {
+        self.effects.push(Effect::Trace(trace));
+    }
+}
+
+/// What a node is at the moment, in words that all systems share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// It orders the clients' requests.
+    Leader,
+    /// It wants to.
+    Candidate,
+    /// It follows a leader, or waits for one.
+    Follower,
+    /// It receives the log without a vote.
+    Learner,
+    /// It is not a member.
+    Outsider,
+}
+
+/// What a status page, a client library or a nemesis may see of a node. Never used by the protocol.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The node.
+    pub node: NodeId,
+    /// What it is.
+    pub role: Role,
+    /// Its term, ballot number or epoch.
+    pub term: u64,
+    /// Whom it believes to lead.
+    pub leader: Option<NodeId>,
+    /// The last position that it knows to be committed.
+    pub committed: u64,
+    /// The last position that it has applied.
+    pub applied: u64,
+    /// The voting members, as it knows them.
+    pub voters: Vec<NodeId>,
+    /// The members without a vote, as it knows them.
+    pub learners: Vec<NodeId>,
+}
+
+/// How often a planted mistake was asked, and how often it decided otherwise than the correct rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MutantCounts {
+    /// The rule was asked.
+    pub reached: u64,
+    /// The mistake changed the decision.
+    pub differed: u64,
+}
+
+/// A configuration that a system refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError(pub String);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// A planted bug, as `list mutants` shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MutantInfo {
+    /// The name with its system: `raft/read-local-at-leader`.
+    pub name: &'static str,
+    /// The catalogue's short id: `R63`.
+    pub id: &'static str,
+    /// What was changed, in a sentence.
+    pub change: &'static str,
+    /// Where such a bug was seen, or the section that forbids it.
+    pub source: &'static str,
+    /// The workload that unmasks it: `register`.
+    pub workload: &'static str,
+    /// The nemesis that unmasks it, as the command line takes it: `partition,kill`.
+    pub nemesis: &'static str,
+    /// The system's settings that unmask it, as the command line takes them: `prevote=off`.
+    pub settings: &'static [&'static str],
+    /// The finding to expect.
+    pub finding: &'static str,
+    /// How hard it is to find with one default run.
+    pub difficulty: Difficulty,
+}
+
+/// The chance that one default run finds a mutant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Difficulty {
+    /// At least one in twenty.
+    Easy,
+    /// Between one in a thousand and one in twenty.
+    Medium,
+    /// Less: it needs a directed schedule or a targeted nemesis.
+    Hard,
+}
+
+/// One node of a replicated system.
+pub trait Replica: Clone + Debug + Sized + 'static {
+    /// What nodes say to each other.
+    type Message: Serialize + DeserializeOwned + Clone + Debug + Send + 'static;
+    /// What the write-ahead log holds.
+    type Record: Serialize + DeserializeOwned + Clone + Debug + Send + 'static;
+    /// The timers of a node.
+    type Timer: Copy + Ord + Debug + Send + 'static;
+    /// What is worth recording of a step.
+    type Trace: Serialize + DeserializeOwned + Clone + Debug + Send + 'static;
+
+    /// The system's name: `raft`.
+    const NAME: &'static str;
+    /// Whether each directed link must deliver in order, or break.
+    const FIFO: bool;
+
+    /// Checks settings and mutant before any node starts.
+    ///
+    /// # Errors
+    /// An unknown setting or mutant, or a value out of range, with what would be right.
+    fn validate(cluster: &Cluster) -> Result<(), ConfigError>;
+
+    /// Builds the replica from what was durable when it last stopped (nothing, at first boot). `cluster` has
+    /// passed [`Replica::validate`].
+    fn recover(cluster: &Cluster, me: NodeId, durable: Durable<Self::Record>, cx: &mut Context<Self>)
+    -> Self;
+
+    /// Handles one event.
+    fn step(&mut self, event: Event<Self>, cx: &mut Context<Self>);
+
+    /// What a status page, a client or a nemesis may see.
+    fn status(&self) -> Status;
+
+    /// How often the planted mistake, if there is one, was asked and decided otherwise.
+    fn mutant_counts(&self) -> MutantCounts;
+}
