@@ -165,9 +165,9 @@ impl<'de> Deserialize<'de> for Process {
         match Raw::deserialize(deserializer)? {
             Raw::Number(number) => Ok(Process::Client(number)),
             Raw::Name(name) if name == "nemesis" => Ok(Process::Nemesis),
-            Raw::Name(name) => {
-                Err(serde::de::Error::custom(format!("process is a number or \"nemesis\", not {name:?}")))
-            }
+            Raw::Name(name) => Err(serde::de::Error::custom(format!(
+                "process is a number or \"nemesis\", not {name:?}"
+            ))),
         }
     }
 }
@@ -226,7 +226,11 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Arc<str>>,
     /// What a failed compare-and-set saw (`Some(Nil)`: it saw that the key was absent).
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
     pub observed: Option<Value>,
     /// The store's own version of the value, where the system tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -310,7 +314,8 @@ impl Operation {
 
     /// Whether it is a compare-and-set that compared and differed.
     pub fn precondition_failed(&self) -> bool {
-        self.completion.outcome == Outcome::Fail && self.completion.error.as_deref() == Some(PRECONDITION_FAILED)
+        self.completion.outcome == Outcome::Fail
+            && self.completion.error.as_deref() == Some(PRECONDITION_FAILED)
     }
 }
 
@@ -352,11 +357,18 @@ impl HistoryBuilder {
     /// If indexes do not rise, a process invokes while its operation is open, completes what it did not
     /// invoke, or completes another function or key than it invoked.
     pub fn push(&mut self, event: Event) -> Result<(), HistoryError> {
-        let fault = |problem| HistoryError { index: event.index, process: event.process, problem };
+        let fault = |problem| HistoryError {
+            index: event.index,
+            process: event.process,
+            problem,
+        };
         if self.last_index.is_some_and(|last| event.index <= last) {
             return Err(fault(Problem::IndexDoesNotRise));
         }
-        let moment = Moment { index: event.index, time: event.time };
+        let moment = Moment {
+            index: event.index,
+            time: event.time,
+        };
         let outcome = match event.kind {
             EventKind::Invoke => None,
             EventKind::Ok => Some(Outcome::Ok),

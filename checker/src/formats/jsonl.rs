@@ -1,0 +1,155 @@
+//! Perjury's own format: one JSON object a line.
+
+use super::{FormatError, Parsed};
+use crate::history::{Event, HistoryBuilder, Process, Value};
+
+/// Reads a `history.jsonl`. A last line that was cut short, as a killed recorder leaves it, is dropped and noted
+/// in [`Parsed::torn`]; the operation that it would have completed stays `info`.
+///
+/// # Errors
+/// The first line that is not an event, or that cannot follow those before it.
+pub fn read(text: &str) -> Result<Parsed, FormatError> {
+    let mut builder = HistoryBuilder::default();
+    let mut torn = None;
+    let complete = text.ends_with('\n');
+    let mut lines = text.lines().enumerate().peekable();
+    while let Some((number, line)) = lines.next() {
+        let line_number = number as u64 + 1;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let event: Event = match serde_json::from_str(line) {
+            Ok(event) => event,
+            Err(error) if lines.peek().is_none() && (error.is_eof() || !complete) => {
+                torn = Some(line_number);
+                break;
+            }
+            Err(error) => {
+                return Err(FormatError::new(
+                    line_number,
+                    format!("this is not an event: {error}"),
+                    "each line must be an object with index, time, process, type and f",
+                ));
+            }
+        };
+        builder
+            .push(event)
+            .map_err(|error| FormatError::history(line_number, &error))?;
+    }
+    Ok(Parsed {
+        torn,
+        ..Parsed::of(builder.finish())
+    })
+}
+
+/// Appends the event's line to `out`, newline included. The bytes are those that `serde_json` would write.
+pub fn write_event(event: &Event, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"index\":");
+    integer(i128::from(event.index), out);
+    out.extend_from_slice(b",\"time\":");
+    integer(i128::from(event.time), out);
+    out.extend_from_slice(b",\"process\":");
+    match event.process {
+        Process::Client(number) => integer(i128::from(number), out),
+        Process::Nemesis => out.extend_from_slice(b"\"nemesis\""),
+    }
+    optional_text(b",\"node\":", event.node.as_deref(), out);
+    out.extend_from_slice(match event.kind {
+        crate::EventKind::Invoke => b",\"type\":\"invoke\",\"f\":" as &[u8],
+        crate::EventKind::Ok => b",\"type\":\"ok\",\"f\":",
+        crate::EventKind::Fail => b",\"type\":\"fail\",\"f\":",
+        crate::EventKind::Info => b",\"type\":\"info\",\"f\":",
+    });
+    quoted(event.f.name(), out);
+    optional_text(b",\"key\":", event.key.as_deref(), out);
+    out.extend_from_slice(b",\"value\":");
+    value(&event.value, out);
+    optional_text(b",\"error\":", event.error.as_deref(), out);
+    if let Some(observed) = &event.observed {
+        out.extend_from_slice(b",\"observed\":");
+        value(observed, out);
+    }
+    if let Some(version) = event.version {
+        out.extend_from_slice(b",\"version\":");
+        integer(i128::from(version), out);
+    }
+    out.extend_from_slice(b"}\n");
+}
+
+fn optional_text(name: &[u8], text: Option<&str>, out: &mut Vec<u8>) {
+    if let Some(text) = text {
+        out.extend_from_slice(name);
+        quoted(text, out);
+    }
+}
+
+fn integer(mut number: i128, out: &mut Vec<u8>) {
+    if number < 0 {
+        out.push(b'-');
+        number = -number;
+    }
+    let mut digits = [0u8; 40];
+    let mut start = digits.len();
+    let Ok(mut rest) = u64::try_from(number) else {
+        return;
+    };
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[start..]);
+}
+
+fn value(value_: &Value, out: &mut Vec<u8>) {
+    match value_ {
+        Value::Nil => out.extend_from_slice(b"null"),
+        Value::Bool(true) => out.extend_from_slice(b"true"),
+        Value::Bool(false) => out.extend_from_slice(b"false"),
+        Value::Int(number) => integer(i128::from(*number), out),
+        Value::Text(text) => quoted(text, out),
+        Value::List(elements) => {
+            out.push(b'[');
+            for (position, element) in elements.iter().enumerate() {
+                if position > 0 {
+                    out.push(b',');
+                }
+                value(element, out);
+            }
+            out.push(b']');
+        }
+    }
+}
+
+fn quoted(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut plain = 0;
+    for (position, byte) in text.bytes().enumerate() {
+        let escape: &[u8] = match byte {
+            b'"' => b"\\\"",
+            b'\\' => b"\\\\",
+            b'\n' => b"\\n",
+            b'\r' => b"\\r",
+            b'\t' => b"\\t",
+            0x08 => b"\\b",
+            0x0c => b"\\f",
+            0..0x20 => {
+                out.extend_from_slice(&text.as_bytes()[plain..position]);
+                out.extend_from_slice(b"\\u00");
+                out.push(b"0123456789abcdef"[usize::from(byte >> 4)]);
+                out.push(b"0123456789abcdef"[usize::from(byte & 15)]);
+                plain = position + 1;
+                continue;
+            }
+            _ => continue,
+        };
+        out.extend_from_slice(&text.as_bytes()[plain..position]);
+        out.extend_from_slice(escape);
+        plain = position + 1;
+    }
+    out.extend_from_slice(&text.as_bytes()[plain..]);
+    out.push(b'"');
+}

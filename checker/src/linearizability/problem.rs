@@ -1,0 +1,126 @@
+//! One key's history in the form that the methods work on: numbers instead of values.
+
+use rustc_hash::FxHashMap;
+
+use crate::history::{Operation, Outcome};
+use crate::models::{Model, Unsupported};
+
+/// The `returned` of an operation that may take effect at any later time.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+/// One operation of a problem.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Op {
+    /// Position of its invocation among all events.
+    pub invoked: u64,
+    /// Position of its completion, or [`NEVER`].
+    pub returned: u64,
+    /// Position among the history's operations.
+    pub id: usize,
+    /// Its action; equal numbers mean that the operations cannot be told apart.
+    pub class: u32,
+    /// Whether every legal order must contain it. Others may be left out.
+    pub required: bool,
+}
+
+/// A model whose states and actions are numbers.
+pub(crate) trait Spec {
+    fn init(&self) -> u32;
+    fn step(&mut self, state: u32, class: u32) -> Option<u32>;
+    fn pure(&self, class: u32) -> bool;
+    /// Memory held, in bytes.
+    fn bytes(&self) -> u64;
+    /// Whether leaving out these operations can change nothing; they are optional. The default keeps all.
+    fn useless(&self, _ops: &[Op]) -> Option<Vec<bool>> {
+        None
+    }
+}
+
+/// Any model, its states and actions numbered as they turn up and its transitions remembered.
+pub(crate) struct Numbered<'m, M: Model> {
+    model: &'m M,
+    actions: Vec<M::Action>,
+    states: Vec<M::State>,
+    numbers: FxHashMap<M::State, u32>,
+    transitions: FxHashMap<(u32, u32), Option<u32>>,
+}
+
+impl<'m, M: Model> Numbered<'m, M> {
+    /// Compiles a key's operations.
+    pub(crate) fn compile<'a>(
+        model: &'m M,
+        operations: impl IntoIterator<Item = &'a Operation>,
+    ) -> Result<(Vec<Op>, Self), Unsupported> {
+        let mut classes: FxHashMap<M::Action, u32> = FxHashMap::default();
+        let mut actions = Vec::new();
+        let mut ops = Vec::new();
+        for operation in operations {
+            let Some(action) = model.action(operation)? else {
+                continue;
+            };
+            let required = operation.completion.outcome != Outcome::Info;
+            if !required && model.pure(&action) {
+                continue;
+            }
+            let class = *classes.entry(action).or_insert_with_key(|action| {
+                actions.push(action.clone());
+                actions.len() as u32 - 1
+            });
+            ops.push(op(operation, class, required));
+        }
+        let initial = model.init();
+        let numbers = FxHashMap::from_iter([(initial.clone(), 0)]);
+        let spec = Numbered {
+            model,
+            actions,
+            states: vec![initial],
+            numbers,
+            transitions: FxHashMap::default(),
+        };
+        Ok((ops, spec))
+    }
+}
+
+impl<M: Model> Spec for Numbered<'_, M> {
+    fn init(&self) -> u32 {
+        0
+    }
+
+    fn step(&mut self, state: u32, class: u32) -> Option<u32> {
+        if let Some(&next) = self.transitions.get(&(state, class)) {
+            return next;
+        }
+        let next = self
+            .model
+            .step(&self.states[state as usize], &self.actions[class as usize])
+            .map(|next| {
+                *self.numbers.entry(next).or_insert_with_key(|next| {
+                    self.states.push(next.clone());
+                    self.states.len() as u32 - 1
+                })
+            });
+        self.transitions.insert((state, class), next);
+        next
+    }
+
+    fn pure(&self, class: u32) -> bool {
+        self.model.pure(&self.actions[class as usize])
+    }
+
+    fn bytes(&self) -> u64 {
+        let state = 2 * size_of::<M::State>() + 8;
+        (self.states.len() * state + self.transitions.capacity() * 24) as u64
+    }
+}
+
+/// The operation's window and identity.
+pub(crate) fn op(operation: &Operation, class: u32, required: bool) -> Op {
+    let returned = if required { operation.returned() } else { NEVER };
+    Op {
+        invoked: operation.invoked.index,
+        returned,
+        id: operation.id,
+        class,
+        required,
+    }
+}

@@ -1,0 +1,441 @@
+//! Depth-first search for a legal order: exact for every model.
+//!
+//! After Wing and Gong (1993) and Lowe ("Testing for linearizability", 2017), with these reductions, each of
+//! which keeps at least one legal order if there is any:
+//!
+//! - **Just in time.** Effects are put off until a completion forces them. When an operation completes without
+//!   having taken effect, some sequence of operations in flight ending with it takes effect right then.
+//! - **Greedy pure actions.** A read in flight takes effect as soon as it is legal: that changes nothing for
+//!   the others and frees the read.
+//! - **Memo.** A configuration is the position in the history, the state, and which operations in flight have
+//!   taken effect; the past beyond that does not matter. It is explored once. Its size follows the concurrency
+//!   and not the length of the history. Where nothing is in flight (a quiescent cut) it is the state alone.
+//! - **Symmetry.** Of several operations in flight with equal actions, the one that completes first goes first.
+//!   Operations that never completed are counted, not told apart.
+//! - **Dominance.** A configuration that has used up more of the never-completed operations than another that
+//!   is equal otherwise can do nothing that the other cannot.
+//!
+//! ```text
+//!  process 0   [──── write 1 ────]
+//!  process 1      [─ write 2 ─]
+//!  process 2          [─ read 1 ──────]
+//!                             ▲ here write 2 must take effect: [2], or [1 2]
+//!                                ▲ here write 1 must: [1], unless it did already
+//! ```
+
+use std::mem::size_of;
+
+use rustc_hash::FxHashMap;
+
+use super::problem::{NEVER, Op, Spec};
+use crate::budget::{Budget, Meter, Spent};
+
+/// What a search found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// There is a legal order.
+    Legal,
+    /// There is none. The history up to the completion of this operation (an index into `ops`) has none
+    /// either, and without that completion it had one.
+    Illegal(usize),
+    /// Gave up.
+    Spent(Spent),
+    /// More operations are in flight at once than the search is made for.
+    TooWide(usize),
+}
+
+/// The most operations in flight at once, never-completed ones apart.
+pub(crate) const WIDEST: usize = 4096;
+
+/// Looks for a legal order of `ops`, which stand in the order of invocation.
+pub(crate) fn search<S: Spec>(ops: &[Op], spec: &mut S, roots: &[u32], budget: &Budget) -> (Answer, u64) {
+    let plan = Plan::new(ops);
+    match plan.width {
+        0..=64 => Search::<S, 1>::new(&plan, ops, spec, budget).run(roots),
+        65..=128 => Search::<S, 2>::new(&plan, ops, spec, budget).run(roots),
+        129..=512 => Search::<S, 8>::new(&plan, ops, spec, budget).run(roots),
+        513..=WIDEST => Search::<S, 64>::new(&plan, ops, spec, budget).run(roots),
+        width => (Answer::TooWide(width), 0),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Step {
+    at: u64,
+    op: u32,
+    completes: bool,
+}
+
+/// The order of events, and a slot for each operation while it is in flight.
+struct Plan {
+    steps: Vec<Step>,
+    slot: Vec<u32>,
+    width: usize,
+    /// The distinct actions of operations that never completed.
+    pending: Vec<u32>,
+}
+
+impl Plan {
+    fn new(ops: &[Op]) -> Self {
+        let mut steps = Vec::with_capacity(2 * ops.len());
+        for (index, op) in ops.iter().enumerate() {
+            steps.push(Step {
+                at: op.invoked,
+                op: index as u32,
+                completes: false,
+            });
+            if op.returned != NEVER {
+                steps.push(Step {
+                    at: op.returned,
+                    op: index as u32,
+                    completes: true,
+                });
+            }
+        }
+        steps.sort_unstable_by_key(|step| step.at);
+        let mut pending: Vec<u32> = ops
+            .iter()
+            .filter(|op| op.returned == NEVER)
+            .map(|op| op.class)
+            .collect();
+        pending.sort_unstable();
+        pending.dedup();
+        let mut slot = vec![0; ops.len()];
+        let (mut free, mut width) = (Vec::new(), 0);
+        for step in &steps {
+            let index = step.op as usize;
+            if ops[index].returned == NEVER {
+                if let Ok(position) = pending.binary_search(&ops[index].class) {
+                    slot[index] = position as u32;
+                }
+            } else if step.completes {
+                free.push(slot[index]);
+            } else {
+                slot[index] = free.pop().unwrap_or_else(|| {
+                    width += 1;
+                    width as u32 - 1
+                });
+            }
+        }
+        Plan {
+            steps,
+            slot,
+            width,
+            pending,
+        }
+    }
+}
+
+type Bits<const N: usize> = [u64; N];
+
+fn has<const N: usize>(bits: &Bits<N>, slot: u32) -> bool {
+    bits[slot as usize / 64] >> (slot % 64) & 1 == 1
+}
+
+fn set<const N: usize>(bits: &mut Bits<N>, slot: u32) {
+    bits[slot as usize / 64] |= 1 << (slot % 64);
+}
+
+fn clear<const N: usize>(bits: &mut Bits<N>, slot: u32) {
+    bits[slot as usize / 64] &= !(1 << (slot % 64));
+}
+
+/// A configuration whose choices are being tried.
+struct Frame<const N: usize> {
+    /// The completion at which it stands.
+    step: u32,
+    state: u32,
+    taken: Bits<N>,
+    /// Where its counts of used pending operations stand.
+    used: u32,
+    /// Whether nothing has been chosen at this completion yet.
+    fresh: bool,
+    choice: u32,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+struct Place<const N: usize> {
+    step: u32,
+    state: u32,
+    taken: Bits<N>,
+    fresh: bool,
+}
+
+struct Search<'a, S: Spec, const N: usize> {
+    plan: &'a Plan,
+    ops: &'a [Op],
+    spec: &'a mut S,
+    meter: Meter<'a>,
+    /// Events before this one have happened.
+    cursor: usize,
+    live: Bits<N>,
+    occupant: Vec<u32>,
+    previous: Vec<u32>,
+    available: Vec<u16>,
+    memo: FxHashMap<Place<N>, u32>,
+    /// Vectors of counts, one count for each pending action, and for each vector the next one of its place.
+    counts: Vec<u16>,
+    next: Vec<u32>,
+    stack: Vec<Frame<N>>,
+    furthest: usize,
+}
+
+const NONE: u32 = u32::MAX;
+
+impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
+    fn new(plan: &'a Plan, ops: &'a [Op], spec: &'a mut S, budget: &'a Budget) -> Self {
+        Search {
+            plan,
+            ops,
+            spec,
+            meter: Meter::new(budget),
+            cursor: 0,
+            live: [0; N],
+            occupant: vec![NONE; plan.width],
+            previous: vec![NONE; ops.len()],
+            available: vec![0; plan.pending.len()],
+            memo: FxHashMap::default(),
+            counts: Vec::new(),
+            next: Vec::new(),
+            stack: Vec::new(),
+            furthest: 0,
+        }
+    }
+
+    fn run(mut self, roots: &[u32]) -> (Answer, u64) {
+        let answer = self.explore(roots);
+        (answer, self.meter.states())
+    }
+
+    fn explore(&mut self, roots: &[u32]) -> Answer {
+        let unused = vec![0; self.plan.pending.len()];
+        for &root in roots {
+            self.seek(0);
+            if let Some(answer) = self.arrive(root, [0; N], &unused, None) {
+                return answer;
+            }
+            while let Some(answer) = self.choose() {
+                if let Some(answer) = answer {
+                    return answer;
+                }
+            }
+        }
+        match self.plan.steps.get(self.furthest) {
+            Some(step) => Answer::Illegal(step.op as usize),
+            None => Answer::Legal,
+        }
+    }
+
+    /// Moves to just before the event `step`.
+    fn seek(&mut self, step: usize) {
+        while self.cursor < step {
+            self.forward();
+        }
+        while self.cursor > step {
+            self.cursor -= 1;
+            let Step { op, completes, .. } = self.plan.steps[self.cursor];
+            let slot = self.plan.slot[op as usize];
+            if completes {
+                set(&mut self.live, slot);
+            } else if self.ops[op as usize].returned == NEVER {
+                self.available[slot as usize] -= 1;
+            } else {
+                clear(&mut self.live, slot);
+                self.occupant[slot as usize] = self.previous[op as usize];
+            }
+        }
+    }
+
+    fn forward(&mut self) {
+        let Step { op, completes, .. } = self.plan.steps[self.cursor];
+        let slot = self.plan.slot[op as usize];
+        if completes {
+            clear(&mut self.live, slot);
+        } else if self.ops[op as usize].returned == NEVER {
+            self.available[slot as usize] += 1;
+        } else {
+            set(&mut self.live, slot);
+            self.previous[op as usize] = self.occupant[slot as usize];
+            self.occupant[slot as usize] = op;
+        }
+        self.cursor += 1;
+    }
+
+    /// The slots in flight whose operations have not taken effect.
+    fn waiting(&self, taken: &Bits<N>) -> impl Iterator<Item = u32> + use<S, N> {
+        let mut words: Bits<N> = self.live;
+        for (word, taken) in words.iter_mut().zip(taken) {
+            *word &= !taken;
+        }
+        words.into_iter().enumerate().flat_map(|(position, mut word)| {
+            std::iter::from_fn(move || {
+                (word != 0).then(|| {
+                    let bit = word.trailing_zeros();
+                    word &= word - 1;
+                    position as u32 * 64 + bit
+                })
+            })
+        })
+    }
+
+    fn occupant(&self, slot: u32) -> &'a Op {
+        &self.ops[self.occupant[slot as usize] as usize]
+    }
+
+    /// Goes on from the cursor to the next completion of an operation that has not taken effect, and pushes
+    /// the configuration there unless it was explored before.
+    fn arrive(
+        &mut self,
+        state: u32,
+        mut taken: Bits<N>,
+        used: &[u16],
+        from: Option<usize>,
+    ) -> Option<Answer> {
+        for slot in self.waiting(&taken) {
+            let class = self.occupant(slot).class;
+            if self.spec.pure(class) && self.spec.step(state, class).is_some() {
+                set(&mut taken, slot);
+            }
+        }
+        while let Some(&Step { op, completes, .. }) = self.plan.steps.get(self.cursor) {
+            let Op { class, returned, .. } = self.ops[op as usize];
+            let slot = self.plan.slot[op as usize];
+            if completes {
+                if !has(&taken, slot) {
+                    break;
+                }
+                clear(&mut taken, slot);
+            } else if returned != NEVER && self.spec.pure(class) && self.spec.step(state, class).is_some() {
+                set(&mut taken, slot);
+            }
+            self.forward();
+        }
+        self.furthest = self.furthest.max(self.cursor);
+        if self.cursor == self.plan.steps.len() {
+            return Some(Answer::Legal);
+        }
+        let fresh = from != Some(self.cursor);
+        let place = Place {
+            step: self.cursor as u32,
+            state,
+            taken,
+            fresh,
+        };
+        let Some(used) = self.remember(place, used) else {
+            return None;
+        };
+        if let Err(spent) = self.meter.charge(self.bytes()) {
+            return Some(Answer::Spent(spent));
+        }
+        self.stack.push(Frame {
+            step: self.cursor as u32,
+            state,
+            taken,
+            used,
+            fresh,
+            choice: 0,
+        });
+        None
+    }
+
+    fn bytes(&self) -> u64 {
+        let memo = self.memo.capacity() * (size_of::<Place<N>>() + 5);
+        let rest = self.counts.capacity() * 2 + self.next.capacity() * 4;
+        (memo + rest + self.stack.capacity() * size_of::<Frame<N>>()) as u64 + self.spec.bytes()
+    }
+
+    /// Records a configuration; none if one that is at least as good was there before.
+    fn remember(&mut self, place: Place<N>, used: &[u16]) -> Option<u32> {
+        let fresh = self.next.len() as u32;
+        let stride = self.plan.pending.len();
+        let head = self.memo.entry(place).or_insert(NONE);
+        let mut entry = *head;
+        while entry != NONE {
+            let known = &self.counts[entry as usize * stride..][..stride];
+            if known.iter().zip(used).all(|(known, used)| known <= used) {
+                return None;
+            }
+            entry = self.next[entry as usize];
+        }
+        self.next.push(*head);
+        *head = fresh;
+        self.counts.extend_from_slice(used);
+        Some(fresh)
+    }
+
+    /// Tries the next choice of the newest configuration; none when all is explored.
+    #[expect(
+        clippy::option_option,
+        reason = "outer: is anything left; inner: is the search decided"
+    )]
+    fn choose(&mut self) -> Option<Option<Answer>> {
+        let frame = self.stack.last_mut()?;
+        let choice = frame.choice;
+        frame.choice += 1;
+        let &mut Frame {
+            step,
+            state,
+            mut taken,
+            used,
+            fresh,
+            ..
+        } = frame;
+        self.seek(step as usize);
+        let returning = self.plan.steps[step as usize].op;
+        let own = self.plan.slot[returning as usize];
+        let stride = self.plan.pending.len();
+        let width = self.plan.width as u32;
+        let mut used = self.counts[used as usize * stride..][..stride].to_vec();
+        let class = match choice {
+            // An optional operation may go without ever having taken effect.
+            0 if !self.ops[returning as usize].required && fresh => {
+                self.forward();
+                return Some(self.arrive(state, taken, &used, None));
+            }
+            0 => return Some(None),
+            1 => {
+                set(&mut taken, own);
+                self.ops[returning as usize].class
+            }
+            _ if choice - 2 < width => {
+                let slot = choice - 2;
+                if slot == own || !has(&self.live, slot) || has(&taken, slot) || self.yields(slot, &taken) {
+                    return Some(None);
+                }
+                set(&mut taken, slot);
+                self.occupant(slot).class
+            }
+            _ => {
+                let position = (choice - 2 - width) as usize;
+                let Some(&class) = self.plan.pending.get(position) else {
+                    self.stack.pop();
+                    return Some(None);
+                };
+                let twin = self
+                    .waiting(&taken)
+                    .any(|slot| self.occupant(slot).class == class);
+                if used[position] >= self.available[position] || twin {
+                    return Some(None);
+                }
+                used[position] += 1;
+                if self.spec.step(state, class) == Some(state) {
+                    return Some(None);
+                }
+                class
+            }
+        };
+        let Some(next) = self.spec.step(state, class) else {
+            return Some(None);
+        };
+        Some(self.arrive(next, taken, &used, Some(step as usize)))
+    }
+
+    /// Whether another operation that cannot be told apart goes first.
+    fn yields(&self, slot: u32, taken: &Bits<N>) -> bool {
+        let this = self.occupant(slot);
+        self.waiting(taken).any(|other| {
+            let other = self.occupant(other);
+            other.class == this.class && other.returned < this.returned && (other.required || !this.required)
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! Operations in words, for the stories of witnesses.
+
+use crate::history::{Function, Operation, Outcome, Value};
+
+/// The longest value that is written out.
+const LONGEST: usize = 60;
+
+/// A value, cut where it is long.
+pub(crate) fn short(value: &Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() <= LONGEST {
+        return text;
+    }
+    let head: String = text.chars().take(LONGEST / 2).collect();
+    let tail: String = text.chars().skip(text.chars().count() - LONGEST / 3).collect();
+    format!("{head} … {tail}")
+}
+
+/// Seconds with as many digits as a person compares.
+pub(crate) fn seconds(nanoseconds: u64) -> String {
+    format!("{:.4} s", nanoseconds as f64 / 1e9)
+}
+
+/// `Process 3 read x on n1 (4.2990 s – 4.3050 s) and saw 4.`
+pub(crate) fn did(operation: &Operation) -> String {
+    let completion = &operation.completion;
+    let on = match operation.key.as_deref() {
+        Some(key) => format!(" {key}"),
+        None => String::new(),
+    };
+    let to = match operation.key.as_deref() {
+        Some(key) => format!(" to {key}"),
+        None => String::new(),
+    };
+    let argument = short(&operation.argument);
+    let act = match operation.f {
+        Function::Read => format!("read{on}"),
+        Function::Write => format!("wrote {argument}{to}"),
+        Function::Cas => match &operation.argument {
+            Value::List(pair) if pair.len() == 2 => {
+                format!(
+                    "compared{on} with {} to set it to {}",
+                    short(&pair[0]),
+                    short(&pair[1])
+                )
+            }
+            _ => format!("compared and set{on} with {argument}"),
+        },
+        Function::Append => format!("appended {argument}{to}"),
+        Function::Delete => format!("deleted{on}"),
+        Function::Increment => format!("incremented{on} by {argument}"),
+        Function::Add => format!("added {argument}{to}"),
+        Function::Txn => format!("ran the transaction {argument}"),
+        Function::Other(ref name) => match operation.argument {
+            Value::Nil => format!("asked to {name}{on}"),
+            _ => format!("asked to {name} {argument}{on}"),
+        },
+    };
+    let node = completion.node.as_ref().or(operation.node.as_ref());
+    let node = node.map(|node| format!(" on {node}")).unwrap_or_default();
+    let when = window(operation);
+    let result = match completion.outcome {
+        Outcome::Ok => match operation.f {
+            Function::Read | Function::Txn => format!("and saw {}", short(&completion.value)),
+            _ => "and was told ok".to_owned(),
+        },
+        Outcome::Fail if operation.precondition_failed() => match &completion.observed {
+            Some(observed) => format!("and was told that it differs, being {}", short(observed)),
+            None => "and was told that it differs".to_owned(),
+        },
+        Outcome::Fail => "and was told that it failed".to_owned(),
+        Outcome::Info => "and never learned the outcome".to_owned(),
+    };
+    format!("Process {} {act}{node} ({when}) {result}.", operation.process)
+}
+
+/// When it ran: times where they were recorded, positions otherwise.
+pub(crate) fn window(operation: &Operation) -> String {
+    let from = operation.invoked;
+    match operation
+        .completion
+        .at
+        .filter(|_| operation.completion.outcome != Outcome::Info)
+    {
+        Some(to) if to.time == 0 && from.time == 0 => format!("events {} – {}", from.index, to.index),
+        Some(to) => format!("{} – {}", seconds(from.time), seconds(to.time)),
+        None if from.time == 0 && from.index > 0 => format!("from event {} on", from.index),
+        None => format!("from {} on", seconds(from.time)),
+    }
+}
