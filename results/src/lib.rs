@@ -1,1 +1,28 @@
-//! x
+//! What a run leaves behind.
+//!
+//! A [`Store`] is a folder of runs. While a run goes on, its [`RunWriter`] listens to the runner's notices and
+//! writes the history as it happens; afterwards its [`RunFolder`] is read back as [`Evidence`], from which
+//! everything else is made: the report (one offline page), JUnit XML, the summary on the terminal. So a report
+//! can be written again at any time, also of a run whose control node was killed.
+
+mod error;
+mod evidence;
+mod files;
+mod folder;
+mod history;
+mod prune;
+mod record;
+mod run;
+mod store;
+
+pub use error::StoreError;
+pub use evidence::{Evidence, NodeLog};
+pub use folder::{RunFolder, RunState};
+pub use history::{ReadHistory, read_history};
+pub use jiff::Timestamp;
+pub use prune::{Prune, Pruned};
+pub use record::{
+    Machine, MutantSeen, Recovery, RunOutcome, SCHEMA, SystemFailure, TestRecord, VerdictRecord, run_id,
+};
+pub use run::RunWriter;
+pub use store::{LATEST, Listed, Store};
