@@ -21,7 +21,7 @@ pub enum Value {
 }
 
 /// One part of a transaction.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum MicroOp {
     /// Read the key.
     Read {
@@ -52,7 +52,7 @@ pub enum MicroOp {
 }
 
 /// What a client wants done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Command {
     /// Read a key.
     Read {
@@ -92,7 +92,7 @@ pub enum Command {
 }
 
 /// A change of the members.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Reconfigure {
     /// Add a node: it catches up without a vote first, then becomes a voter. The answer comes when it votes.
     Join(NodeId),
@@ -100,6 +100,13 @@ pub enum Reconfigure {
     Learn(NodeId),
     /// Remove a node.
     Leave(NodeId),
+    /// Put one node in another's place, in one change: the new one catches up first.
+    Replace {
+        /// Who leaves.
+        leaves: NodeId,
+        /// Who joins.
+        joins: NodeId,
+    },
 }
 
 /// A client's session: a request that is retried under the same client and sequence is applied once.
@@ -132,7 +139,7 @@ pub struct Response {
 }
 
 /// A success.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Reply {
     /// Read: the value. Txn: a list with the value read, or `Nil`, for each part. Otherwise `Nil`.
     pub value: Value,
@@ -142,7 +149,7 @@ pub struct Reply {
 }
 
 /// Why a request did not succeed. Each tells definite from indefinite.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Failure {
     /// Compared and differed: surely not applied.
     Precondition {

@@ -5,8 +5,11 @@
 //! disk, or a simulator) carries the effects out under the contract in [`replica`].
 
 pub mod api;
+pub mod digest;
 pub mod driver;
+pub mod kv;
 pub mod replica;
+pub mod sessions;
 pub mod wal;
 
 pub use api::{Command, Failure, MicroOp, Request, Response, Value};
