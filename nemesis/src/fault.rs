@@ -2,17 +2,72 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A node of the cluster, counted from 1; shown as `n1`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+/// A node of the cluster, counted from 1; shown as `n1`, which is also how it stands in JSON (there the bare
+/// number is accepted too).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Node(pub u16);
 
 impl fmt::Display for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "n{}", self.0)
+    }
+}
+
+impl FromStr for Node {
+    type Err = String;
+
+    /// Reads `n1` or `1`.
+    ///
+    /// # Errors
+    /// If it is neither, with what would be right.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.strip_prefix('n').unwrap_or(text);
+        match number.parse() {
+            Ok(number) if number > 0 => Ok(Node(number)),
+            _ => Err(format!("{text:?} is not a node: nodes are named n1, n2, …")),
+        }
+    }
+}
+
+impl Serialize for Node {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_u16(self.0)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl serde::de::Visitor<'_> for Name {
+            type Value = Node;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a node such as \"n1\"")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Node, E> {
+                text.parse().map_err(E::custom)
+            }
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Node, E> {
+                match u16::try_from(number) {
+                    Ok(number) if number > 0 => Ok(Node(number)),
+                    _ => Err(E::custom(format!(
+                        "{number} is not a node: nodes are counted from 1"
+                    ))),
+                }
+            }
+        }
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_any(Name)
+        } else {
+            u16::deserialize(deserializer).map(Node)
+        }
     }
 }
 
@@ -96,7 +151,7 @@ pub enum Fault {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {
-    /// These node groups cannot talk to each other (halves, one alone).
+    /// These node groups cannot talk to each other (halves, one alone). A node in no group talks to all.
     Groups(Vec<BTreeSet<Node>>),
     /// The target is alone (the leader).
     Alone(Target),
@@ -148,8 +203,9 @@ pub enum Bend {
     },
 }
 
-/// How packets are mistreated. Zero turns a part off.
+/// How packets are mistreated. Zero, or leaving it out of the JSON, turns a part off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Packets {
     /// Mean extra delay; drawn per packet, heavy-tailed.
     pub delay_ms: u64,
@@ -161,7 +217,87 @@ pub struct Packets {
     pub reorder_percent: u8,
 }
 
-/// A fault with its targets resolved, as an environment carries it out.
+/// The kinds of faults, as coverage counts them.
+pub mod kinds {
+    /// Links are cut.
+    pub const PARTITION: &str = "partition";
+    /// Processes are killed; the disk keeps what a killed process leaves.
+    pub const KILL: &str = "kill";
+    /// Processes are frozen.
+    pub const PAUSE: &str = "pause";
+    /// Clocks are bent.
+    pub const CLOCK: &str = "clock";
+    /// Packets are mistreated.
+    pub const PACKETS: &str = "packets";
+    /// Processes are killed and their disks lose or tear what was not fsynced.
+    pub const DISK: &str = "disk";
+    /// Nodes leave and join.
+    pub const MEMBERSHIP: &str = "membership";
+    /// All of them.
+    pub const ALL: [&str; 7] = [PARTITION, KILL, PAUSE, CLOCK, PACKETS, DISK, MEMBERSHIP];
+}
+
+impl Fault {
+    /// The kind, as coverage counts it; one of [`kinds::ALL`].
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Fault::Partition { .. } => kinds::PARTITION,
+            Fault::Kill {
+                crash: Crash::Kill, ..
+            } => kinds::KILL,
+            Fault::Kill { .. } => kinds::DISK,
+            Fault::Pause { .. } => kinds::PAUSE,
+            Fault::Clock { .. } => kinds::CLOCK,
+            Fault::Packets { .. } => kinds::PACKETS,
+            Fault::Leave { .. } => kinds::MEMBERSHIP,
+        }
+    }
+}
+
+impl Resolved {
+    /// The kind, as coverage counts it; one of [`kinds::ALL`].
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Resolved::Cut { .. } => kinds::PARTITION,
+            Resolved::Kill {
+                crash: Crash::Kill, ..
+            } => kinds::KILL,
+            Resolved::Kill { .. } => kinds::DISK,
+            Resolved::Pause { .. } => kinds::PAUSE,
+            Resolved::Clock { .. } => kinds::CLOCK,
+            Resolved::Packets { .. } => kinds::PACKETS,
+            Resolved::Leave { .. } => kinds::MEMBERSHIP,
+        }
+    }
+
+    /// The nodes that it hits; none for faults of links.
+    pub fn nodes(&self) -> Option<&BTreeSet<Node>> {
+        match self {
+            Resolved::Cut { .. } | Resolved::Packets { .. } => None,
+            Resolved::Kill { nodes, .. }
+            | Resolved::Pause { nodes }
+            | Resolved::Clock { nodes, .. }
+            | Resolved::Leave { nodes } => Some(nodes),
+        }
+    }
+
+    /// The links that it hits; none for faults of nodes.
+    pub fn links(&self) -> Option<&BTreeSet<Link>> {
+        match self {
+            Resolved::Cut { links } | Resolved::Packets { links, .. } => Some(links),
+            _ => None,
+        }
+    }
+
+    /// Whether it hits nothing: every node that was meant is already down, or alone in the cluster.
+    pub fn is_empty(&self) -> bool {
+        self.nodes().is_none_or(BTreeSet::is_empty) && self.links().is_none_or(BTreeSet::is_empty)
+    }
+}
+
+/// A fault with its targets resolved, as an environment carries it out. Where faults overlap: a link stays cut
+/// while any fault cuts it, and packets on a link are mistreated by every fault that names it. Faults of
+/// processes and clocks never overlap on a node (see [`Situation`](crate::Situation)).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Resolved {
