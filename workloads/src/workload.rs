@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use perjury_checker::{Finding, Function, History, Key, Operation, Value};
+use perjury_checker::{Finding, Function, History, Key, Operation, Options, Value};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,7 @@ pub trait Workload: Send {
     fn retries(&self) -> bool;
 
     /// Judges the history. Every property that this workload promises gets one finding.
-    fn judge(&self, history: &History, budget: &perjury_checker::Budget) -> Vec<Finding>;
+    fn judge(&self, history: &History, options: &Options) -> Vec<Finding>;
 
     /// What must have succeeded for a verdict to mean anything.
     fn minimum(&self) -> Minimum;
@@ -77,8 +77,18 @@ pub struct Counts {
     pub ok: u64,
     /// Surely did not happen.
     pub fail: u64,
+    /// Of these, compare-and-sets that compared and differed.
+    #[serde(default)]
+    pub differed: u64,
     /// Unknown.
     pub info: u64,
+}
+
+impl Counts {
+    /// How many did what they are for: succeeded, or compared and differed.
+    pub fn succeeded(&self) -> u64 {
+        self.ok + self.differed
+    }
 }
 
 /// Faults of a kind, counted.
