@@ -28,6 +28,20 @@ impl Budget {
         }
     }
 
+    /// The same budget with another limit on configurations.
+    #[must_use]
+    pub fn with_states(mut self, states: u64) -> Self {
+        self.states = states;
+        self
+    }
+
+    /// The same budget with another limit on memory, in bytes.
+    #[must_use]
+    pub fn with_bytes(mut self, bytes: u64) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
     /// The same budget, spent as soon as `expired` answers true. It is asked now and then, from any thread.
     #[must_use]
     pub fn until(mut self, expired: impl Fn() -> bool + Send + Sync + 'static) -> Self {

@@ -124,7 +124,6 @@ struct Element<'h> {
     adds: Vec<&'h Operation>,
     /// The earliest completion that proves that it is in the set: an acknowledgement, or a read that shows it.
     proof: Option<&'h Operation>,
-    reported: bool,
 }
 
 impl<'h> Set<'h> {

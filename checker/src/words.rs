@@ -88,3 +88,29 @@ pub(crate) fn window(operation: &Operation) -> String {
         None => format!("from {} on", seconds(from.time)),
     }
 }
+
+/// `the read by process 3`, for the middle of a sentence.
+pub(crate) fn brief(operation: &Operation) -> String {
+    let argument = short(&operation.argument);
+    let act = match operation.f {
+        Function::Read => "read".to_owned(),
+        Function::Write => format!("write of {argument}"),
+        Function::Cas => format!("compare-and-set {argument}"),
+        Function::Append => format!("append of {argument}"),
+        Function::Delete => "deletion".to_owned(),
+        Function::Increment => format!("increment by {argument}"),
+        Function::Add => format!("add of {argument}"),
+        Function::Txn => format!("transaction {argument}"),
+        Function::Other(ref name) => name.to_string(),
+    };
+    format!("the {act} by process {}", operation.process)
+}
+
+/// The sentence with a capital letter at its head.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}

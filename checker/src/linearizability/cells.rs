@@ -1,6 +1,5 @@
 //! Cells with numbers for values, so that every method compares and hashes integers.
 
-use std::collections::BTreeMap;
 use std::mem::size_of;
 use std::sync::Arc;
 
@@ -31,6 +30,15 @@ impl Act {
         }
     }
 
+    /// Whether it never changes the value.
+    pub(crate) fn pure(self) -> bool {
+        match self {
+            Act::Read(_) | Act::Differs(_) | Act::Contradiction => true,
+            Act::Cas(expected, new) => expected == new,
+            Act::Write(_) | Act::Append(_) => false,
+        }
+    }
+
     /// The value that it leaves and that was not there before.
     pub(crate) fn installs(self) -> Option<u32> {
         match self {
@@ -46,7 +54,7 @@ pub(crate) struct CellSpec {
     pub(crate) acts: Vec<Act>,
     pub(crate) initial: u32,
     pub(crate) values: Values,
-    pieces: Vec<Value>,
+    pub(crate) pieces: Vec<Value>,
 }
 
 impl CellSpec {
@@ -102,6 +110,47 @@ impl CellSpec {
     pub(crate) fn act(&self, op: &Op) -> Act {
         self.acts[op.class as usize]
     }
+
+    /// Which operations may be left out: optional writes and compare-and-sets of values that nothing required
+    /// finds, neither itself nor by way of other optional ones. Leaving them out of a legal order keeps it
+    /// legal, since what follows there is another write. Not so where appends take up whatever they find (then
+    /// the answer is none), nor where something must find the value *not* to be another.
+    pub(crate) fn unread(&self, ops: &[Op]) -> Option<Vec<bool>> {
+        let mut found = vec![false; self.values.len()];
+        let mut todo = Vec::new();
+        let mut optional = Vec::new();
+        let mut find = |value: u32, todo: &mut Vec<u32>| {
+            if !std::mem::replace(&mut found[value as usize], true) {
+                todo.push(value);
+            }
+        };
+        for (index, op) in ops.iter().enumerate() {
+            match self.act(op) {
+                Act::Append(_) => return None,
+                act if op.required => {
+                    if let Some(value) = act.observes() {
+                        find(value, &mut todo);
+                    }
+                }
+                act => optional.extend(act.installs().map(|value| (value, index))),
+            }
+        }
+        optional.sort_unstable();
+        let mut useless = vec![false; ops.len()];
+        for &(_, index) in &optional {
+            useless[index] = true;
+        }
+        while let Some(value) = todo.pop() {
+            let from = optional.partition_point(|&(other, _)| other < value);
+            for &(_, index) in optional[from..].iter().take_while(|&&(other, _)| other == value) {
+                useless[index] = false;
+                if let Some(expected) = self.act(&ops[index]).observes() {
+                    find(expected, &mut todo);
+                }
+            }
+        }
+        Some(useless)
+    }
 }
 
 impl Spec for CellSpec {
@@ -121,56 +170,17 @@ impl Spec for CellSpec {
     }
 
     fn pure(&self, class: u32) -> bool {
-        match self.acts[class as usize] {
-            Act::Read(_) | Act::Differs(_) | Act::Contradiction => true,
-            Act::Cas(expected, new) => expected == new,
-            Act::Write(_) | Act::Append(_) => false,
-        }
+        self.acts[class as usize].pure()
     }
 
     fn bytes(&self) -> u64 {
-        (self.values.nodes.capacity() * size_of::<Node>() + self.values.children.capacity() * 13) as u64
+        (self.values.nodes.capacity() * (size_of::<Node>() + size_of::<Path>())
+            + self.values.children.capacity() * 13) as u64
     }
 
-    /// An optional write (or compare-and-set) of a value that nothing finds can be left out of any legal order:
-    /// what follows it there is another write. Not so where something must find the value *not* to be another,
-    /// or where appends take up whatever they find.
     fn useless(&self, ops: &[Op]) -> Option<Vec<bool>> {
-        let mut found = vec![0u32; self.values.nodes.len()];
-        for op in ops {
-            match self.act(op) {
-                Act::Differs(_) | Act::Append(_) => return None,
-                act => {
-                    if let Some(value) = act.observes() {
-                        found[value as usize] += 1;
-                    }
-                }
-            }
-        }
-        let mut by_value: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-        for (index, op) in ops.iter().enumerate().filter(|(_, op)| !op.required) {
-            if let Some(value) = self.act(op).installs() {
-                by_value.entry(value).or_default().push(index);
-            }
-        }
-        let mut useless = vec![false; ops.len()];
-        let mut unfound: Vec<u32> = by_value
-            .keys()
-            .copied()
-            .filter(|&value| found[value as usize] == 0)
-            .collect();
-        while let Some(value) = unfound.pop() {
-            for index in by_value.remove(&value).unwrap_or_default() {
-                useless[index] = true;
-                if let Some(expected) = self.act(&ops[index]).observes() {
-                    found[expected as usize] -= 1;
-                    if found[expected as usize] == 0 {
-                        unfound.push(expected);
-                    }
-                }
-            }
-        }
-        Some(useless)
+        let negative = ops.iter().any(|op| matches!(self.act(op), Act::Differs(_)));
+        if negative { None } else { self.unread(ops) }
     }
 }
 
@@ -179,6 +189,8 @@ impl Spec for CellSpec {
 pub(crate) struct Values {
     grows: bool,
     nodes: Vec<Node>,
+    /// For each value, where it is a list: the value before its last append, that element, and its length.
+    paths: Vec<Path>,
     integers: FxHashMap<i64, u32>,
     others: FxHashMap<Value, u32>,
     children: FxHashMap<(u32, u32), u32>,
@@ -187,6 +199,20 @@ pub(crate) struct Values {
     empty_list: u32,
     empty_text: u32,
 }
+
+/// How a growing value came about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Path {
+    pub before: u32,
+    pub element: u32,
+    pub length: u32,
+}
+
+const ROOT: Path = Path {
+    before: u32::MAX,
+    element: u32::MAX,
+    length: 0,
+};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Node {
@@ -201,6 +227,7 @@ impl Values {
         Values {
             grows,
             nodes: vec![Node::Nil, Node::List, Node::Text],
+            paths: if grows { vec![ROOT; 3] } else { Vec::new() },
             integers: FxHashMap::default(),
             others: FxHashMap::default(),
             children: FxHashMap::default(),
@@ -218,6 +245,9 @@ impl Values {
 
     fn plain(&mut self) -> u32 {
         self.nodes.push(Node::Plain);
+        if self.grows {
+            self.paths.push(ROOT);
+        }
         self.nodes.len() as u32 - 1
     }
 
@@ -253,8 +283,29 @@ impl Values {
     fn child(&mut self, parent: u32, edge: u32, kind: Node) -> u32 {
         *self.children.entry((parent, edge)).or_insert_with(|| {
             self.nodes.push(kind);
+            let length = self.paths[parent as usize].length + 1;
+            self.paths.push(Path {
+                before: parent,
+                element: edge,
+                length,
+            });
             self.nodes.len() as u32 - 1
         })
+    }
+
+    /// How a list came about; none for other values.
+    pub(crate) fn list(&self, value: u32) -> Option<Path> {
+        (self.grows && self.nodes[value as usize] == Node::List).then(|| self.paths[value as usize])
+    }
+
+    /// The number of an element of lists, if it is in any.
+    pub(crate) fn element(&self, value: &Value) -> Option<u32> {
+        self.elements.get(value).copied()
+    }
+
+    /// How many different elements lists have.
+    pub(crate) fn elements(&self) -> usize {
+        self.elements.len()
     }
 
     fn push(&mut self, list: u32, element: &Value) -> u32 {

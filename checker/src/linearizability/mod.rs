@@ -2,8 +2,14 @@
 //! completion, and the effects in that order are what the sequential [`Model`] allows.
 
 mod cells;
+mod decide;
+mod lists;
+mod orders;
 mod problem;
 mod search;
+mod story;
+mod witness;
+mod zones;
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
@@ -16,8 +22,8 @@ use crate::models::{Model, Unsupported};
 use crate::verdict::{Finding, Verdict, Witness};
 
 use cells::CellSpec;
-use problem::{Numbered, Op, Spec};
-use search::Answer;
+use decide::{Decide, Decided, Found};
+use problem::{Numbered, Op};
 
 /// How to check.
 #[derive(Clone, Debug)]
@@ -53,6 +59,22 @@ pub enum Method {
     Cheapest,
     /// Always the search, which applies to everything.
     Search,
+    /// Zones and chains where they apply; `unknown` elsewhere.
+    Zones,
+    /// The order of an append-only list where it applies; `unknown` elsewhere.
+    Lists,
+}
+
+impl Method {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Cheapest => "cheapest",
+            Method::Search => "search",
+            Method::Zones => "zones",
+            Method::Lists => "lists",
+        }
+    }
 }
 
 /// What was decided about one key.
@@ -65,7 +87,7 @@ struct Judged {
 
 enum Decision {
     Valid,
-    Invalid(Option<Witness>),
+    Invalid(Box<Witness>),
     Unknown(String),
 }
 
@@ -73,7 +95,7 @@ enum Decision {
 pub fn check<M: Model>(history: &History, model: &M, options: &Options) -> Finding {
     let keys = partition(history, model.partitioned());
     let judged = in_parallel(options.threads.get(), keys.len(), |index| {
-        judge(&keys[index].1, keys[index].0, history, model, options)
+        judge(&keys[index].1, keys[index].0, model, options)
     });
     let mut merged = Merged::default();
     for (result, (key, _)) in judged.into_iter().zip(&keys) {
@@ -130,45 +152,62 @@ fn in_parallel<T: Send>(threads: usize, count: usize, work: impl Fn(usize) -> T 
 fn judge<M: Model>(
     operations: &[&Operation],
     key: Option<&Key>,
-    history: &History,
     model: &M,
     options: &Options,
 ) -> Result<Judged, Unsupported> {
+    let context = Context {
+        operations,
+        key,
+        model,
+        options,
+    };
     match model.cell() {
         Some(cell) => {
             let (ops, mut spec) = CellSpec::compile(cell, operations.iter().copied())?;
-            Ok(by_search(&ops, &mut spec, options, key, history))
+            Ok(context.judge(&ops, &mut spec))
         }
         None => {
             let (ops, mut spec) = Numbered::compile(model, operations.iter().copied())?;
-            Ok(by_search(&ops, &mut spec, options, key, history))
+            Ok(context.judge(&ops, &mut spec))
         }
     }
 }
 
-fn by_search<S: Spec>(
-    ops: &[Op],
-    spec: &mut S,
-    options: &Options,
-    _key: Option<&Key>,
-    _: &History,
-) -> Judged {
-    let initial = spec.init();
-    let (answer, states) = search::search(ops, spec, &[initial], &options.budget);
-    let decision = match answer {
-        Answer::Legal => Decision::Valid,
-        Answer::Illegal(_) => Decision::Invalid(None),
-        Answer::Spent(spent) => Decision::Unknown(format!("{spent} after {states} configurations")),
-        Answer::TooWide(width) => Decision::Unknown(format!(
-            "{width} operations are in flight at once, more than the {} that the search is made for",
-            search::WIDEST
-        )),
-    };
-    Judged {
-        decision,
-        method: "search",
-        operations: ops.len() as u64,
-        states,
+/// One key, and how to check it.
+struct Context<'a, M: Model> {
+    operations: &'a [&'a Operation],
+    key: Option<&'a Key>,
+    model: &'a M,
+    options: &'a Options,
+}
+
+impl<M: Model> Context<'_, M> {
+    fn judge<S: Decide>(&self, ops: &[Op], spec: &mut S) -> Judged {
+        let Decided {
+            answer,
+            method,
+            states,
+        } = spec.decide(ops, self.options.method, &self.options.budget);
+        let decision = match answer {
+            Found::Legal => Decision::Valid,
+            Found::Illegal(evidence) => {
+                let kernel = witness::minimise(ops, spec, evidence, method, &self.options.budget);
+                Decision::Invalid(Box::new(story::explain(
+                    self.operations,
+                    ops,
+                    &kernel,
+                    self.model,
+                    self.key,
+                )))
+            }
+            Found::Unknown(reason) => Decision::Unknown(reason),
+        };
+        Judged {
+            decision,
+            method: method.name(),
+            operations: ops.len() as u64,
+            states,
+        }
     }
 }
 
@@ -178,7 +217,7 @@ struct Merged<'k> {
     operations: u64,
     states: u64,
     methods: BTreeMap<&'static str, u64>,
-    invalid: Vec<(Option<&'k Key>, Option<Witness>)>,
+    invalid: Vec<(Option<&'k Key>, Witness)>,
     unknown: Vec<String>,
 }
 
@@ -191,7 +230,7 @@ impl<'k> Merged<'k> {
                 *self.methods.entry(judged.method).or_default() += 1;
                 match judged.decision {
                     Decision::Valid => {}
-                    Decision::Invalid(witness) => self.invalid.push((key, witness)),
+                    Decision::Invalid(witness) => self.invalid.push((key, *witness)),
                     Decision::Unknown(reason) => self.unknown.push(match key {
                         Some(key) => format!("key {key}: {reason}"),
                         None => reason,
@@ -220,11 +259,7 @@ impl<'k> Merged<'k> {
             (0, _) => Verdict::Unknown,
             _ => Verdict::Invalid,
         };
-        let mut witnesses: Vec<Witness> = self
-            .invalid
-            .into_iter()
-            .filter_map(|(_, witness)| witness)
-            .collect();
+        let mut witnesses: Vec<Witness> = self.invalid.into_iter().map(|(_, witness)| witness).collect();
         witnesses.sort_by_key(|witness| witness.operations.len());
         let sentence = match verdict {
             Verdict::Valid => format!(

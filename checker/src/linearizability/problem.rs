@@ -30,7 +30,8 @@ pub(crate) trait Spec {
     fn pure(&self, class: u32) -> bool;
     /// Memory held, in bytes.
     fn bytes(&self) -> u64;
-    /// Whether leaving out these operations can change nothing; they are optional. The default keeps all.
+    /// Which of the operations, all of them optional ones, may be left out without changing the answer; none if
+    /// that cannot be told.
     fn useless(&self, _ops: &[Op]) -> Option<Vec<bool>> {
         None
     }

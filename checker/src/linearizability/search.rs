@@ -321,9 +321,7 @@ impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
             taken,
             fresh,
         };
-        let Some(used) = self.remember(place, used) else {
-            return None;
-        };
+        let used = self.remember(place, used)?;
         if let Err(spent) = self.meter.charge(self.bytes()) {
             return Some(Answer::Spent(spent));
         }

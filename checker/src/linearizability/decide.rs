@@ -1,0 +1,155 @@
+//! Which method decides a key: the cheapest exact one that applies.
+
+use super::Method;
+use super::cells::{Act, CellSpec};
+use super::problem::{Numbered, Op, Spec};
+use super::search::{Answer, WIDEST, search};
+use super::{lists, zones};
+use crate::budget::Budget;
+use crate::models::Model;
+
+/// What was found out about one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// There is a legal order.
+    Legal,
+    /// There is none, and these operations (indexes) are enough to see it, given that all others may have
+    /// taken effect in their windows or not at all.
+    Illegal(Vec<usize>),
+    /// Not decided, and why.
+    Unknown(String),
+}
+
+/// The answer, and how it was come by.
+pub(crate) struct Decided {
+    pub answer: Found,
+    pub method: Method,
+    pub states: u64,
+}
+
+/// A key's model, with all the methods that apply to it.
+pub(crate) trait Decide: Spec {
+    /// Decides a key by the method, or by the cheapest.
+    fn decide(&mut self, ops: &[Op], method: Method, budget: &Budget) -> Decided;
+
+    /// States from which the part of a history after `start` may begin, whatever happened before, as far as
+    /// `ops` can tell them apart; none if the model cannot say. `before` are effects completed by then.
+    fn roots(&self, _ops: &[Op], _before: &[Op]) -> Option<Vec<u32>> {
+        None
+    }
+}
+
+impl<M: Model> Decide for Numbered<'_, M> {
+    fn decide(&mut self, ops: &[Op], _: Method, budget: &Budget) -> Decided {
+        by_search(ops, self, budget)
+    }
+}
+
+impl Decide for CellSpec {
+    fn decide(&mut self, ops: &[Op], method: Method, budget: &Budget) -> Decided {
+        let fast = match method {
+            Method::Search => None,
+            Method::Zones => zones::decide(ops, self).map(|answer| (answer, Method::Zones)),
+            Method::Lists => lists::decide(ops, self).map(|answer| (answer, Method::Lists)),
+            Method::Cheapest => lists::decide(ops, self)
+                .map(|answer| (answer, Method::Lists))
+                .or_else(|| zones::decide(ops, self).map(|answer| (answer, Method::Zones))),
+        };
+        match fast {
+            Some((answer, method)) => Decided {
+                answer,
+                method,
+                states: 0,
+            },
+            None if matches!(method, Method::Zones | Method::Lists) => {
+                let reason = format!("the method `{}` does not apply", method.name());
+                Decided {
+                    answer: Found::Unknown(reason),
+                    method,
+                    states: 0,
+                }
+            }
+            None => by_search(ops, self, budget),
+        }
+    }
+
+    fn roots(&self, ops: &[Op], before: &[Op]) -> Option<Vec<u32>> {
+        let mut mentioned = vec![false; self.values.len()];
+        for op in ops {
+            match self.act(op) {
+                Act::Append(_) => return None,
+                Act::Read(value) | Act::Cas(value, _) | Act::Differs(value) => {
+                    mentioned[value as usize] = true
+                }
+                Act::Write(_) | Act::Contradiction => {}
+            }
+        }
+        // Values that nothing mentions are all alike: one will do.
+        let mut roots = vec![self.initial];
+        let mut other = !mentioned[self.initial as usize];
+        mentioned[self.initial as usize] = false;
+        for op in before {
+            match self.act(op) {
+                Act::Append(_) => return None,
+                act => {
+                    let Some(value) = act.installs() else { continue };
+                    if std::mem::take(&mut mentioned[value as usize]) {
+                        roots.push(value);
+                    } else if !other && !roots.contains(&value) {
+                        other = true;
+                        roots.push(value);
+                    }
+                }
+            }
+        }
+        Some(roots)
+    }
+}
+
+/// Decides by search, without what is useless.
+pub(crate) fn by_search<S: Spec>(ops: &[Op], spec: &mut S, budget: &Budget) -> Decided {
+    let initial = spec.init();
+    let (answer, states) = search_from(ops, spec, &[initial], budget);
+    let answer = match answer {
+        Answer::Legal => Found::Legal,
+        Answer::Illegal(stuck) => {
+            let last = ops[stuck].returned;
+            let evidence = ops
+                .iter()
+                .enumerate()
+                .filter(|(_, op)| op.required && op.returned <= last);
+            Found::Illegal(evidence.map(|(index, _)| index).collect())
+        }
+        Answer::Spent(spent) => Found::Unknown(format!("{spent} after {states} configurations")),
+        Answer::TooWide(width) => Found::Unknown(format!(
+            "{width} operations are in flight at once, more than the {WIDEST} that the search is made for"
+        )),
+    };
+    Decided {
+        answer,
+        method: Method::Search,
+        states,
+    }
+}
+
+/// Searches from any of the roots, without what is useless.
+pub(crate) fn search_from<S: Spec>(
+    ops: &[Op],
+    spec: &mut S,
+    roots: &[u32],
+    budget: &Budget,
+) -> (Answer, u64) {
+    let Some(useless) = spec.useless(ops).filter(|useless| useless.contains(&true)) else {
+        return search(ops, spec, roots, budget);
+    };
+    let (indexes, kept): (Vec<usize>, Vec<Op>) = ops
+        .iter()
+        .copied()
+        .enumerate()
+        .filter(|(index, _)| !useless[*index])
+        .unzip();
+    match search(&kept, spec, roots, budget) {
+        (Answer::Illegal(stuck), states) => (Answer::Illegal(indexes[stuck]), states),
+        other => other,
+    }
+}

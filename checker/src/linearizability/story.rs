@@ -1,0 +1,404 @@
+//! A witness in words that an engineer understands in one read.
+
+use super::orders;
+use super::problem::Op;
+use super::witness::Kernel;
+use crate::history::{Key, Operation, Outcome, Value};
+use crate::models::{Cell, CellAction, Model};
+use crate::verdict::Witness;
+use crate::words;
+
+/// The longest list whose appends are shown one by one.
+const SHOWN_APPENDS: usize = 8;
+/// The most sentences about single operations.
+const SHOWN_OPERATIONS: usize = 12;
+
+/// Turns a kernel into a witness. `operations` are all of the key, `ops` the compiled ones.
+pub(crate) fn explain<M: Model>(
+    operations: &[&Operation],
+    ops: &[Op],
+    kernel: &Kernel,
+    model: &M,
+    key: Option<&Key>,
+) -> Witness {
+    let find = |id: usize| {
+        operations
+            .binary_search_by_key(&id, |operation| operation.id)
+            .ok()
+    };
+    let essential: Vec<&Operation> = kernel
+        .ops
+        .iter()
+        .filter_map(|&index| find(ops[index].id))
+        .map(|place| operations[place])
+        .collect();
+    let culprit = essential
+        .iter()
+        .copied()
+        .max_by_key(|operation| operation.returned());
+    let mut shown = essential.clone();
+    let mut verdict = None;
+    if let (Some(cell), Some(culprit)) = (model.cell(), culprit) {
+        let scene = Scene {
+            cell,
+            operations,
+            essential: &essential,
+            culprit,
+        };
+        shown.extend(scene.sources());
+        verdict = Some(scene.conclusion());
+    }
+    shown.sort_by_key(|operation| operation.id);
+    shown.dedup_by_key(|operation| operation.id);
+    let mut story: Vec<String> = shown
+        .iter()
+        .take(SHOWN_OPERATIONS)
+        .map(|operation| words::did(operation))
+        .collect();
+    if shown.len() > SHOWN_OPERATIONS {
+        story.push(format!(
+            "{} more operations take part.",
+            shown.len() - SHOWN_OPERATIONS
+        ));
+    }
+    if !kernel.minimal {
+        story.push("The budget was spent before this witness was as small as it can be.".to_owned());
+    }
+    let verdict = verdict.or_else(|| culprit.map(general));
+    story.push(words::sentence(
+        &verdict.unwrap_or_else(|| "no order of the operations is legal.".to_owned()),
+    ));
+    Witness {
+        key: key.cloned(),
+        orders: orders::longest(&shown, model),
+        operations: shown.into_iter().cloned().collect(),
+        culprit: culprit.map(|operation| operation.id),
+        story,
+    }
+}
+
+fn general(culprit: &Operation) -> String {
+    format!(
+        "no order that agrees with real time explains how {} could complete as it did.",
+        words::brief(culprit)
+    )
+}
+
+/// What a cell's witness is about.
+struct Scene<'a> {
+    cell: &'a Cell,
+    operations: &'a [&'a Operation],
+    essential: &'a [&'a Operation],
+    culprit: &'a Operation,
+}
+
+impl<'a> Scene<'a> {
+    fn action(&self, operation: &Operation) -> Option<CellAction> {
+        self.cell.action(operation).ok().flatten()
+    }
+
+    /// The value that the operation found there.
+    fn saw(&self, operation: &Operation) -> Option<Value> {
+        match self.action(operation)? {
+            CellAction::Read(value) | CellAction::Cas(value, _) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The value that the operation left there, if it took effect.
+    fn left(&self, operation: &Operation) -> Option<Value> {
+        match self.action(operation)? {
+            CellAction::Write(value) | CellAction::Cas(_, value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Operations that may have written a value: those that did, or whose outcome is unknown.
+    fn writers(&self, value: &Value) -> impl Iterator<Item = &'a Operation> {
+        self.operations
+            .iter()
+            .copied()
+            .filter(move |operation| self.left(operation).as_ref() == Some(value))
+    }
+
+    /// Operations that asked to write a value and were told that they failed.
+    fn failed_writers(&self, value: &Value) -> impl Iterator<Item = &'a Operation> {
+        let failed = self
+            .operations
+            .iter()
+            .copied()
+            .filter(|operation| operation.completion.outcome == Outcome::Fail);
+        failed.filter(move |operation| match (&operation.argument, operation.f.name()) {
+            (Value::List(pair), "cas") => pair.get(1) == Some(value),
+            (argument, "write") => argument == value,
+            _ => false,
+        })
+    }
+
+    fn appender(&self, element: &Value) -> Option<&'a Operation> {
+        let appends =
+            |operation: &&&Operation| self.action(operation) == Some(CellAction::Append(element.clone()));
+        self.operations.iter().find(appends).copied()
+    }
+
+    /// Where the values come from that the essential operations saw.
+    fn sources(&self) -> Vec<&'a Operation> {
+        let mut sources = Vec::new();
+        for operation in self.essential {
+            match self.saw(operation) {
+                Some(Value::List(elements)) if elements.len() <= SHOWN_APPENDS => {
+                    sources.extend(elements.iter().filter_map(|element| self.appender(element)));
+                }
+                Some(value) => {
+                    // The last that can have done it; where none can, the first that did so too late.
+                    let possible = self
+                        .writers(&value)
+                        .filter(|writer| writer.invoked.index < operation.returned())
+                        .last();
+                    sources.extend(possible.or_else(|| {
+                        let initial = value == self.cell.init();
+                        if initial {
+                            None
+                        } else {
+                            self.writers(&value).next().or(self.failed_writers(&value).next())
+                        }
+                    }));
+                }
+                None => {}
+            }
+        }
+        sources
+    }
+
+    /// One sentence that names what went wrong.
+    fn conclusion(&self) -> String {
+        let culprit = self.culprit;
+        let brief = words::brief(culprit);
+        if let Some(CellAction::Contradiction(value)) = self.action(culprit) {
+            return format!(
+                "{brief} was told that the value differs from {0}, and in the same breath that the value is {0}.",
+                words::short(&value)
+            );
+        }
+        let lists = self
+            .essential
+            .iter()
+            .any(|operation| matches!(self.action(operation), Some(CellAction::Append(_))))
+            || matches!(self.saw(culprit), Some(Value::List(_)));
+        if lists {
+            return self.about_lists().unwrap_or_else(|| general(culprit));
+        }
+        if let Some(sentence) = self.twice_from_the_same() {
+            return sentence;
+        }
+        let Some(value) = self.saw(culprit) else {
+            return general(culprit);
+        };
+        self.about_origin(&value)
+            .or_else(|| self.about_age(&value))
+            .unwrap_or_else(|| general(culprit))
+    }
+
+    fn twice_from_the_same(&self) -> Option<String> {
+        let [one, other] = self.essential else { return None };
+        match (self.action(one)?, self.action(other)?) {
+            (CellAction::Cas(from, one_to), CellAction::Cas(again, other_to))
+                if from == again && one_to != other_to =>
+            {
+                let from = words::short(&from);
+                Some(format!(
+                    "Two compare-and-sets from {from} succeeded, to {} and to {}, although {from} was there only once: \
+                     a lost update.",
+                    words::short(&one_to),
+                    words::short(&other_to),
+                ))
+            }
+            _ => None,
+        }
+    }
+
+    /// A value that was not there to be seen.
+    fn about_origin(&self, value: &Value) -> Option<String> {
+        if *value == self.cell.init() {
+            return None;
+        }
+        let culprit = self.culprit;
+        let (brief, text) = (words::brief(culprit), words::short(value));
+        let mut writers = self
+            .writers(value)
+            .filter(|writer| writer.id != culprit.id)
+            .peekable();
+        if writers.peek().is_none() {
+            return Some(match self.failed_writers(value).next() {
+                Some(failed) => format!(
+                    "{brief} saw {text}, which was only ever written by an operation that was told that it failed \
+                     ({}): a dirty read.",
+                    words::brief(failed)
+                ),
+                None => format!("{brief} saw {text}, which nobody ever wrote: a phantom."),
+            });
+        }
+        if writers.all(|writer| writer.invoked.index > culprit.returned()) {
+            return Some(format!("{brief} saw {text} before anyone had asked to write it."));
+        }
+        None
+    }
+
+    /// A value that was there once, but no longer.
+    fn about_age(&self, value: &Value) -> Option<String> {
+        let culprit = self.culprit;
+        let (brief, text) = (words::brief(culprit), words::short(value));
+        let before = |operation: &&&Operation| operation.returned() < culprit.invoked.index;
+        let newer = self
+            .essential
+            .iter()
+            .filter(before)
+            .max_by_key(|operation| operation.invoked.index)?;
+        let since = match (culprit.completion.at, newer.completion.at) {
+            (Some(_), Some(done)) if culprit.invoked.time > done.time => {
+                format!(
+                    " {:.4} s earlier",
+                    (culprit.invoked.time - done.time) as f64 / 1e9
+                )
+            }
+            _ => " before".to_owned(),
+        };
+        // The old value must really be older: everyone who may have written it had completed (or, for the
+        // initial value, nobody else ever writes it) before the newer operation began.
+        let older = self.writers(value).all(|writer| {
+            writer.returned() < newer.invoked.index || writer.invoked.index > culprit.returned()
+        });
+        let left = self.left(newer);
+        if let Some(new) = left
+            .as_ref()
+            .filter(|&new| older && new != value && newer.completion.outcome == Outcome::Ok)
+        {
+            let new_text = words::short(new);
+            let others_saw = self
+                .operations
+                .iter()
+                .any(|operation| self.saw(operation).as_ref() == Some(new));
+            let kind = if others_saw {
+                "a stale read"
+            } else {
+                "a stale read, and nobody ever saw the new value: a lost write"
+            };
+            return Some(format!(
+                "{brief} saw {text}, which {} had replaced by {new_text} and been acknowledged{since}: {kind}.",
+                words::brief(newer)
+            ));
+        }
+        let seen = self.saw(newer)?;
+        (seen != *value && left.is_none()).then(|| {
+            format!(
+                "{brief} saw {text}, although {} had seen {}, which is newer,{since}: the value went back in time.",
+                words::brief(newer),
+                words::short(&seen),
+            )
+        }).filter(|_| older || self.essential.len() <= 3)
+    }
+
+    /// Appends that are lost, doubled, out of order, or made up.
+    fn about_lists(&self) -> Option<String> {
+        let elements = |operation: &Operation| match self.saw(operation) {
+            Some(Value::List(elements)) => Some(elements),
+            _ => None,
+        };
+        let culprit = self.culprit;
+        let brief = words::brief(culprit);
+        if let Some(list) = elements(culprit) {
+            if let Some(twice) = list
+                .iter()
+                .enumerate()
+                .find(|(place, element)| list[..*place].contains(element))
+            {
+                let element = words::short(twice.1);
+                let appends = self
+                    .operations
+                    .iter()
+                    .filter(|operation| self.action(operation) == Some(CellAction::Append(twice.1.clone())));
+                if appends.count() <= 1 {
+                    return Some(format!(
+                        "{brief} saw {element} twice, which was appended once: a double append."
+                    ));
+                }
+            }
+            for element in list.iter() {
+                match self.appender(element) {
+                    Some(append) if append.invoked.index > culprit.returned() => {
+                        return Some(format!(
+                            "{brief} saw {} before anyone had asked to append it.",
+                            words::short(element)
+                        ));
+                    }
+                    Some(_) => {}
+                    None if matches!(self.cell.init(), Value::List(initial) if initial.contains(element)) => {
+                    }
+                    None => {
+                        let element = words::short(element);
+                        return Some(format!(
+                            "{brief} saw {element}, which nobody successfully appended: a phantom."
+                        ));
+                    }
+                }
+            }
+        }
+        let [one, other] = self.essential else {
+            return self.reordered();
+        };
+        let (first, second) = if one.returned() <= other.returned() {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        match (self.action(first), elements(second)) {
+            (Some(CellAction::Append(element)), Some(list)) if !list.contains(&element) => {
+                return Some(format!(
+                    "{} had been acknowledged, yet {} did not see {}: a lost append.",
+                    words::brief(first),
+                    words::brief(second),
+                    words::short(&element),
+                ));
+            }
+            _ => {}
+        }
+        let (early, late) = (elements(first)?, elements(second)?);
+        if early.iter().zip(late.iter()).any(|(one, other)| one != other) {
+            return Some(format!(
+                "{} and {} saw the same list in different orders: neither is a prefix of the other.",
+                words::brief(first),
+                words::brief(second),
+            ));
+        }
+        (late.len() < early.len()).then(|| {
+            format!(
+                "{} saw fewer elements than {} had seen before it began: a stale read.",
+                words::brief(second),
+                words::brief(first)
+            )
+        })
+    }
+
+    fn reordered(&self) -> Option<String> {
+        let appends: Vec<(&Operation, Value)> = self
+            .essential
+            .iter()
+            .filter_map(|operation| match self.action(operation) {
+                Some(CellAction::Append(element)) => Some((*operation, element)),
+                _ => None,
+            })
+            .collect();
+        let [(one, first), (other, second)] = &appends[..] else {
+            return None;
+        };
+        (one.returned() < other.invoked.index).then(|| {
+            format!(
+                "{} had completed before {} began, yet the list has {} before {}: reordered appends.",
+                words::brief(one),
+                words::brief(other),
+                words::short(second),
+                words::short(first)
+            )
+        })
+    }
+}

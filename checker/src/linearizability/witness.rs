@@ -1,0 +1,210 @@
+//! The fewest operations that are still illegal.
+//!
+//! Leaving operations out of a history is only sound if what is left over still *proves* something: a read of a
+//! value whose writer was left out is no proof. So nothing is really left out. A *kernel* is a set of operations
+//! that are taken at their word, while every other operation of the history becomes optional: it may take effect
+//! at any instant of its window, or never, and whatever it answered is ignored. Every legal order of the history
+//! is a legal order of that weaker one; hence if the kernel has none, the history has none. A kernel is minimal if
+//! weakening any one of its operations as well makes an order possible.
+
+use super::Method;
+use super::decide::{Decide, Found, search_from};
+use super::problem::Op;
+use super::search::Answer;
+use crate::budget::Budget;
+
+/// Configurations that one attempt to weaken an operation may explore.
+const STATES_PER_ATTEMPT: u64 = 100_000;
+/// Configurations that all attempts may explore together.
+const STATES_IN_ALL: u64 = 5_000_000;
+
+/// A minimal illegal set of operations.
+#[derive(Clone, Debug)]
+pub(crate) struct Kernel {
+    /// Indexes into the key's operations, rising.
+    pub ops: Vec<usize>,
+    /// Whether it is known to be minimal.
+    pub minimal: bool,
+}
+
+/// Reduces evidence to a minimal kernel.
+pub(crate) fn minimise<S: Decide>(
+    ops: &[Op],
+    spec: &mut S,
+    evidence: Vec<usize>,
+    method: Method,
+    budget: &Budget,
+) -> Kernel {
+    let mut minimiser = Minimiser {
+        ops,
+        spec,
+        budget,
+        method,
+        states: 0,
+        gave_up: false,
+    };
+    let (ops, mut kernel) = minimiser.earliest(evidence);
+    minimiser.ops = &ops;
+    kernel.retain(|&index| ops[index].required);
+    // What made an unknown operation count may be missing from the evidence.
+    if kernel.is_empty() || !minimiser.illegal(&kernel) {
+        kernel = (0..ops.len()).filter(|&index| ops[index].required).collect();
+        kernel = minimiser.shortest_tail(kernel);
+    }
+    minimiser.reduce(&mut kernel);
+    kernel.sort_unstable();
+    Kernel {
+        ops: kernel,
+        minimal: !minimiser.gave_up,
+    }
+}
+
+struct Minimiser<'a, S: Decide> {
+    ops: &'a [Op],
+    spec: &'a mut S,
+    budget: &'a Budget,
+    method: Method,
+    states: u64,
+    gave_up: bool,
+}
+
+impl<S: Decide> Minimiser<'_, S> {
+    /// The shortest prefix of the history that is illegal, and evidence from it.
+    fn earliest(&mut self, evidence: Vec<usize>) -> (Vec<Op>, Vec<usize>) {
+        if self.method == Method::Search {
+            let last = evidence
+                .iter()
+                .map(|&index| self.ops[index].returned)
+                .max()
+                .unwrap_or(0);
+            return (prefix(self.ops, last), evidence);
+        }
+        let mut best = (self.ops.to_vec(), evidence);
+        let mut returns: Vec<u64> = self
+            .ops
+            .iter()
+            .filter(|op| op.required)
+            .map(|op| op.returned)
+            .collect();
+        returns.sort_unstable();
+        // Up to any completion below `low` it is legal, from that at `high` on it is not.
+        let (mut low, mut high) = (0, returns.len().saturating_sub(1));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let prefix = prefix(self.ops, returns[middle]);
+            match self.spec.decide(&prefix, Method::Cheapest, self.budget).answer {
+                Found::Illegal(evidence) => {
+                    high = middle;
+                    best = (prefix, evidence);
+                }
+                Found::Legal | Found::Unknown(_) => low = middle + 1,
+            }
+        }
+        best
+    }
+
+    /// The last few operations of the evidence, by completion, that suffice.
+    fn shortest_tail(&mut self, mut evidence: Vec<usize>) -> Vec<usize> {
+        evidence.sort_by_key(|&index| self.ops[index].returned);
+        let mut count = 1;
+        while count < evidence.len() {
+            let tail = &evidence[evidence.len() - count..];
+            if self.illegal(tail) {
+                return tail.to_vec();
+            }
+            count *= 2;
+        }
+        evidence
+    }
+
+    /// Weakens operations, many at a time and then one by one, as long as the rest is illegal.
+    fn reduce(&mut self, kernel: &mut Vec<usize>) {
+        let mut chunk = kernel.len() / 2;
+        while chunk >= 1 {
+            let mut start = 0;
+            let mut reduced = false;
+            while start < kernel.len() {
+                let end = (start + chunk).min(kernel.len());
+                let rest: Vec<usize> = kernel[..start].iter().chain(&kernel[end..]).copied().collect();
+                if !rest.is_empty() && self.illegal(&rest) {
+                    *kernel = rest;
+                    reduced = true;
+                } else {
+                    start = end;
+                }
+            }
+            if chunk > 1 || !reduced {
+                chunk /= 2;
+            }
+        }
+    }
+
+    /// Whether the kernel alone, all else being optional, has no legal order. When in doubt: no.
+    fn illegal(&mut self, kernel: &[usize]) -> bool {
+        if self.states > STATES_IN_ALL || self.budget.expired() {
+            self.gave_up = true;
+            return false;
+        }
+        let last = kernel
+            .iter()
+            .map(|&index| self.ops[index].returned)
+            .max()
+            .unwrap_or(0);
+        let first = kernel
+            .iter()
+            .map(|&index| self.ops[index].invoked)
+            .min()
+            .unwrap_or(0);
+        let mut required = vec![false; self.ops.len()];
+        for &index in kernel {
+            required[index] = true;
+        }
+        let weak = |index: usize, op: &Op| Op {
+            required: required[index],
+            ..*op
+        };
+        let relevant = |op: &Op| op.invoked < last;
+        let (mut inside, mut before) = (Vec::new(), Vec::new());
+        for (index, op) in self.ops.iter().enumerate().filter(|(_, op)| relevant(op)) {
+            if required[index] || !self.spec.pure(op.class) {
+                if op.returned < first {
+                    before.push(*op)
+                } else {
+                    inside.push(weak(index, op))
+                }
+            }
+        }
+        let attempt = self
+            .budget
+            .clone()
+            .with_states(STATES_PER_ATTEMPT.min(self.budget.states));
+        if let Some(roots) = self.spec.roots(&inside, &before) {
+            let (answer, states) = search_from(&inside, self.spec, &roots, &attempt);
+            self.states += states;
+            self.gave_up |= !matches!(answer, Answer::Legal | Answer::Illegal(_));
+            return matches!(answer, Answer::Illegal(_));
+        }
+        before.iter_mut().for_each(|op| op.required = false);
+        before.append(&mut inside);
+        before.sort_unstable_by_key(|op| op.invoked);
+        let decided = self.spec.decide(&before, Method::Cheapest, &attempt);
+        self.states += decided.states;
+        self.gave_up |= matches!(decided.answer, Found::Unknown(_));
+        matches!(decided.answer, Found::Illegal(_))
+    }
+}
+
+/// What was known when the event at `at` had happened: later invocations are gone, later completions unknown.
+fn prefix(ops: &[Op], at: u64) -> Vec<Op> {
+    let cut = |op: &Op| {
+        if op.returned > at {
+            Op {
+                required: false,
+                ..*op
+            }
+        } else {
+            *op
+        }
+    };
+    ops.iter().take_while(|op| op.invoked < at).map(cut).collect()
+}
