@@ -43,9 +43,18 @@ impl Evidence {
             .history
             .operations
             .iter()
-            .map(|operation| operation.completion.at.map_or(operation.invoked.time, |moment| moment.time))
+            .map(|operation| {
+                operation
+                    .completion
+                    .at
+                    .map_or(operation.invoked.time, |moment| moment.time)
+            })
             .max();
-        let faults = self.faults.iter().filter_map(|fault| fault.healed_at.max(fault.injected_at)).max();
+        let faults = self
+            .faults
+            .iter()
+            .filter_map(|fault| fault.healed_at.max(fault.injected_at))
+            .max();
         let notices = self.notices.iter().filter_map(notice_time).max();
         operations.max(faults).max(notices).unwrap_or(0).max(1)
     }
@@ -68,7 +77,10 @@ impl Evidence {
 
     /// Who led, under which term, at a time.
     pub fn leader_at(&self, time: u64) -> Option<(Node, u64)> {
-        self.views().take_while(|(at, _)| *at <= time).last().and_then(|(_, view)| view.leader)
+        self.views()
+            .take_while(|(at, _)| *at <= time)
+            .last()
+            .and_then(|(_, view)| view.leader)
     }
 
     /// The faults that were active at some time of a span.

@@ -56,7 +56,9 @@ pub(crate) fn read_versioned<T: DeserializeOwned>(path: &Path, known: u32) -> Re
     if found == 0 || found > known {
         return Err(StoreError::new(
             path,
-            format!("was written with schema {found}, and this version of perjury reads schemas 1 to {known}"),
+            format!(
+                "was written with schema {found}, and this version of perjury reads schemas 1 to {known}"
+            ),
             "read it with the version of perjury that its `version` names, or a newer one",
         ));
     }
@@ -65,7 +67,11 @@ pub(crate) fn read_versioned<T: DeserializeOwned>(path: &Path, known: u32) -> Re
 
 fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, StoreError> {
     serde_json::from_slice(bytes).map_err(|error| {
-        StoreError::new(path, format!("is not what it should be: {error}"), "run the test again to write it anew")
+        StoreError::new(
+            path,
+            format!("is not what it should be: {error}"),
+            "run the test again to write it anew",
+        )
     })
 }
 
@@ -84,24 +90,42 @@ const BUFFERED_BYTES: usize = 256 * 1024;
 impl LineWriter {
     pub(crate) fn create(path: &Path) -> Result<Self, StoreError> {
         let file = File::create(path).map_err(StoreError::io(path, "create it"))?;
-        Ok(LineWriter { path: path.to_path_buf(), file, buffer: Vec::with_capacity(BUFFERED_BYTES + 4096) })
+        Ok(LineWriter {
+            path: path.to_path_buf(),
+            file,
+            buffer: Vec::with_capacity(BUFFERED_BYTES + 4096),
+        })
     }
 
-    pub(crate) fn push(&mut self, value: &impl Serialize) -> Result<(), StoreError> {
-        let start = self.buffer.len();
-        if let Err(error) = serde_json::to_writer(&mut self.buffer, value) {
-            self.buffer.truncate(start);
-            return Err(StoreError::new(&self.path, format!("a line cannot be put into JSON: {error}"), ""));
+    /// Adds the line that `write` appends, newline included.
+    pub(crate) fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), StoreError> {
+        write(&mut self.buffer);
+        if self.buffer.len() >= BUFFERED_BYTES {
+            self.flush()
+        } else {
+            Ok(())
         }
-        self.buffer.push(b'\n');
-        if self.buffer.len() >= BUFFERED_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// Adds a value as one line of JSON.
+    pub(crate) fn push_json(&mut self, value: &impl Serialize) -> Result<(), StoreError> {
+        let line = serde_json::to_vec(value).map_err(|error| {
+            StoreError::new(&self.path, format!("a line cannot be put into JSON: {error}"), "")
+        })?;
+        self.push(|buffer| {
+            buffer.extend_from_slice(&line);
+            buffer.push(b'\n');
+        })
     }
 
     pub(crate) fn flush(&mut self) -> Result<(), StoreError> {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let result = self.file.write_all(&self.buffer).map_err(StoreError::io(&self.path, "write to it"));
+        let result = self
+            .file
+            .write_all(&self.buffer)
+            .map_err(StoreError::io(&self.path, "write to it"));
         self.buffer.clear();
         result
     }

@@ -9,7 +9,7 @@ use perjury_runner::{FaultRecord, Notice};
 
 use crate::error::StoreError;
 use crate::evidence::{Evidence, NodeLog};
-use crate::files::{read_json, read_versioned};
+use crate::files::{read_json, read_versioned, write_atomically};
 use crate::history::read_history;
 use crate::record::{RunOutcome, SCHEMA, TestRecord, VerdictRecord};
 use crate::run::RunLock;
@@ -124,7 +124,11 @@ impl RunFolder {
         if let Some(verdict) = self.verdict()? {
             return Ok(RunState::Finished(verdict.outcome));
         }
-        Ok(if self.is_live()? { RunState::Running } else { RunState::Killed })
+        Ok(if self.is_live()? {
+            RunState::Running
+        } else {
+            RunState::Killed
+        })
     }
 
     /// Whether a control node is writing to it right now.
@@ -158,6 +162,19 @@ impl RunFolder {
             notices,
             logs: self.logs()?,
         })
+    }
+
+    /// Writes `report.html` and `junit.xml` from what is left of the run, anew if they are there.
+    ///
+    /// # Errors
+    /// If one of them cannot be written.
+    pub fn write_reports(&self, evidence: &Evidence) -> Result<(), StoreError> {
+        let path = self.report();
+        let page = crate::report::render(evidence).map_err(|error| {
+            StoreError::new(&path, format!("cannot be made: {error}"), "please report this")
+        })?;
+        write_atomically(&path, page.as_bytes())?;
+        write_atomically(&self.junit(), crate::junit::render(evidence).as_bytes())
     }
 
     /// The notices of `cluster.jsonl`, and the faults that they tell of. A torn or unreadable line ends them.
@@ -218,8 +235,15 @@ fn tail(path: &Path) -> Result<NodeLog, StoreError> {
         tail.drain(..=end);
     }
     Ok(NodeLog {
-        node: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-        lines: String::from_utf8_lossy(&tail).lines().map(str::to_owned).collect(),
+        node: path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+        lines: String::from_utf8_lossy(&tail)
+            .lines()
+            .map(str::to_owned)
+            .collect(),
         bytes_before: skipped,
     })
 }

@@ -30,7 +30,11 @@ pub fn read_history(path: &Path) -> Result<ReadHistory, StoreError> {
     let problem = loop {
         line.clear();
         number += 1;
-        if reader.read_until(b'\n', &mut line).map_err(StoreError::io(path, "read it"))? == 0 {
+        if reader
+            .read_until(b'\n', &mut line)
+            .map_err(StoreError::io(path, "read it"))?
+            == 0
+        {
             break None;
         }
         if line.trim_ascii().is_empty() {
@@ -38,12 +42,17 @@ pub fn read_history(path: &Path) -> Result<ReadHistory, StoreError> {
         }
         let event = match serde_json::from_slice::<Event>(&line) {
             Ok(event) => event,
-            Err(_) if !line.ends_with(b"\n") => break Some(format!("line {number} is torn: its writer was killed")),
+            Err(_) if !line.ends_with(b"\n") => {
+                break Some(format!("line {number} is torn: its writer was killed"));
+            }
             Err(error) => break Some(format!("line {number} cannot be read: {error}")),
         };
         if let Err(error) = builder.push(event) {
             break Some(format!("line {number}: {error}"));
         }
     };
-    Ok(ReadHistory { history: builder.finish(), problem })
+    Ok(ReadHistory {
+        history: builder.finish(),
+        problem,
+    })
 }

@@ -5,15 +5,20 @@
 //! everything else is made: the report (one offline page), JUnit XML, the summary on the terminal. So a report
 //! can be written again at any time, also of a run whose control node was killed.
 
+pub mod console;
 mod error;
 mod evidence;
 mod files;
 mod folder;
+mod headline;
 mod history;
+pub mod junit;
 mod prune;
 mod record;
+pub mod report;
 mod run;
 mod store;
+mod words;
 
 pub use error::StoreError;
 pub use evidence::{Evidence, NodeLog};

@@ -50,10 +50,14 @@ impl Store {
                     Duration::try_from(age).is_ok_and(|age| age < limit) || age.is_negative()
                 })
             });
-            let failure = prune.keep_failures && listed.state.as_ref().map_or(true, |state| state.is_failure());
+            let failure =
+                prune.keep_failures && listed.state.as_ref().map_or(true, |state| state.is_failure());
             let running = matches!(listed.state, Ok(RunState::Running)) || listed.folder.is_live()?;
             if !(newest || young || failure || running) {
-                doomed.push(Pruned { bytes: size(listed.folder.path())?, folder: listed.folder });
+                doomed.push(Pruned {
+                    bytes: size(listed.folder.path())?,
+                    folder: listed.folder,
+                });
             }
         }
         Ok(doomed)
@@ -68,7 +72,9 @@ impl Store {
         let mut removed = Vec::new();
         for pruned in self.prunable(prune, now)? {
             let dir = pruned.folder.path();
-            let Some(lock) = RunLock::try_take(dir)? else { continue };
+            let Some(lock) = RunLock::try_take(dir)? else {
+                continue;
+            };
             fs::remove_dir_all(dir).map_err(StoreError::io(dir, "remove it"))?;
             drop(lock);
             if let Some(test) = dir.parent() {
@@ -79,7 +85,9 @@ impl Store {
         }
         if !removed.is_empty() {
             let newest = self.folders()?.into_iter().next();
-            let relative = newest.as_ref().and_then(|folder| folder.path().strip_prefix(self.root()).ok());
+            let relative = newest
+                .as_ref()
+                .and_then(|folder| folder.path().strip_prefix(self.root()).ok());
             self.point_latest(relative)?;
         }
         Ok(removed)
@@ -92,7 +100,11 @@ fn size(dir: &Path) -> Result<u64, StoreError> {
         let entry = entry.map_err(StoreError::io(dir, "list it"))?;
         let path = entry.path();
         let metadata = entry.metadata().map_err(StoreError::io(&path, "look at it"))?;
-        bytes += if metadata.is_dir() { size(&path)? } else { metadata.len() };
+        bytes += if metadata.is_dir() {
+            size(&path)?
+        } else {
+            metadata.len()
+        };
     }
     Ok(bytes)
 }

@@ -83,8 +83,15 @@ impl Machine {
     pub fn here() -> Self {
         let text = |path: &str| std::fs::read_to_string(path).ok();
         let memory = || {
-            let line = text("/proc/meminfo")?.lines().find(|line| line.starts_with("MemTotal:"))?.to_owned();
-            line.split_whitespace().nth(1)?.parse::<u64>().ok()?.checked_mul(1024)
+            let line = text("/proc/meminfo")?
+                .lines()
+                .find(|line| line.starts_with("MemTotal:"))?
+                .to_owned();
+            line.split_whitespace()
+                .nth(1)?
+                .parse::<u64>()
+                .ok()?
+                .checked_mul(1024)
         };
         Machine {
             os: std::env::consts::OS.to_owned(),
@@ -105,7 +112,9 @@ pub fn run_id(seed: u64, started_at: Timestamp) -> String {
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^= mixed >> 31;
-    (0..6).map(|letter| char::from(ALPHABET[(mixed >> (letter * 5)) as usize & 31])).collect()
+    (0..6)
+        .map(|letter| char::from(ALPHABET[(mixed >> (letter * 5)) as usize & 31]))
+        .collect()
 }
 
 /// How a run ended, in one word. Harness, coverage and history are told apart in [`VerdictRecord`].
@@ -169,12 +178,18 @@ pub struct VerdictRecord {
 impl VerdictRecord {
     /// The merged verdict of all properties: `unknown` if none was judged.
     pub fn verdict(&self) -> Verdict {
-        self.findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Unknown)
+        self.findings
+            .iter()
+            .map(|finding| finding.verdict)
+            .max()
+            .unwrap_or(Verdict::Unknown)
     }
 
     /// The first finding that proves a violation.
     pub fn violation(&self) -> Option<&Finding> {
-        self.findings.iter().find(|finding| finding.verdict == Verdict::Invalid)
+        self.findings
+            .iter()
+            .find(|finding| finding.verdict == Verdict::Invalid)
     }
 }
 
@@ -190,12 +205,19 @@ pub struct Recovery {
 impl Recovery {
     /// Whether every node served again within the limit.
     pub fn complete(&self) -> bool {
-        self.nodes.values().all(|after| after.is_some_and(|after| after <= self.limit_ns))
+        self.nodes
+            .values()
+            .all(|after| after.is_some_and(|after| after <= self.limit_ns))
     }
 
     /// The time after which the last node served again, in nanoseconds; none if one never did.
     pub fn slowest(&self) -> Option<u64> {
-        self.nodes.values().copied().collect::<Option<Vec<_>>>()?.into_iter().max()
+        self.nodes
+            .values()
+            .copied()
+            .collect::<Option<Vec<_>>>()?
+            .into_iter()
+            .max()
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fs4::FileExt;
 use perjury_checker::Event;
+use perjury_checker::formats::write_event;
 use perjury_nemesis::Node;
 use perjury_runner::{FaultRecord, Notice};
 
@@ -52,7 +53,11 @@ impl RunWriter {
     pub(crate) fn create(dir: PathBuf, test: &TestRecord) -> Result<Self, StoreError> {
         fs::create_dir_all(&dir).map_err(StoreError::io(&dir, "create it"))?;
         let Some(lock) = RunLock::try_take(&dir)? else {
-            return Err(StoreError::new(&dir, "is in use by a run that is still going on", "wait for it to end"));
+            return Err(StoreError::new(
+                &dir,
+                "is in use by a run that is still going on",
+                "wait for it to end",
+            ));
         };
         let nodes = dir.join(NODES);
         fs::create_dir_all(&nodes).map_err(StoreError::io(&nodes, "create it"))?;
@@ -89,7 +94,7 @@ impl RunWriter {
     /// # Errors
     /// If it cannot be written: the run cannot go on, since its evidence would be lost.
     pub fn event(&mut self, event: &Event) -> Result<(), StoreError> {
-        self.history.push(event)
+        self.history.push(|line| write_event(event, line))
     }
 
     /// Writes down a notice: events to the history, everything else to `cluster.jsonl`.
@@ -98,14 +103,14 @@ impl RunWriter {
     /// If it cannot be written.
     pub fn notice(&mut self, notice: &Notice) -> Result<(), StoreError> {
         match notice {
-            Notice::Event(event) => return self.history.push(event),
+            Notice::Event(event) => return self.event(event),
             Notice::Fault(record) => match self.faults.iter_mut().find(|known| known.id == record.id) {
                 Some(known) => known.clone_from(record),
                 None => self.faults.push(record.clone()),
             },
             _ => {}
         }
-        self.cluster.push(notice)
+        self.cluster.push_json(notice)
     }
 
     /// Hands what waits in memory to the system. Call it at least every 100 ms: what is lost when the control

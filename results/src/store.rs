@@ -51,7 +51,11 @@ impl Store {
         let relative = PathBuf::from(name).join(format!("{time}-{}", safe_name(&test.id)));
         let dir = self.root.join(&relative);
         if dir.join(TEST).exists() {
-            return Err(StoreError::new(&dir, "a run of this time and id is already there", "start it again"));
+            return Err(StoreError::new(
+                &dir,
+                "a run of this time and id is already there",
+                "start it again",
+            ));
         }
         let run = RunWriter::create(dir, test)?;
         self.point_latest(Some(&relative))?;
@@ -85,7 +89,9 @@ impl Store {
             .folders()?
             .into_iter()
             .map(|folder| Listed {
-                id: folder.time_and_id().map_or_else(String::new, |(_, id)| id.to_owned()),
+                id: folder
+                    .time_and_id()
+                    .map_or_else(String::new, |(_, id)| id.to_owned()),
                 test: folder.test(),
                 state: folder.state(),
                 folder,
@@ -102,7 +108,11 @@ impl Store {
         let folders = self.folders()?;
         if wanted == LATEST {
             return folders.into_iter().next().ok_or_else(|| {
-                StoreError::new(&self.root, "there is no run here yet", "`perjury test` makes one; --store names another folder")
+                StoreError::new(
+                    &self.root,
+                    "there is no run here yet",
+                    "`perjury test` makes one; --store names another folder",
+                )
             });
         }
         if let Some(exact) = folders.iter().find(|folder| {
@@ -118,7 +128,11 @@ impl Store {
             }
         }
         if let Some(newest) = folders.iter().find(|folder| {
-            folder.path().parent().and_then(Path::file_name).is_some_and(|name| name == wanted)
+            folder
+                .path()
+                .parent()
+                .and_then(Path::file_name)
+                .is_some_and(|name| name == wanted)
         }) {
             return Ok(newest.clone());
         }
@@ -178,7 +192,13 @@ fn safe_name(name: &str) -> String {
     let mut safe: String = name
         .chars()
         .take(100)
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
+                c
+            } else {
+                '-'
+            }
+        })
         .collect();
     if safe.is_empty() || safe.starts_with('.') || safe == LATEST {
         safe.insert_str(0, "test-");
@@ -196,7 +216,11 @@ fn subfolders(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let mut folders = Vec::new();
     for entry in entries {
         let entry = entry.map_err(StoreError::io(dir, "list it"))?;
-        if entry.file_type().map_err(StoreError::io(dir, "list it"))?.is_dir() {
+        if entry
+            .file_type()
+            .map_err(StoreError::io(dir, "list it"))?
+            .is_dir()
+        {
             folders.push(entry.path());
         }
     }

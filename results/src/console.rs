@@ -1,0 +1,255 @@
+//! The end of a run in plain text: for a terminal, a CI log, a mail.
+
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Style};
+use perjury_checker::{Finding, Verdict, Witness};
+
+use crate::evidence::Evidence;
+use crate::folder::RunFolder;
+use crate::headline::{self, Standing};
+use crate::record::VerdictRecord;
+use crate::words;
+
+/// The verdict, the story behind it, what was covered, and how to run it again. Understandable without
+/// `colour`; whether there may be any (a terminal, no `NO_COLOR`) is the caller's to know.
+pub fn summary(evidence: &Evidence, folder: Option<&RunFolder>, colour: bool) -> String {
+    let paint = Paint { colour };
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_summary(&mut out, evidence, folder, paint);
+    out
+}
+
+#[derive(Clone, Copy)]
+struct Paint {
+    colour: bool,
+}
+
+impl Paint {
+    fn with(self, style: Style, text: &str) -> String {
+        if self.colour {
+            format!("{style}{text}{style:#}")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn bold(self, text: &str) -> String {
+        self.with(Style::new().bold(), text)
+    }
+
+    fn dim(self, text: &str) -> String {
+        self.with(Style::new().dimmed(), text)
+    }
+
+    fn verdict(self, verdict: Verdict, text: &str) -> String {
+        let colour = match verdict {
+            Verdict::Valid => AnsiColor::Green,
+            Verdict::Unknown => AnsiColor::Yellow,
+            Verdict::Invalid => AnsiColor::Red,
+        };
+        self.with(Style::new().fg_color(Some(colour.into())).bold(), text)
+    }
+
+    fn standing(self, standing: Standing, text: &str) -> String {
+        match standing {
+            Standing::Valid => self.verdict(Verdict::Valid, text),
+            Standing::Invalid => self.verdict(Verdict::Invalid, text),
+            Standing::Unknown => self.verdict(Verdict::Unknown, text),
+            Standing::Broken => self.with(
+                Style::new().fg_color(Some(AnsiColor::Magenta.into())).bold(),
+                text,
+            ),
+        }
+    }
+}
+
+fn write_summary(
+    out: &mut String,
+    evidence: &Evidence,
+    folder: Option<&RunFolder>,
+    paint: Paint,
+) -> std::fmt::Result {
+    let standing = Standing::of(evidence);
+    let word = format!("{} {}", standing.mark(), headline::word(evidence).to_uppercase());
+    writeln!(
+        out,
+        "{}  {}",
+        paint.standing(standing, &word),
+        headline::sentence(evidence)
+    )?;
+    if let Some(verdict) = &evidence.verdict {
+        for trouble in &verdict.troubles {
+            writeln!(
+                out,
+                "  {} {}",
+                paint.bold("harness:"),
+                words::tame(trouble, 1_000)
+            )?;
+        }
+        for finding in &verdict.findings {
+            write_finding(out, finding, paint)?;
+        }
+        write_system(out, verdict, paint)?;
+        write_coverage(out, verdict, paint)?;
+    }
+    if let Some(problem) = &evidence.history_problem {
+        writeln!(out, "  {} {}", paint.bold("history:"), words::tame(problem, 500))?;
+    }
+    let [ok, fail, info] = evidence.outcomes();
+    let injected = evidence
+        .faults
+        .iter()
+        .filter(|fault| fault.injected_at.is_some())
+        .count() as u64;
+    writeln!(
+        out,
+        "  {} {} ok, {} fail, {} info; {}; {}",
+        paint.dim("recorded "),
+        words::count(ok),
+        words::count(fail),
+        words::count(info),
+        words::plural(injected, "fault"),
+        words::duration(evidence.end()),
+    )?;
+    if let Some(folder) = folder {
+        writeln!(out, "  {} {}", paint.dim("run      "), folder.path().display())?;
+        if folder.report().exists() {
+            writeln!(out, "  {} {}", paint.dim("report   "), folder.report().display())?;
+        }
+    }
+    if let Some(verdict) = &evidence.verdict {
+        let code = verdict.exit_code;
+        writeln!(
+            out,
+            "  {} {code}: {}",
+            paint.dim("exit     "),
+            words::exit_meaning(code)
+        )?;
+    }
+    writeln!(
+        out,
+        "  {} {}",
+        paint.dim("again    "),
+        paint.bold(&words::tame(&evidence.test.command, 4_000))
+    )
+}
+
+fn write_finding(out: &mut String, finding: &Finding, paint: Paint) -> std::fmt::Result {
+    let word = format!("{} {}", headline::mark(finding.verdict), finding.verdict);
+    writeln!(
+        out,
+        "  {} {}: {} {}",
+        paint.verdict(finding.verdict, &word),
+        paint.bold(&words::tame(&finding.property, 100)),
+        words::tame(&finding.sentence, 1_000),
+        paint.dim(&format!("[{}]", words::tame(&finding.method, 200))),
+    )?;
+    if finding.verdict == Verdict::Invalid
+        && let Some(witness) = finding.witnesses.first()
+    {
+        write_story(out, witness, paint)?;
+        match finding.witnesses.len() {
+            1 => {}
+            more => writeln!(
+                out,
+                "      … and {}",
+                words::plural(more as u64 - 1, "other witness")
+            )?,
+        }
+    }
+    Ok(())
+}
+
+fn write_story(out: &mut String, witness: &Witness, paint: Paint) -> std::fmt::Result {
+    for sentence in witness.story.iter().take(20) {
+        writeln!(out, "      {}", words::tame(sentence, 1_000))?;
+    }
+    if let Some(order) = witness.orders.first() {
+        let steps: Vec<_> = order
+            .steps
+            .iter()
+            .map(|placed| format!("#{} ⇒ {}", placed.operation, words::cut(&placed.state, 40)))
+            .collect();
+        if !steps.is_empty() {
+            writeln!(
+                out,
+                "      {} {}",
+                paint.dim("longest legal order:"),
+                steps.join(", ")
+            )?;
+        }
+        for stuck in order.stuck.iter().take(10) {
+            writeln!(
+                out,
+                "      {} #{} {}",
+                paint.dim("then not"),
+                stuck.operation,
+                words::tame(&stuck.reason, 500)
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn write_system(out: &mut String, verdict: &VerdictRecord, paint: Paint) -> std::fmt::Result {
+    for failure in &verdict.system_failures {
+        let who = failure
+            .node
+            .map_or_else(|| "cluster".to_owned(), |node| node.to_string());
+        writeln!(
+            out,
+            "  {} {who} at {}: {}",
+            paint.verdict(Verdict::Invalid, "✗ system:"),
+            words::moment(failure.at),
+            words::tame(&failure.reason, 1_000)
+        )?;
+    }
+    if let Some(recovery) = &verdict.recovery {
+        let late: Vec<_> = recovery
+            .nodes
+            .iter()
+            .filter(|(_, after)| after.is_none_or(|after| after > recovery.limit_ns))
+            .map(|(node, _)| node.to_string())
+            .collect();
+        let limit = words::duration(recovery.limit_ns);
+        match (late.as_slice(), recovery.slowest()) {
+            ([], Some(slowest)) => writeln!(
+                out,
+                "  {} every node served again within {} of the last heal (limit {limit})",
+                paint.dim("recovery "),
+                words::duration(slowest)
+            )?,
+            ([], None) => {}
+            (late, _) => writeln!(
+                out,
+                "  {} {} did not serve again within {limit} of the last heal",
+                paint.verdict(Verdict::Invalid, "✗ recovery:"),
+                words::listed(late)
+            )?,
+        }
+    }
+    if let Some(mutant) = &verdict.mutant {
+        writeln!(
+            out,
+            "  {} reached {} times, differed {} times",
+            paint.dim("mutant   "),
+            words::count(mutant.reached),
+            words::count(mutant.differed)
+        )?;
+    }
+    Ok(())
+}
+
+fn write_coverage(out: &mut String, verdict: &VerdictRecord, paint: Paint) -> std::fmt::Result {
+    for missing in &verdict.coverage.missing {
+        writeln!(
+            out,
+            "  {} {}",
+            paint.verdict(Verdict::Unknown, "? coverage:"),
+            words::tame(missing, 1_000)
+        )?;
+    }
+    Ok(())
+}

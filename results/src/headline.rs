@@ -1,0 +1,161 @@
+//! The one sentence that says what a run came to.
+
+use perjury_checker::{Finding, Operation, Verdict, Witness};
+
+use crate::evidence::Evidence;
+use crate::record::{RunOutcome, VerdictRecord};
+use crate::words;
+
+/// How a run presents itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Valid,
+    Invalid,
+    Unknown,
+    Broken,
+}
+
+impl Standing {
+    pub(crate) fn of(evidence: &Evidence) -> Self {
+        match evidence.verdict.as_ref().map(|verdict| verdict.outcome) {
+            Some(RunOutcome::Valid) => Standing::Valid,
+            Some(RunOutcome::Invalid) => Standing::Invalid,
+            Some(RunOutcome::Unknown | RunOutcome::Interrupted) => Standing::Unknown,
+            Some(RunOutcome::HarnessFailed) | None => Standing::Broken,
+        }
+    }
+
+    /// A mark that means the same without colour.
+    pub(crate) fn mark(self) -> &'static str {
+        match self {
+            Standing::Valid => "✓",
+            Standing::Invalid => "✗",
+            Standing::Unknown => "?",
+            Standing::Broken => "!",
+        }
+    }
+}
+
+/// The mark of a verdict.
+pub(crate) fn mark(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Valid => "✓",
+        Verdict::Invalid => "✗",
+        Verdict::Unknown => "?",
+    }
+}
+
+/// The word that stands above everything: `INVALID`.
+pub(crate) fn word(evidence: &Evidence) -> &'static str {
+    evidence
+        .verdict
+        .as_ref()
+        .map_or("no verdict", |verdict| verdict.outcome.word())
+}
+
+/// The operation that lied, if the witness names it.
+pub(crate) fn culprit(witness: &Witness) -> Option<&Operation> {
+    let culprit = witness.culprit?;
+    witness
+        .operations
+        .iter()
+        .find(|operation| operation.id == culprit)
+}
+
+/// The sentence: what lied, what is missing, or what is broken.
+pub(crate) fn sentence(evidence: &Evidence) -> String {
+    let Some(verdict) = &evidence.verdict else {
+        return "The control node died before it came to a verdict; the history up to then is kept."
+            .to_owned();
+    };
+    match verdict.outcome {
+        RunOutcome::Valid => valid(evidence, verdict),
+        RunOutcome::Invalid => verdict.violation().map_or_else(|| fallen(verdict), accusation),
+        RunOutcome::Unknown => undecided(verdict),
+        RunOutcome::HarnessFailed => verdict.troubles.first().map_or_else(
+            || "The harness failed.".to_owned(),
+            |trouble| words::tame(trouble, 300),
+        ),
+        RunOutcome::Interrupted => "Interrupted before anything was proven.".to_owned(),
+    }
+}
+
+fn valid(evidence: &Evidence, verdict: &VerdictRecord) -> String {
+    let properties: Vec<_> = verdict
+        .findings
+        .iter()
+        .map(|finding| finding.property.as_str())
+        .collect();
+    let bit: u64 = verdict.coverage.faults.values().map(|bites| bites.bit).sum();
+    let under = if evidence.faults.is_empty() {
+        "without faults".to_owned()
+    } else {
+        format!("under {} that bit", words::plural(bit, "fault"))
+    };
+    format!(
+        "{} {} {under}; nothing that clients saw contradicts {}.",
+        words::count(evidence.history.operations.len() as u64),
+        if evidence.history.operations.len() == 1 {
+            "operation"
+        } else {
+            "operations"
+        },
+        if properties.is_empty() {
+            "anything that was promised".to_owned()
+        } else {
+            words::listed(&properties)
+        },
+    )
+}
+
+/// `Process 7 read x → 3 on n2, and no order of events explains it.`
+pub(crate) fn accusation(finding: &Finding) -> String {
+    let Some(operation) = finding.witnesses.first().and_then(culprit) else {
+        return words::tame(&finding.sentence, 400);
+    };
+    let key = operation
+        .key
+        .as_deref()
+        .map(|key| format!(" on {}", words::tame(key, 40)))
+        .unwrap_or_default();
+    let node = operation.completion.node.as_ref().or(operation.node.as_ref());
+    let node = node
+        .map(|node| format!(" from {}", words::tame(node, 40)))
+        .unwrap_or_default();
+    format!(
+        "Process {}’s {}{key} {}{node}: no legal order explains that.",
+        operation.process,
+        words::call(operation, 40),
+        words::result(operation, 40),
+    )
+}
+
+fn fallen(verdict: &VerdictRecord) -> String {
+    match verdict.system_failures.first() {
+        Some(failure) => {
+            let who = failure
+                .node
+                .map_or_else(|| "The cluster".to_owned(), |node| node.to_string());
+            format!("{who}: {}", words::tame(&failure.reason, 300))
+        }
+        None => "A violation is proven.".to_owned(),
+    }
+}
+
+fn undecided(verdict: &VerdictRecord) -> String {
+    if let Some(finding) = verdict
+        .findings
+        .iter()
+        .find(|finding| finding.verdict == Verdict::Unknown)
+    {
+        return words::tame(&finding.sentence, 400);
+    }
+    match verdict.coverage.missing.first() {
+        Some(missing) => format!(
+            "Too little was covered to say anything: {}",
+            words::tame(missing, 300)
+        ),
+        None if verdict.findings.is_empty() => "Nothing was judged.".to_owned(),
+        None => "Undecided.".to_owned(),
+    }
+}

@@ -1,0 +1,191 @@
+//! Numbers, times and operations in words: the same on the terminal, in JUnit and in the report.
+
+use std::fmt::{self, Write};
+
+use perjury_checker::{Function, Operation, Outcome, Value};
+
+/// A duration with three digits or so: `850 µs`, `3.1 ms`, `1.20 s`, `2 min 5 s`.
+pub(crate) fn duration(nanoseconds: u64) -> String {
+    let ns = nanoseconds as f64;
+    match nanoseconds {
+        0..1_000 => format!("{nanoseconds} ns"),
+        1_000..1_000_000 => format!("{:.0} µs", ns / 1e3),
+        1_000_000..100_000_000 => format!("{:.1} ms", ns / 1e6),
+        100_000_000..1_000_000_000 => format!("{:.0} ms", ns / 1e6),
+        1_000_000_000..10_000_000_000 => format!("{:.2} s", ns / 1e9),
+        10_000_000_000..120_000_000_000 => format!("{:.1} s", ns / 1e9),
+        _ => {
+            let seconds = (ns / 1e9).round() as u64;
+            format!("{} min {} s", seconds / 60, seconds % 60)
+        }
+    }
+}
+
+/// A moment since the start, to the millisecond: `4.299 s`.
+pub(crate) fn moment(nanoseconds: u64) -> String {
+    format!("{:.3} s", nanoseconds as f64 / 1e9)
+}
+
+/// A number with its thousands apart: `12,431`.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 fault`, `3 faults`.
+pub(crate) fn plural(number: u64, one: &str) -> String {
+    if number == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{} {one}s", count(number))
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub(crate) fn listed<S: AsRef<str>>(items: &[S]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.as_ref().to_owned(),
+        [first @ .., last] => {
+            let first: Vec<_> = first.iter().map(AsRef::as_ref).collect();
+            format!("{} and {}", first.join(", "), last.as_ref())
+        }
+    }
+}
+
+/// Stops writing after some characters, so that a megabyte of a value costs no more than what is shown of it.
+struct Limited {
+    text: String,
+    left: usize,
+}
+
+impl Write for Limited {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        for c in piece.chars() {
+            if self.left == 0 {
+                return Err(fmt::Error);
+            }
+            self.left -= 1;
+            self.text.push(c);
+        }
+        Ok(())
+    }
+}
+
+/// Anything's text, cut after `limit` characters with an ellipsis.
+pub(crate) fn cut(value: &impl fmt::Display, limit: usize) -> String {
+    let mut limited = Limited {
+        text: String::new(),
+        left: limit,
+    };
+    if write!(limited, "{value}").is_err() {
+        limited.text.push('…');
+    }
+    limited.text
+}
+
+/// Text from outside on one line: control characters become visible, and it is cut after `limit` characters.
+pub(crate) fn tame(text: &str, limit: usize) -> String {
+    let mut tame: String = text
+        .chars()
+        .take(limit)
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect();
+    if text.chars().nth(limit).is_some() {
+        tame.push('…');
+    }
+    tame
+}
+
+/// What was asked, in short: `write 5`, `cas 3 → 5`, `read`. Without the key.
+pub(crate) fn call(operation: &Operation, limit: usize) -> String {
+    let argument = &operation.argument;
+    match (&operation.f, argument) {
+        (Function::Cas, Value::List(pair)) if pair.len() == 2 => {
+            format!("cas {} → {}", cut(&pair[0], limit), cut(&pair[1], limit))
+        }
+        (Function::Other(name), Value::Nil) => tame(name, 24),
+        (Function::Other(name), _) => format!("{} {}", tame(name, 24), cut(argument, limit)),
+        (f, Value::Nil) => f.name().to_owned(),
+        (f, _) => format!("{f} {}", cut(argument, limit)),
+    }
+}
+
+/// What came of it, in short: `→ 3`, `ok`, `differs: 4`, `failed`, `unknown`.
+pub(crate) fn result(operation: &Operation, limit: usize) -> String {
+    let completion = &operation.completion;
+    match completion.outcome {
+        Outcome::Ok => match operation.f {
+            Function::Read | Function::Txn | Function::Other(_) => {
+                format!("→ {}", cut(&completion.value, limit))
+            }
+            _ => "ok".to_owned(),
+        },
+        Outcome::Fail if operation.precondition_failed() => match &completion.observed {
+            Some(observed) => format!("differs: {}", cut(observed, limit)),
+            None => "differs".to_owned(),
+        },
+        Outcome::Fail => "failed".to_owned(),
+        Outcome::Info => "unknown".to_owned(),
+    }
+}
+
+/// The word of an outcome, as it stands in a history.
+pub(crate) fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Ok => "ok",
+        Outcome::Fail => "fail",
+        Outcome::Info => "info",
+    }
+}
+
+/// What an exit code of `perjury test` means.
+pub(crate) fn exit_meaning(code: u8) -> &'static str {
+    match code {
+        0 => "every property is valid, and the coverage is sufficient",
+        1 => "a violation is proven",
+        2 => "undecided, or too little was covered to say anything",
+        130 => "interrupted, and nothing was proven",
+        254 => "wrong usage",
+        255 => "the harness, or the cluster's set-up, failed",
+        _ => "not an exit code of perjury",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_times_read_as_a_person_writes_them() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(count(number), text);
+        }
+        for (ns, text) in [
+            (12, "12 ns"),
+            (850_000, "850 µs"),
+            (3_140_000, "3.1 ms"),
+            (412_000_000, "412 ms"),
+            (1_204_000_000, "1.20 s"),
+            (30_040_000_000, "30.0 s"),
+            (125_000_000_000, "2 min 5 s"),
+        ] {
+            assert_eq!(duration(ns), text);
+        }
+        assert_eq!(listed(&["a", "b", "c"]), "a, b and c");
+    }
+
+    #[test]
+    fn a_megabyte_of_text_is_cut_and_control_characters_are_shown() {
+        let huge = Value::from("x".repeat(1 << 20).as_str());
+        assert_eq!(cut(&huge, 5), "\"xxxx…");
+        assert_eq!(tame("a\u{1b}[31m\nb", 100), "a\u{fffd}[31m\u{fffd}b");
+    }
+}
