@@ -7,6 +7,7 @@
 pub mod budget;
 pub mod counter;
 pub mod formats;
+pub mod generate;
 pub mod history;
 pub mod linearizability;
 pub mod models;

@@ -3,13 +3,15 @@
 //! Readers take text and do no I/O. Whatever is malformed is an error that gives the line and what to do about
 //! it; the one exception is a last line that was cut short in Perjury's own format.
 
+mod edn;
+mod jepsen;
 mod jsonl;
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::history::{History, HistoryError};
-use crate::models::ModelOptions;
+use crate::history::{History, HistoryError, Value};
+use crate::models::{ModelOptions, NilRead};
 
 pub use jsonl::write_event;
 
@@ -18,16 +20,25 @@ pub use jsonl::write_event;
 pub enum Format {
     /// Perjury's own: one JSON object a line.
     Jsonl,
+    /// Jepsen's and Knossos's EDN: a vector of maps, or one map a line. A read of `nil` says nothing.
+    Edn,
+    /// The text log of Jepsen's etcd tests. A failed compare-and-set had compared and differed.
+    EtcdLog,
+    /// The key-value logs of Porcupine: EDN maps with `:key`, values are texts and begin empty.
+    KvLog,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 1] = [Format::Jsonl];
+    pub const ALL: [Format; 4] = [Format::Jsonl, Format::Edn, Format::EtcdLog, Format::KvLog];
 
     /// The name as it is written on a command line.
     pub fn name(self) -> &'static str {
         match self {
             Format::Jsonl => "jsonl",
+            Format::Edn => "edn",
+            Format::EtcdLog => "etcd-log",
+            Format::KvLog => "kv-log",
         }
     }
 
@@ -35,13 +46,34 @@ impl Format {
     pub fn describe(self) -> &'static str {
         match self {
             Format::Jsonl => "Perjury's history.jsonl: one JSON object a line",
+            Format::Edn => "EDN of Jepsen and Knossos: a vector of maps, or one map a line",
+            Format::EtcdLog => "the text log of Jepsen's etcd tests",
+            Format::KvLog => "the key-value logs of Porcupine: one EDN map with a key a line",
         }
     }
 
     /// Tells the format from the first line that holds anything; none if it is none of ours.
     pub fn detect(text: &str) -> Option<Format> {
-        let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
-        line.starts_with("{\"").then_some(Format::Jsonl)
+        let mut lines = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with(';'));
+        let line = lines.next()?;
+        if line.starts_with("{\"") {
+            Some(Format::Jsonl)
+        } else if line.starts_with("{:")
+            && line.contains(":key")
+            && (line.contains(":get") || line.contains(":put") || line.contains(":append"))
+        {
+            Some(Format::KvLog)
+        } else if line.starts_with(['[', '(', '{', '#']) {
+            Some(Format::Edn)
+        } else {
+            std::iter::once(line)
+                .chain(lines)
+                .any(jepsen::is_etcd_line)
+                .then_some(Format::EtcdLog)
+        }
     }
 
     /// Reads a history.
@@ -51,6 +83,21 @@ impl Format {
     pub fn read(self, text: &str) -> Result<Parsed, FormatError> {
         match self {
             Format::Jsonl => jsonl::read(text),
+            Format::Edn => {
+                let options = ModelOptions {
+                    nil_read: NilRead::Unknown,
+                    ..ModelOptions::default()
+                };
+                jepsen::edn(text).map(|parsed| Parsed { options, ..parsed })
+            }
+            Format::EtcdLog => jepsen::etcd_log(text),
+            Format::KvLog => {
+                let options = ModelOptions {
+                    initial: Some(Value::from("")),
+                    ..ModelOptions::default()
+                };
+                jepsen::edn(text).map(|parsed| Parsed { options, ..parsed })
+            }
         }
     }
 }

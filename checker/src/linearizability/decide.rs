@@ -34,7 +34,7 @@ pub(crate) trait Decide: Spec {
 
     /// States from which the part of a history after `start` may begin, whatever happened before, as far as
     /// `ops` can tell them apart; none if the model cannot say. `before` are effects completed by then.
-    fn roots(&self, _ops: &[Op], _before: &[Op]) -> Option<Vec<u32>> {
+    fn roots(&mut self, _ops: &[Op], _before: &[Op]) -> Option<Vec<u32>> {
         None
     }
 }
@@ -43,7 +43,15 @@ impl<M: Model> Decide for Numbered<'_, M> {
     fn decide(&mut self, ops: &[Op], _: Method, budget: &Budget) -> Decided {
         by_search(ops, self, budget)
     }
+
+    /// Every state that any actions can lead to, if these are few: so it is with locks.
+    fn roots(&mut self, _: &[Op], _: &[Op]) -> Option<Vec<u32>> {
+        self.reachable(STATES_TO_BEGIN_WITH)
+    }
 }
+
+/// The most states with which the part of a history that is looked at may begin.
+const STATES_TO_BEGIN_WITH: usize = 32;
 
 impl Decide for CellSpec {
     fn decide(&mut self, ops: &[Op], method: Method, budget: &Budget) -> Decided {
@@ -73,7 +81,7 @@ impl Decide for CellSpec {
         }
     }
 
-    fn roots(&self, ops: &[Op], before: &[Op]) -> Option<Vec<u32>> {
+    fn roots(&mut self, ops: &[Op], before: &[Op]) -> Option<Vec<u32>> {
         let mut mentioned = vec![false; self.values.len()];
         for op in ops {
             match self.act(op) {

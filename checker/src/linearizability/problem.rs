@@ -80,6 +80,24 @@ impl<'m, M: Model> Numbered<'m, M> {
         };
         Ok((ops, spec))
     }
+
+    /// All states that the actions lead to from the initial one in any order, if there are no more than that.
+    pub(crate) fn reachable(&mut self, most: usize) -> Option<Vec<u32>> {
+        let mut reached = vec![0];
+        let mut next = 0;
+        while let Some(&state) = reached.get(next) {
+            for class in 0..self.actions.len() as u32 {
+                if let Some(after) = self.step(state, class).filter(|after| !reached.contains(after)) {
+                    reached.push(after);
+                }
+            }
+            if reached.len() > most {
+                return None;
+            }
+            next += 1;
+        }
+        Some(reached)
+    }
 }
 
 impl<M: Model> Spec for Numbered<'_, M> {

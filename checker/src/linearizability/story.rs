@@ -108,7 +108,8 @@ impl<'a> Scene<'a> {
     /// The value that the operation left there, if it took effect.
     fn left(&self, operation: &Operation) -> Option<Value> {
         match self.action(operation)? {
-            CellAction::Write(value) | CellAction::Cas(_, value) => Some(value),
+            CellAction::Write(value) => Some(value),
+            CellAction::Cas(expected, new) => (expected != new).then_some(new),
             _ => None,
         }
     }
@@ -261,41 +262,46 @@ impl<'a> Scene<'a> {
                     (culprit.invoked.time - done.time) as f64 / 1e9
                 )
             }
-            _ => " before".to_owned(),
+            _ => " before that".to_owned(),
         };
-        // The old value must really be older: everyone who may have written it had completed (or, for the
-        // initial value, nobody else ever writes it) before the newer operation began.
-        let older = self.writers(value).all(|writer| {
-            writer.returned() < newer.invoked.index || writer.invoked.index > culprit.returned()
-        });
-        let left = self.left(newer);
-        if let Some(new) = left
-            .as_ref()
-            .filter(|&new| older && new != value && newer.completion.outcome == Outcome::Ok)
-        {
-            let new_text = words::short(new);
-            let others_saw = self
+        // The old value must really be older. Either everyone who may have written it had completed before the
+        // newer operation began (of the initial value that is always so); or it has one writer, and somebody
+        // had seen it by then.
+        let in_time = |operation: &&Operation| operation.invoked.index < culprit.returned();
+        let completed = |operation: &Operation| operation.returned() < newer.invoked.index;
+        let older = self.writers(value).filter(in_time).all(completed)
+            || (self.writers(value).filter(in_time).count() == 1
+                && *value != self.cell.init()
+                && self
+                    .operations
+                    .iter()
+                    .any(|other| completed(other) && self.saw(other).as_ref() == Some(value)));
+        if !older {
+            return None;
+        }
+        if let Some(new) = self.left(newer).filter(|new| new != value) {
+            let new_text = words::short(&new);
+            let seen = self
                 .operations
                 .iter()
-                .any(|operation| self.saw(operation).as_ref() == Some(new));
-            let kind = if others_saw {
+                .any(|operation| self.saw(operation).as_ref() == Some(&new));
+            let kind = if seen {
                 "a stale read"
             } else {
-                "a stale read, and nobody ever saw the new value: a lost write"
+                "nobody ever saw the new value: a lost write"
             };
             return Some(format!(
-                "{brief} saw {text}, which {} had replaced by {new_text} and been acknowledged{since}: {kind}.",
+                "{brief} saw {text}, although {} came after {text} had been there and had been acknowledged{since}, \
+                 so that the value had become {new_text}: {kind}.",
                 words::brief(newer)
             ));
         }
-        let seen = self.saw(newer)?;
-        (seen != *value && left.is_none()).then(|| {
-            format!(
-                "{brief} saw {text}, although {} had seen {}, which is newer,{since}: the value went back in time.",
-                words::brief(newer),
-                words::short(&seen),
-            )
-        }).filter(|_| older || self.essential.len() <= 3)
+        let seen = self.saw(newer).filter(|seen| seen != value)?;
+        Some(format!(
+            "{brief} saw {text}, although {} had seen {}, which is newer,{since}: the value went back in time.",
+            words::brief(newer),
+            words::short(&seen),
+        ))
     }
 
     /// Appends that are lost, doubled, out of order, or made up.

@@ -1,0 +1,231 @@
+//! Histories of Jepsen: EDN (a vector of maps, or one map a line), as Jepsen, Knossos and Porcupine keep them,
+//! and the text log of its etcd tests.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::edn::{Edn, Next, Reader};
+use super::{FormatError, Parsed};
+use crate::history::{Event, EventKind, Function, HistoryBuilder, PRECONDITION_FAILED, Process, Value};
+
+/// Reads EDN. Events are taken in the order in which they stand; `:time` and `:index` may be missing.
+///
+/// # Errors
+/// The first datum that is not an event, or that cannot follow those before it.
+pub(super) fn edn(text: &str) -> Result<Parsed, FormatError> {
+    let mut reader = Reader::new(text);
+    let inside = reader.enter();
+    let mut recorder = Recorder::default();
+    loop {
+        let next = reader.next()?;
+        let line = reader.line();
+        match next {
+            Next::Datum(Edn::Map(pairs)) => recorder.event(pairs, line)?,
+            Next::Datum(other) => {
+                let problem = format!("an event must be a map, not {}", value(&other));
+                return Err(FormatError::new(
+                    line,
+                    problem,
+                    "write {:process 0, :type :invoke, …}",
+                ));
+            }
+            Next::Close(_) if inside => break,
+            Next::End if !inside => break,
+            Next::Close(close) => {
+                return Err(FormatError::new(
+                    line,
+                    format!("{close:?} closes nothing"),
+                    "remove it",
+                ));
+            }
+            Next::End => {
+                return Err(FormatError::new(
+                    line,
+                    "the text ends before the vector does",
+                    "add the missing bracket",
+                ));
+            }
+        }
+    }
+    Ok(Parsed::of(recorder.builder.finish()))
+}
+
+#[derive(Default)]
+struct Recorder {
+    builder: HistoryBuilder,
+    names: BTreeSet<Arc<str>>,
+    index: u64,
+    time: u64,
+}
+
+impl Recorder {
+    fn event(&mut self, pairs: Vec<(Edn, Edn)>, line: u64) -> Result<(), FormatError> {
+        let wrong =
+            |problem: String| FormatError::new(line, problem, "an event needs :process, :type and :f");
+        let (mut process, mut kind, mut f, mut key) = (None, None, None, None);
+        let (mut argument, mut error, mut node, mut observed) = (Value::Nil, None, None, None);
+        for (name, datum) in pairs {
+            let Edn::Keyword(name) = name else { continue };
+            match (name.as_str(), &datum) {
+                ("process", Edn::Int(number)) => {
+                    let number =
+                        u64::try_from(*number).map_err(|_| wrong(format!("process {number} is negative")))?;
+                    process = Some(Process::Client(number));
+                }
+                ("process", Edn::Keyword(_)) => process = Some(Process::Nemesis),
+                ("type", Edn::Keyword(name)) => {
+                    kind = Some(match name.as_str() {
+                        "invoke" => EventKind::Invoke,
+                        "ok" => EventKind::Ok,
+                        "fail" => EventKind::Fail,
+                        "info" => EventKind::Info,
+                        other => return Err(wrong(format!(":type is :{other}"))),
+                    });
+                }
+                ("f", Edn::Keyword(name) | Edn::Text(name)) => f = Some(Function::from(self.name(name))),
+                ("value", datum) => argument = value(datum),
+                ("key", Edn::Nil) => {}
+                ("key", datum) => key = Some(self.name(&text(datum))),
+                ("error", Edn::Nil) => {}
+                ("error", datum) => error = Some(self.name(&text(datum))),
+                ("node", datum) => node = Some(self.name(&text(datum))),
+                ("observed", datum) => observed = Some(value(datum)),
+                ("time", Edn::Int(time)) => self.time = self.time.max(u64::try_from(*time).unwrap_or(0)),
+                _ => {}
+            }
+        }
+        let (Some(process), Some(kind), Some(f)) = (process, kind, f) else {
+            return Err(wrong("this event lacks :process, :type or :f".to_owned()));
+        };
+        let index = self.index;
+        self.index += 1;
+        let time = self.time;
+        let event = Event {
+            index,
+            time,
+            process,
+            node,
+            kind,
+            f,
+            key,
+            value: argument,
+            error,
+            observed,
+            version: None,
+        };
+        self.builder
+            .push(event)
+            .map_err(|error| FormatError::history(line, &error))
+    }
+
+    /// One copy of each name.
+    fn name(&mut self, name: &str) -> Arc<str> {
+        match self.names.get(name) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let name: Arc<str> = name.into();
+                self.names.insert(Arc::clone(&name));
+                name
+            }
+        }
+    }
+}
+
+fn value(datum: &Edn) -> Value {
+    match datum {
+        Edn::Nil => Value::Nil,
+        Edn::Bool(truth) => Value::Bool(*truth),
+        Edn::Int(number) => Value::Int(*number),
+        Edn::Number(text) | Edn::Text(text) | Edn::Keyword(text) | Edn::Symbol(text) => {
+            Value::from(text.as_str())
+        }
+        Edn::Items(items) => Value::List(items.iter().map(value).collect()),
+        Edn::Map(pairs) => {
+            let pair = |(key, datum): &(Edn, Edn)| Value::from(vec![value(key), value(datum)]);
+            Value::List(pairs.iter().map(pair).collect())
+        }
+    }
+}
+
+/// A key or an error as text: texts and keywords without quotes and colons.
+fn text(datum: &Edn) -> String {
+    match value(datum) {
+        Value::Text(text) => text.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// Reads the log of Jepsen's etcd tests: `INFO  jepsen.util - PROCESS :TYPE :FUNCTION VALUE`, separated by tabs.
+/// A compare-and-set that failed had compared and differed. Lines that are not of this form are skipped.
+///
+/// # Errors
+/// The first event that cannot follow those before it, or whose value cannot be read.
+pub(super) fn etcd_log(log: &str) -> Result<Parsed, FormatError> {
+    let mut builder = HistoryBuilder::default();
+    let mut index = 0;
+    for (line, text) in (1..).zip(log.lines()) {
+        let Some((process, kind, f, rest)) = etcd_line(text) else {
+            continue;
+        };
+        let datum = Reader::new(rest)
+            .next()
+            .map_err(|error| FormatError { line, ..error })?;
+        let mut event = Event {
+            index,
+            time: 0,
+            process: Process::Client(process),
+            node: None,
+            kind,
+            f: Function::from(Arc::from(f)),
+            key: None,
+            value: Value::Nil,
+            error: None,
+            observed: None,
+            version: None,
+        };
+        match datum {
+            Next::Datum(Edn::Keyword(reason)) => event.error = Some(reason.as_str().into()),
+            Next::Datum(datum) => event.value = value(&datum),
+            Next::Close(_) | Next::End => {}
+        }
+        if kind == EventKind::Fail && event.f == Function::Cas && event.error.is_none() {
+            event.error = Some(PRECONDITION_FAILED.into());
+        }
+        builder
+            .push(event)
+            .map_err(|error| FormatError::history(line, &error))?;
+        index += 1;
+    }
+    Ok(Parsed::of(builder.finish()))
+}
+
+/// The parts of a line of the log, if it is one.
+fn etcd_line(line: &str) -> Option<(u64, EventKind, &str, &str)> {
+    let rest = line
+        .trim_start()
+        .strip_prefix("INFO")?
+        .trim_start()
+        .strip_prefix("jepsen.util")?;
+    let mut words = rest
+        .trim_start()
+        .strip_prefix('-')?
+        .trim_start()
+        .splitn(2, char::is_whitespace);
+    let process = words.next()?.parse().ok()?;
+    let (kind, rest) = words.next()?.trim_start().split_once(char::is_whitespace)?;
+    let kind = match kind {
+        ":invoke" => EventKind::Invoke,
+        ":ok" => EventKind::Ok,
+        ":fail" => EventKind::Fail,
+        ":info" => EventKind::Info,
+        _ => return None,
+    };
+    let rest = rest.trim_start();
+    let (f, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    Some((process, kind, f.strip_prefix(':')?, rest.trim()))
+}
+
+/// Whether the line is an event of the etcd log.
+pub(super) fn is_etcd_line(line: &str) -> bool {
+    etcd_line(line).is_some()
+}
