@@ -8,6 +8,7 @@ pub mod api;
 pub mod digest;
 pub mod driver;
 pub mod kv;
+pub mod raft;
 pub mod replica;
 pub mod sessions;
 pub mod wal;

@@ -1,0 +1,130 @@
+//! Who the members are (paper §6, thesis §4).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use imbl::Vector;
+use serde::{Deserialize, Serialize};
+
+use super::types::Index;
+use crate::replica::NodeId;
+
+/// Names a disk: drawn when an empty disk is first used.
+pub type Disk = u64;
+
+/// Who votes and who only receives the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Config {
+    /// Those who vote.
+    pub voters: BTreeSet<NodeId>,
+    /// In the joint configuration: those who voted before, whose majority is needed too (paper §6).
+    pub outgoing: Option<BTreeSet<NodeId>>,
+    /// Those who receive the log and do not vote.
+    pub learners: BTreeSet<NodeId>,
+    /// The disks of the nodes that joined later; a node whose disk is another one has forgotten its promises.
+    pub disks: BTreeMap<NodeId, Disk>,
+}
+
+impl Config {
+    /// The members from the start.
+    pub fn initial(members: &[NodeId]) -> Self {
+        Config {
+            voters: members.iter().copied().collect(),
+            ..Config::default()
+        }
+    }
+
+    /// Whether a node votes, in either majority.
+    pub fn is_voter(&self, node: NodeId) -> bool {
+        self.voters.contains(&node) || self.outgoing.as_ref().is_some_and(|old| old.contains(&node))
+    }
+
+    /// Whether a node is a member of any kind.
+    pub fn is_member(&self, node: NodeId) -> bool {
+        self.is_voter(node) || self.learners.contains(&node)
+    }
+
+    /// All members.
+    pub fn members(&self) -> BTreeSet<NodeId> {
+        self.all_voters()
+            .into_iter()
+            .chain(self.learners.iter().copied())
+            .collect()
+    }
+
+    /// All who vote, in either majority.
+    pub fn all_voters(&self) -> BTreeSet<NodeId> {
+        let outgoing = self.outgoing.iter().flatten();
+        self.voters.iter().chain(outgoing).copied().collect()
+    }
+
+    /// Whether two majorities are needed.
+    pub fn is_joint(&self) -> bool {
+        self.outgoing.is_some()
+    }
+
+    /// The configuration that follows a joint one.
+    pub fn leave_joint(&self) -> Self {
+        let mut next = self.clone();
+        next.outgoing = None;
+        let members = next.members();
+        next.disks.retain(|node, _| members.contains(node));
+        next
+    }
+}
+
+/// The configurations in the log, the last one in force. The first is the newest that cannot be rolled back by
+/// removing entries: the initial one (at 0) or a snapshot's.
+#[derive(Clone, Debug)]
+pub struct ConfigHistory(Vector<(Index, Config)>);
+
+impl ConfigHistory {
+    /// A history that begins with a configuration at `index`.
+    pub fn new(index: Index, config: Config) -> Self {
+        ConfigHistory(Vector::unit((index, config)))
+    }
+
+    /// The configuration in force: the latest in the log, committed or not (paper §6).
+    pub fn latest(&self) -> &Config {
+        &self.0.last().expect("a history is never empty").1
+    }
+
+    /// Where the configuration in force was appended.
+    pub fn latest_index(&self) -> Index {
+        self.0.last().expect("a history is never empty").0
+    }
+
+    /// The configuration as of an entry, for a snapshot that ends there.
+    pub fn as_of(&self, index: Index) -> &Config {
+        let found = self.0.iter().rev().find(|(at, _)| *at <= index);
+        &found
+            .unwrap_or_else(|| self.0.front().expect("a history is never empty"))
+            .1
+    }
+
+    /// A configuration was appended.
+    pub fn push(&mut self, index: Index, config: Config) {
+        self.0.push_back((index, config));
+    }
+
+    /// Entries from some place on were removed: forgets the configurations among them that `survives` does not
+    /// keep, and says where those were.
+    pub fn roll_back(&mut self, survives: impl Fn(Index) -> bool) -> Vec<Index> {
+        let mut gone = Vec::new();
+        while self.0.len() > 1 && !survives(self.latest_index()) {
+            gone.extend(self.0.pop_back().map(|(index, _)| index));
+        }
+        gone
+    }
+
+    /// Entries up to `index` were compacted: what they set becomes the beginning.
+    pub fn compact(&mut self, index: Index) {
+        while self.0.len() > 1 && self.0[1].0 <= index {
+            self.0.pop_front();
+        }
+    }
+
+    /// Every configuration with its place, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &(Index, Config)> {
+        self.0.iter()
+    }
+}

@@ -1,0 +1,189 @@
+//! The replicated log as one node holds it: what follows the last compacted entry, and how far it is durable.
+
+use std::collections::VecDeque;
+
+use imbl::{OrdMap, Vector};
+
+use super::types::{Entry, Index, Position, Term};
+use crate::replica::Lsn;
+
+/// How many recent entries the cache holds.
+const CACHE_ENTRIES: usize = 256;
+
+/// An entry and where it was written.
+#[derive(Clone, Debug)]
+struct Slot {
+    entry: Entry,
+    lsn: Lsn,
+}
+
+/// The log.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    base: Position,
+    slots: Vector<Slot>,
+    /// Entries added lately, kept apart from the log as a node whose log is on disk keeps them: applying and
+    /// sending look here first.
+    cache: OrdMap<Index, Entry>,
+    durable: Index,
+    unsynced: VecDeque<(Lsn, Index)>,
+}
+
+impl Log {
+    /// A log whose entries up to `base` are covered by a snapshot.
+    pub fn starting_after(base: Position) -> Self {
+        Log {
+            base,
+            durable: base.index,
+            ..Log::default()
+        }
+    }
+
+    /// The last entry that was compacted.
+    pub fn base(&self) -> Position {
+        self.base
+    }
+
+    /// The last entry.
+    pub fn last(&self) -> Position {
+        self.slots.last().map_or(self.base, |slot| Position {
+            term: slot.entry.at.term,
+            index: self.base.index + self.slots.len() as u64,
+        })
+    }
+
+    /// The term of the entry at a place; none if there is none, or it was compacted.
+    pub fn term_at(&self, index: Index) -> Option<Term> {
+        if index == self.base.index {
+            return Some(self.base.term);
+        }
+        self.slot(index).map(|slot| slot.entry.at.term)
+    }
+
+    /// The entry right before a place; term 0 if its term is no longer known.
+    pub fn position_before(&self, index: Index) -> Position {
+        let index = index.saturating_sub(1);
+        Position {
+            term: self.term_at(index).unwrap_or_default(),
+            index,
+        }
+    }
+
+    /// The entry at a place in the log.
+    pub fn entry(&self, index: Index) -> Option<&Entry> {
+        self.slot(index).map(|slot| &slot.entry)
+    }
+
+    /// The entry at a place, from the cache if it is there.
+    pub fn cached(&self, index: Index) -> Option<&Entry> {
+        self.slot(index)?;
+        self.cache.get(&index).or_else(|| self.entry(index))
+    }
+
+    /// Up to `limit` entries from a place on, as [`Log::cached`] has them.
+    pub fn entries(&self, from: Index, limit: usize) -> Vec<Entry> {
+        (from..=self.last().index)
+            .take(limit)
+            .map_while(|index| self.cached(index).cloned())
+            .collect()
+    }
+
+    /// The first place whose entry has the same term as the one at `index`.
+    pub fn first_of_term_at(&self, index: Index) -> Index {
+        let term = self.term_at(index);
+        let mut first = index;
+        while first > self.base.index + 1 && self.term_at(first - 1) == term {
+            first -= 1;
+        }
+        first
+    }
+
+    /// The last place at or before `limit` whose entry has a term of at most `term`.
+    pub fn last_of_term(&self, term: Term, limit: Index) -> Option<Position> {
+        let mut index = limit.min(self.last().index);
+        while index > self.base.index {
+            let found = self.term_at(index)?;
+            if found <= term {
+                return Some(Position { term: found, index });
+            }
+            index -= 1;
+        }
+        None
+    }
+
+    /// Everything up to here is durable at this node.
+    pub fn durable(&self) -> Index {
+        self.durable
+    }
+
+    /// Puts an entry at its place: at the end, or in place of another. A place beyond the end is refused.
+    #[must_use]
+    pub fn put(&mut self, entry: Entry, lsn: Lsn) -> bool {
+        let index = entry.at.index;
+        let Some(offset) = index.checked_sub(self.base.index + 1) else {
+            return false;
+        };
+        let offset = offset as usize;
+        if offset > self.slots.len() {
+            return false;
+        }
+        self.cache.entry(index).or_insert_with(|| entry.clone());
+        if self.cache.len() > CACHE_ENTRIES
+            && let Some((oldest, _)) = self.cache.get_min()
+        {
+            let oldest = *oldest;
+            self.cache.remove(&oldest);
+        }
+        if offset < self.slots.len() {
+            self.slots.set(offset, Slot { entry, lsn });
+            self.durable = self.durable.min(index - 1);
+        } else {
+            self.slots.push_back(Slot { entry, lsn });
+        }
+        self.unsynced.push_back((lsn, index));
+        true
+    }
+
+    /// Takes out the entries from a place on; those of the cache from `cache_from` on, if at all.
+    pub fn truncate(&mut self, from: Index, cache_from: Option<Index>) {
+        let keep = from.saturating_sub(self.base.index + 1) as usize;
+        self.slots.truncate(keep.min(self.slots.len()));
+        self.durable = self.durable.min(self.last().index);
+        self.unsynced.retain(|(_, index)| *index < from);
+        if let Some(cache_from) = cache_from {
+            self.cache = self.cache.split(&cache_from).0;
+        }
+    }
+
+    /// Drops the entries up to `through`, which a snapshot covers.
+    pub fn compact(&mut self, through: Position) {
+        if through.index <= self.base.index {
+            return;
+        }
+        let gone = ((through.index - self.base.index) as usize).min(self.slots.len());
+        self.slots = self.slots.split_off(gone);
+        self.cache = self.cache.split(&through.index).1;
+        self.base = through;
+        self.durable = self.durable.max(through.index);
+    }
+
+    /// Everything written up to `lsn` is durable.
+    pub fn synced(&mut self, lsn: Lsn) {
+        while let Some((written, index)) = self.unsynced.front()
+            && *written <= lsn
+        {
+            self.durable = self.durable.max(*index);
+            self.unsynced.pop_front();
+        }
+    }
+
+    /// The earliest position that holds an entry still in the log.
+    pub fn first_lsn(&self) -> Option<Lsn> {
+        self.slots.iter().map(|slot| slot.lsn).min()
+    }
+
+    fn slot(&self, index: Index) -> Option<&Slot> {
+        let offset = index.checked_sub(self.base.index + 1)?;
+        self.slots.get(offset as usize)
+    }
+}

@@ -1,0 +1,108 @@
+//! What a leader knows of a follower.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::config::Disk;
+use super::types::{Index, Position};
+
+/// How a follower is being fed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Feed {
+    /// Looking for the place where the logs agree, one append at a time.
+    Probe {
+        /// An append is unanswered.
+        waiting: bool,
+    },
+    /// Several appends are in flight; each holds the place of its last entry.
+    Stream {
+        /// The unanswered appends, oldest first.
+        in_flight: VecDeque<Index>,
+    },
+    /// Sending a snapshot, one chunk at a time.
+    Snapshot {
+        /// The snapshot.
+        image: Image,
+        /// The first byte that is not acknowledged.
+        offset: u64,
+        /// A chunk is unanswered.
+        waiting: bool,
+    },
+}
+
+/// A snapshot in a node's memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// The last entry that it covers.
+    pub last: Position,
+    /// Its encoding.
+    pub bytes: Arc<[u8]>,
+}
+
+/// What a leader knows of a follower.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The highest place known to be replicated there (figure 2, matchIndex).
+    pub matched: Index,
+    /// The next place to send (figure 2, nextIndex).
+    pub next: Index,
+    /// How it is being fed.
+    pub feed: Feed,
+    /// The latest round of heartbeats that it answered.
+    pub confirmed: u64,
+    /// When it last answered.
+    pub answered_at: Duration,
+    /// Whether it answered since the leader last looked.
+    pub active: bool,
+    /// Its disk, once it has answered.
+    pub disk: Option<Disk>,
+}
+
+impl Progress {
+    /// A follower of which nothing is known, to be tried at `next`.
+    pub fn new(next: Index) -> Self {
+        Progress {
+            matched: 0,
+            next,
+            feed: Feed::Probe { waiting: false },
+            confirmed: 0,
+            answered_at: Duration::ZERO,
+            active: false,
+            disk: None,
+        }
+    }
+
+    /// The place of the last entry of the oldest unanswered append.
+    pub fn oldest_in_flight(&self) -> Option<Index> {
+        match &self.feed {
+            Feed::Stream { in_flight } => in_flight.front().copied(),
+            _ => None,
+        }
+    }
+
+    /// The follower's log is known to agree up to `matched`: stream from there.
+    pub fn agree(&mut self) {
+        self.next = self.next.max(self.matched + 1);
+        match &mut self.feed {
+            Feed::Stream { in_flight } => {
+                while in_flight.front().is_some_and(|last| *last <= self.matched) {
+                    in_flight.pop_front();
+                }
+            }
+            Feed::Probe { .. } => {
+                self.next = self.matched + 1;
+                self.feed = Feed::Stream {
+                    in_flight: VecDeque::new(),
+                };
+            }
+            Feed::Snapshot { .. } => {}
+        }
+    }
+
+    /// The follower refused: look for the place where the logs agree, from `next` down.
+    pub fn probe(&mut self, next: Index) {
+        self.next = next.max(self.matched + 1);
+        self.feed = Feed::Probe { waiting: false };
+    }
+}

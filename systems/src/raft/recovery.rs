@@ -1,0 +1,158 @@
+//! Starting from what was durable.
+
+use super::config::{Config, ConfigHistory};
+use super::identity::Identity;
+use super::log::Log;
+use super::progress::Image;
+use super::requests::Requests;
+use super::snapshots::Contents;
+use super::types::{HardState, Index, Record, Trace};
+use super::{Cx, Raft, State, mutants};
+use crate::digest::digest;
+use crate::replica::{Cluster, Durable, Lsn, NodeId};
+
+use super::settings::Settings;
+
+impl Raft {
+    pub(super) fn start(cluster: &Cluster, me: NodeId, durable: Durable<Record>, cx: &mut Cx) -> Self {
+        let settings = Settings::parse(&cluster.settings).unwrap_or_default();
+        let initial = Config::initial(&cluster.members);
+        let nonce = {
+            use rand::Rng;
+            digest(&(cx.rng.next_u64(), cx.now, cx.wall, durable.end))
+        };
+        let mut raft = Raft {
+            me,
+            nodes: cluster.nodes.iter().copied().collect(),
+            rules: mutants::rules(cluster.mutant.as_deref()),
+            settings: settings.into(),
+            configs: ConfigHistory::new(0, initial.clone()),
+            initial: initial.into(),
+            identity: Identity::default(),
+            registration: Default::default(),
+            term: 0,
+            vote: None,
+            log: Log::default(),
+            commit: 0,
+            machine: Default::default(),
+            image: None,
+            incoming: None,
+            state: State::Follower,
+            leader: None,
+            heard_at: None,
+            last_at_tick: Default::default(),
+            applying: false,
+            requests: Requests::new(nonce),
+            halted: None,
+        };
+        let found = raft.replay(durable, cx);
+        raft.last_at_tick = raft.log.last();
+        cx.trace(Trace::Recovered {
+            last: raft.log.last(),
+            term: raft.term,
+            applied: raft.machine.applied(),
+            hash: raft.machine.hash(),
+        });
+        if raft.halted.is_some() {
+            return raft;
+        }
+        raft.start_identity(found, cx);
+        // What this node promised a leader before it stopped may still hold: it heard one just now, for all it
+        // knows (thesis §6.4.1 needs it for leases).
+        let stopped = raft.log.last().index > 0 || raft.term > 0;
+        raft.heard_at = stopped.then_some(cx.now);
+        raft.arm_election(cx);
+        let led = raft.term > 0 && raft.vote == Some(me) && raft.log.last().term == raft.term;
+        if raft.rules.leads_after_restart(led) {
+            raft.become_leader(cx);
+        }
+        raft
+    }
+
+    /// Replays the records over the snapshot.
+    fn replay(&mut self, durable: Durable<Record>, cx: &mut Cx) -> Option<Identity> {
+        let mut snapshot_lsn = Lsn(0);
+        if let Some((lsn, bytes)) = durable.snapshot {
+            snapshot_lsn = lsn;
+            let Some(contents) = Contents::decode(&bytes) else {
+                self.halt("the snapshot cannot be read", cx);
+                return None;
+            };
+            let last = contents.last();
+            let (machine, config) = contents.restore();
+            self.machine = machine;
+            self.commit = last.index;
+            self.log = Log::starting_after(last);
+            self.configs = ConfigHistory::new(last.index, config);
+            self.image = Some(Image {
+                last,
+                bytes: bytes.into(),
+            });
+        }
+        let mut hard_state = HardState::default();
+        let mut identity = None;
+        let mut hole = None;
+        let covered = self.log.base();
+        let mut disagrees = false;
+        for (lsn, record) in durable.records {
+            // Where the snapshot was written, entries from before that do not follow from it went out of the log.
+            if disagrees && snapshot_lsn < lsn {
+                disagrees = false;
+                self.forget_after(covered.index);
+            }
+            match record {
+                Record::HardState(state) => hard_state = state,
+                Record::Identity(found) => identity = Some(found),
+                Record::Entry(entry) => {
+                    let (index, config) = (entry.at.index, entry.config().cloned());
+                    if index <= covered.index {
+                        if index == covered.index {
+                            disagrees = entry.at.term != covered.term && lsn < snapshot_lsn;
+                        }
+                        continue;
+                    }
+                    if !self.log.put(entry, lsn) {
+                        hole = Some(index);
+                    } else if let Some(config) = config {
+                        self.configs.push(index, config);
+                    }
+                }
+                Record::Remove { first, last } => {
+                    let end = self.log.last().index;
+                    if first <= end && last < end {
+                        hole = Some(last + 1);
+                    }
+                    if first <= covered.index {
+                        disagrees = false;
+                    }
+                    let first = first.max(covered.index + 1);
+                    self.log.truncate(first, Some(first));
+                    self.configs.roll_back(|index| index < first);
+                }
+            }
+        }
+        if disagrees {
+            self.forget_after(covered.index);
+        }
+        if let Some(index) = hole {
+            self.halt(&format!("the log has a hole before entry {index}"), cx);
+        }
+        self.log.synced(durable.end);
+        let recovered = self.rules.recovered_hard_state(hard_state, self.log.last().term);
+        self.term = recovered.term;
+        self.vote = recovered.vote;
+        identity
+    }
+
+    fn forget_after(&mut self, index: Index) {
+        self.log.truncate(index + 1, Some(index + 1));
+        self.configs.roll_back(|at| at <= index);
+    }
+
+    fn halt(&mut self, reason: &str, cx: &mut Cx) {
+        self.halted = Some(reason.into());
+        cx.trace(Trace::Halted {
+            reason: reason.to_owned(),
+        });
+    }
+}

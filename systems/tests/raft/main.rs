@@ -1,0 +1,4 @@
+//! Raft, tested from outside and inside.
+
+mod bed;
+mod smoke;
