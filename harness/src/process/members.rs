@@ -1,0 +1,158 @@
+//! Changing the members of a cluster by its own means, as an operator would: ask the leader until it is done.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use perjury_nemesis::Node;
+use serde::Deserialize;
+
+use super::Tag;
+use super::nodes::Nodes;
+use super::watch::Watch;
+use crate::http::client::{Connections, End, Outgoing};
+use crate::http::request;
+
+/// How long a cluster may take to let a node go.
+const LEAVE_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long it may take to let it in again: it may have to catch up from a snapshot.
+const JOIN_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long one answer may take.
+const ANSWER_LIMIT: Duration = Duration::from_secs(3);
+
+const EVERY: Duration = Duration::from_millis(100);
+
+/// The lanes of these requests: no client has them.
+const FIRST_LANE: u64 = 1 << 48;
+
+/// How far a change is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    Waiting,
+    /// With what was seen.
+    Done(String),
+    /// With why.
+    Failed(String),
+}
+
+/// Nodes that leave, or join again, one after the other.
+#[derive(Debug)]
+pub(super) struct Change {
+    fault: u32,
+    leaving: bool,
+    nodes: VecDeque<Node>,
+    names: String,
+    since: Instant,
+    deadline: Instant,
+    next: Instant,
+    asking: bool,
+    /// Whom a node named as leader.
+    hint: Option<Node>,
+    /// What the last answer said.
+    last: String,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
+    #[serde(default)]
+    message: String,
+    leader: Option<Node>,
+}
+
+impl Change {
+    pub fn new(fault: u32, nodes: &BTreeSet<Node>, leaving: bool, now: Instant) -> Self {
+        Change {
+            fault,
+            leaving,
+            nodes: nodes.iter().copied().collect(),
+            names: nodes.iter().map(Node::to_string).collect::<Vec<_>>().join(", "),
+            since: now,
+            deadline: now + if leaving { LEAVE_LIMIT } else { JOIN_LIMIT },
+            next: now,
+            asking: false,
+            hint: None,
+            last: "nobody could be asked".to_owned(),
+        }
+    }
+
+    /// When to go on.
+    pub fn next(&self) -> Instant {
+        if self.asking { self.deadline } else { self.next.min(self.deadline) }
+    }
+
+    /// Takes in an answer.
+    pub fn answered(&mut self, end: &End, now: Instant) {
+        self.asking = false;
+        self.hint = None;
+        self.next = now + EVERY;
+        match end {
+            End::Response { status: 200, .. } => {
+                self.nodes.pop_front();
+                self.next = now;
+            }
+            End::Response { status, body } => {
+                self.last = format!("status {status}");
+                if let Ok(refusal) = serde_json::from_slice::<Refusal>(body) {
+                    self.hint = refusal.leader;
+                    self.last = format!("{}: {}", refusal.error, refusal.message);
+                }
+            }
+            End::NotSent(why) | End::Lost(why) => self.last = (*why).to_owned(),
+            End::TimedOut => self.last = "no answer in time".to_owned(),
+        }
+    }
+
+    /// Asks for the next step, if it is time to.
+    pub fn go_on(
+        &mut self,
+        now: Instant,
+        nodes: &Nodes,
+        watch: &Watch,
+        connections: &mut Connections<Tag>,
+    ) -> Progress {
+        let view = watch.view(nodes);
+        let members = view.leader.and_then(|(leader, _)| watch.members(leader));
+        while let (Some(node), Some((voters, learners))) = (self.nodes.front(), &members)
+            && !self.asking
+        {
+            let out = !voters.contains(node) && !learners.contains(node);
+            if (self.leaving && out) || (!self.leaving && voters.contains(node)) {
+                self.nodes.pop_front();
+            } else {
+                break;
+            }
+        }
+        let Some(&node) = self.nodes.front() else {
+            let word = if self.leaving { "left" } else { "joined again" };
+            return Progress::Done(format!("{} {word} after {:.1} s", self.names, (now - self.since).as_secs_f64()));
+        };
+        if now >= self.deadline {
+            let word = if self.leaving { "let go" } else { "let in again" };
+            let limit = (self.deadline - self.since).as_secs();
+            return Progress::Failed(format!("{node} was not {word} within {limit} s: {}", self.last));
+        }
+        if self.asking || now < self.next {
+            return Progress::Waiting;
+        }
+        self.next = now + EVERY;
+        let leader = self.hint.take().or(view.leader.map(|(leader, _)| leader));
+        if let Some(leader) = leader
+            && let Some(address) = nodes.http(leader)
+        {
+            let word = if self.leaving { "leave" } else { "join" };
+            let body = format!("{{\"{word}\":{}}}", node.0);
+            self.asking = true;
+            connections.send(Outgoing {
+                lane: FIRST_LANE + u64::from(self.fault),
+                place: leader.0,
+                address,
+                bytes: request::encode("POST", "/members", None, body.as_bytes()),
+                deadline: now + ANSWER_LIMIT,
+                tag: Tag::Member { fault: self.fault },
+            });
+        }
+        Progress::Waiting
+    }
+}

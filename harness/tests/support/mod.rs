@@ -1,0 +1,168 @@
+//! A runner as small as can be: clients that ask the next thing as soon as they have an answer.
+#![allow(dead_code)] // Each test uses what it needs of it.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use perjury::{ClusterConfig, ProcessEnvironment, Summary};
+use perjury_checker::{Function, Value};
+use perjury_nemesis::{Node, Resolved};
+use perjury_runner::{Action, Answer, Attempt, Input};
+use perjury_workloads::Call;
+
+/// A cluster of the program under test.
+pub fn config(system: &str, nodes: u16, folder: &Path) -> ClusterConfig {
+    let mut config = ClusterConfig::new(system, nodes, folder.join("nodes"));
+    config.program = Some(PathBuf::from(env!("CARGO_BIN_EXE_perjury")));
+    config.data = Some(folder.to_owned());
+    config
+}
+
+/// What a run of [`Closed`] saw.
+#[derive(Debug, Default)]
+pub struct Tally {
+    pub ok: u64,
+    pub failed: u64,
+    pub unavailable: u64,
+    pub unknown: u64,
+    pub errors: Vec<String>,
+    pub inputs: Vec<String>,
+    pub first_ok_ns: Option<u64>,
+    pub injected: Vec<(u32, Result<perjury_runner::Bite, String>)>,
+    pub healed: Vec<(u32, Result<perjury_runner::Bite, String>)>,
+    pub died: Vec<(Node, String)>,
+}
+
+/// Something to do at a time.
+#[derive(Clone, Debug)]
+pub enum Todo {
+    Inject(u32, Resolved),
+    Heal(u32),
+    Finish,
+}
+
+/// Clients in a closed loop, with faults at fixed times.
+pub struct Closed {
+    pub clients: usize,
+    pub nodes: u16,
+    pub todo: Vec<(u64, Todo)>,
+    pub timeout_ms: u64,
+    /// The node that each client asks next.
+    pub targets: Vec<Node>,
+    pub next_id: u64,
+    pub tally: Tally,
+    pub listener: Option<Box<dyn FnMut(u64, &Answer)>>,
+    owners: Vec<(u64, usize)>,
+    stopping: bool,
+}
+
+impl Closed {
+    pub fn new(clients: usize, nodes: u16, todo: Vec<(u64, Todo)>) -> Self {
+        Closed {
+            clients,
+            nodes,
+            todo,
+            timeout_ms: 1000,
+            targets: (0..clients).map(|client| Node(client as u16 % nodes + 1)).collect(),
+            next_id: 0,
+            tally: Tally::default(),
+            listener: None,
+            owners: vec![(0, 0); clients],
+            stopping: false,
+        }
+    }
+
+    /// Runs it.
+    pub fn run(&mut self, environment: ProcessEnvironment) -> Summary {
+        environment.run(&mut |now, input, actions| self.step(now, input, actions), &mut |_| {})
+    }
+
+    fn ask(&mut self, client: usize, actions: &mut Vec<Action>) {
+        self.next_id += 1;
+        let id = self.next_id;
+        self.owners[client] = (id, client);
+        let key = format!("k{}", id % 5);
+        let (f, value) = match id % 3 {
+            0 => (Function::Read, Value::Nil),
+            1 => (Function::Write, Value::Int(id as i64)),
+            _ => (Function::Cas, Value::from(vec![Value::Int(id as i64 - 5), Value::Int(id as i64)])),
+        };
+        actions.push(Action::Send(Attempt {
+            id,
+            client,
+            node: self.targets[client],
+            call: Call { f, key: key.into(), value },
+            session: None,
+            timeout_ms: self.timeout_ms,
+        }));
+    }
+
+    fn step(&mut self, now: u64, input: Input, actions: &mut Vec<Action>) {
+        match input {
+            Input::Started => {
+                for client in 0..self.clients {
+                    self.ask(client, actions);
+                }
+            }
+            Input::Answer { attempt, answer } => {
+                if let Some(listener) = &mut self.listener {
+                    listener(now, &answer);
+                }
+                let client = self.owners.iter().find(|(id, _)| *id == attempt).expect("asked").1;
+                match &answer {
+                    Answer::Ok { .. } => {
+                        self.tally.ok += 1;
+                        self.tally.first_ok_ns.get_or_insert(now);
+                    }
+                    Answer::Failed { error, .. } => {
+                        self.tally.failed += 1;
+                        if &**error != "precondition-failed" {
+                            self.tally.errors.push(error.to_string());
+                        }
+                    }
+                    Answer::Unavailable { leader, .. } => {
+                        self.tally.unavailable += 1;
+                        let next = Node(self.targets[client].0 % self.nodes + 1);
+                        self.targets[client] = leader.unwrap_or(next);
+                    }
+                    Answer::Unknown { error } => {
+                        self.tally.unknown += 1;
+                        self.tally.errors.push(error.to_string());
+                        self.targets[client] = Node(self.targets[client].0 % self.nodes + 1);
+                    }
+                }
+                if !self.stopping {
+                    self.ask(client, actions);
+                }
+            }
+            Input::Woke => {}
+            Input::Injected { id, result } => self.tally.injected.push((id, result)),
+            Input::Healed { id, result } => self.tally.healed.push((id, result)),
+            Input::NodeDied { node, reason } => self.tally.died.push((node, reason)),
+            other => self.tally.inputs.push(format!("{other:?}")),
+        }
+        while let Some((at, todo)) = self.todo.first().cloned() {
+            if at > now / 1_000_000 {
+                actions.push(Action::Wake(at * 1_000_000));
+                break;
+            }
+            self.todo.remove(0);
+            match todo {
+                Todo::Inject(id, fault) => actions.push(Action::Inject { id, fault }),
+                Todo::Heal(id) => actions.push(Action::Heal { id }),
+                Todo::Finish => {
+                    self.stopping = true;
+                    actions.push(Action::Finish);
+                }
+            }
+        }
+    }
+}
+
+/// Runs a closed loop against a fresh cluster.
+pub fn run(config: ClusterConfig, closed: &mut Closed) -> Summary {
+    let begin = Instant::now();
+    let environment = ProcessEnvironment::start(config).expect("the cluster starts");
+    eprintln!("started after {:?}", begin.elapsed());
+    closed.run(environment)
+}
