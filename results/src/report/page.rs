@@ -247,6 +247,7 @@ fn case(evidence: &Evidence, number: usize, finding: &perjury_checker::Finding, 
     let mut pictures: Vec<Drawn> = witness
         .orders
         .iter()
+        .filter(|order| super::picture::says_something(order, witness))
         .take(3)
         .map(|order| Drawn {
             picture: small.then(|| Picture::draw(evidence, witness, Some(order))),

@@ -2,14 +2,14 @@
 //! ends; behind them who led and what was broken.
 
 use perjury_checker::verdict::Order;
-use perjury_checker::{Operation, Outcome, Witness};
+use perjury_checker::{Operation, Witness};
 
 use super::scale::{Scale, returned};
 use crate::evidence::Evidence;
 use crate::words;
 
 const GUTTER: f64 = 92.0;
-const WIDTH: f64 = 860.0;
+const WIDTH: f64 = 826.0;
 const ROW: f64 = 20.0;
 const LANE: f64 = 62.0;
 const LETTER: f64 = 7.3;
@@ -104,6 +104,7 @@ pub(crate) fn px(x: f64) -> f64 {
 
 impl Picture {
     pub(crate) fn draw(evidence: &Evidence, witness: &Witness, order: Option<&Order>) -> Self {
+        let order = order.filter(|order| says_something(order, witness));
         let scale = Scale::lay_out(witness.operations.iter(), label_width, GUTTER, WIDTH);
         let mut lanes: Vec<u64> = Vec::new();
         for operation in &witness.operations {
@@ -176,22 +177,7 @@ impl Picture {
 }
 
 fn label(operation: &Operation) -> String {
-    let result = match operation.completion.outcome {
-        Outcome::Ok
-            if matches!(operation.completion.value, perjury_checker::Value::Nil) && !is_read(operation) =>
-        {
-            "ok".to_owned()
-        }
-        _ => words::result(operation, 18),
-    };
-    format!("{} {result}", words::call(operation, 14))
-}
-
-fn is_read(operation: &Operation) -> bool {
-    matches!(
-        operation.f,
-        perjury_checker::Function::Read | perjury_checker::Function::Txn
-    )
+    format!("{} {}", words::call(operation, 14), words::result(operation, 18))
 }
 
 fn label_width(operation: &Operation) -> f64 {
@@ -293,6 +279,11 @@ fn states(order: &Order, points: &[Point], scale: &Scale) -> Vec<Segment> {
         }
     }
     states
+}
+
+/// Whether an order is worth showing: it places something, or it is about the operation that lied.
+pub(crate) fn says_something(order: &Order, witness: &Witness) -> bool {
+    !order.steps.is_empty() || order.stuck.iter().any(|stuck| Some(stuck.operation) == witness.culprit)
 }
 
 /// When the witness begins and ends, in nanoseconds.

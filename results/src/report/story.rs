@@ -275,7 +275,7 @@ fn predicate(operation: &Operation) -> String {
         })
         .unwrap_or_default();
     let told = match completion.outcome {
-        Outcome::Ok if completion.value != Value::Nil || operation.f == Function::Read => {
+        Outcome::Ok if matches!(operation.f, Function::Read | Function::Txn | Function::Other(_)) => {
             format!("it was told {}{after}", words::cut(&completion.value, LONGEST))
         }
         Outcome::Ok => format!("acknowledged{after}"),
