@@ -28,6 +28,9 @@ const LONGEST_PAUSE_MS: u64 = 128;
 /// Hints that are followed at once, one after the other: nodes may point at each other in circles.
 const HOPS: u8 = 2;
 
+/// How long a node that let a request hang is avoided for requests of that sort.
+const SHUNNED_MS: u64 = 1_000;
+
 /// One client.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -41,6 +44,8 @@ pub(crate) struct Client {
     home: Node,
     leader: Option<Node>,
     nodes: u16,
+    /// For each node, until when it is avoided: for reads, and for changes.
+    shunned_ns: Vec<[u64; 2]>,
     rng: ChaCha8Rng,
 }
 
@@ -91,12 +96,27 @@ impl Client {
             home,
             leader: None,
             nodes,
+            shunned_ns: vec![[0; 2]; usize::from(nodes)],
             rng: stream(seed, &format!("client/{number}")),
         }
     }
 
     /// Whom to ask first.
-    pub(crate) fn choose(&mut self, f: &Function) -> Node {
+    pub(crate) fn choose(&mut self, now_ns: u64, f: &Function) -> Node {
+        let mut node = self.prefer(f);
+        // A node that let one request hang is mostly spared the next; else all clients would soon hang there.
+        for _ in 1..self.nodes {
+            if now_ns >= self.shunned_ns[usize::from(node.0 - 1)][usize::from(changes(f))]
+                || self.rng.random_range(0..16) == 0
+            {
+                break;
+            }
+            node = Node(node.0 % self.nodes + 1);
+        }
+        node
+    }
+
+    fn prefer(&mut self, f: &Function) -> Node {
         let leads = self.leader.unwrap_or(self.home);
         // Any node may serve reads, so they go everywhere; a change mostly goes to who leads.
         let (home, anyone) = if changes(f) { (3, 4) } else { (6, 10) };
@@ -188,6 +208,8 @@ impl Client {
             }
             Answer::Unknown { error } => {
                 open.doubt = true;
+                let until_ns = now_ns.saturating_add(SHUNNED_MS * 1_000_000);
+                self.shunned_ns[usize::from(node.0 - 1)][usize::from(changes(&open.call.f))] = until_ns;
                 if self.leader == Some(node) {
                     self.leader = None;
                 }
@@ -236,5 +258,177 @@ impl Open {
             version: None,
             node: Some(self.node),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use perjury_checker::Key;
+
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn ok() -> Answer {
+        Answer::Ok {
+            value: Value::Nil,
+            version: None,
+            term: 1,
+        }
+    }
+
+    fn differed() -> Answer {
+        Answer::Failed {
+            error: PRECONDITION_FAILED.into(),
+            observed: Some(5.into()),
+            version: None,
+        }
+    }
+
+    fn invalid() -> Answer {
+        Answer::Failed {
+            error: "invalid".into(),
+            observed: None,
+            version: None,
+        }
+    }
+
+    fn away() -> Answer {
+        Answer::Unavailable {
+            error: "no-leader".into(),
+            leader: None,
+        }
+    }
+
+    fn lost() -> Answer {
+        Answer::Unknown {
+            error: "timeout".into(),
+        }
+    }
+
+    fn opened(f: Function) -> Client {
+        let mut client = Client::new(0, 3, 7);
+        client.begin(
+            0,
+            Call {
+                f,
+                key: Key::from("k0"),
+                value: 1.into(),
+            },
+            Node(1),
+            1_000 * MS,
+            false,
+        );
+        client
+    }
+
+    /// How the operation ends if its attempts are answered so, and then no more.
+    fn ending(f: Function, retries: bool, answers: &[Answer]) -> (Outcome, Option<Value>) {
+        let mut client = opened(f);
+        let mut now_ns = 0;
+        for answer in answers {
+            if let Some(open) = client.open.as_mut() {
+                open.attempt = Some(1);
+            }
+            match client.answered(now_ns, answer.clone(), retries) {
+                Some(Next::End(end)) => return (end.outcome, end.observed),
+                Some(Next::Retry(at_ns)) => now_ns = at_ns,
+                None => break,
+            }
+        }
+        let end = client
+            .open
+            .map(|open| open.given_up("late".into()))
+            .expect("open");
+        (end.outcome, end.observed)
+    }
+
+    #[test]
+    fn an_operation_fails_only_if_every_attempt_surely_did_nothing() {
+        use Function::{Cas, Increment, Read, Write};
+        use Outcome::{Fail, Info, Ok};
+        let cases: [(Function, bool, &[Answer], Outcome); 16] = [
+            (Write, false, &[ok()], Ok),
+            (Write, false, &[away(), ok()], Ok),
+            (Write, false, &[away(), away()], Fail),
+            (Write, false, &[invalid()], Fail),
+            (Write, false, &[lost(), ok()], Info),
+            (Write, false, &[away(), lost(), ok()], Info),
+            (Cas, false, &[differed()], Fail),
+            (Cas, false, &[away(), differed()], Fail),
+            (Cas, false, &[lost(), differed()], Info),
+            (Increment, true, &[lost(), ok()], Ok),
+            (Increment, true, &[lost(), away(), away()], Info),
+            (Increment, true, &[lost(), invalid()], Info),
+            (Increment, true, &[away(), lost(), lost()], Info),
+            (Cas, true, &[lost(), differed()], Fail),
+            (Read, true, &[lost(), ok()], Ok),
+            (Read, false, &[lost()], Info),
+        ];
+        for (f, retries, answers, expected) in cases {
+            let (outcome, _) = ending(f.clone(), retries, answers);
+            assert_eq!(outcome, expected, "{f} (retries: {retries}): {answers:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_failed_compare_and_set_saw_is_evidence_only_if_it_is_settled() {
+        assert_eq!(ending(Function::Cas, false, &[differed()]).1, Some(5.into()));
+        assert_eq!(ending(Function::Cas, true, &[lost(), invalid()]).1, None);
+    }
+
+    #[test]
+    fn hints_are_followed_at_once_but_not_in_circles() {
+        let mut client = opened(Function::Write);
+        let mut pauses = 0;
+        let mut now_ns = 0;
+        for turn in 0..20 {
+            let asked = client.open.as_ref().map(|open| open.node).expect("open");
+            let hint = if asked == Node(1) { Node(2) } else { Node(1) };
+            let answer = Answer::Unavailable {
+                error: "not-leader".into(),
+                leader: Some(hint),
+            };
+            match client.answered(now_ns, answer, false) {
+                Some(Next::Retry(at_ns)) => {
+                    assert_eq!(
+                        client.open.as_ref().map(|open| open.node),
+                        Some(hint),
+                        "turn {turn}"
+                    );
+                    pauses += u64::from(at_ns > now_ns);
+                    now_ns = at_ns;
+                }
+                other => panic!("turn {turn}: {other:?}"),
+            }
+        }
+        assert_eq!(pauses, 6);
+    }
+
+    #[test]
+    fn a_client_goes_on_asking_its_home_whoever_leads() {
+        let mut client = Client::new(2, 5, 7);
+        client.leader = Some(Node(1));
+        for f in [Function::Read, Function::Write] {
+            let asked: Vec<Node> = (0..1_000).map(|_| client.choose(0, &f)).collect();
+            let home = asked.iter().filter(|node| **node == Node(3)).count();
+            let leader = asked.iter().filter(|node| **node == Node(1)).count();
+            assert!(
+                home > 120 && leader > 300,
+                "{f}: {home} times home, {leader} times the leader"
+            );
+            assert!((1..=5).all(|node| asked.contains(&Node(node))));
+        }
+    }
+
+    #[test]
+    fn a_node_that_lets_reads_hang_is_spared_reads_but_not_changes() {
+        let mut client = opened(Function::Read);
+        client.answered(0, lost(), false);
+        let asked =
+            |client: &mut Client, now_ns, f| (0..400).filter(|_| client.choose(now_ns, f) == Node(1)).count();
+        assert!(asked(&mut client, 1, &Function::Read) < 40);
+        assert!(asked(&mut client, 1, &Function::Write) > 200);
+        assert!(asked(&mut client, 2_000 * MS, &Function::Read) > 200);
     }
 }

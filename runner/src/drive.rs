@@ -20,7 +20,7 @@ impl Runner {
     /// Begins an operation.
     pub(crate) fn invoke(&mut self, client: usize, call: Call, last: bool, out: &mut Vec<Action>) {
         let state = &mut self.clients[client];
-        let node = state.choose(&call.f);
+        let node = state.choose(self.now_ns, &call.f);
         let patience_ms = self.options.request_timeout_ms * if self.retries { RETRIED_TIMEOUTS } else { 1 };
         let deadline_ns = self.now_ns.saturating_add(patience_ms.saturating_mul(MS));
         let operation = self.recorder.invoke(self.now_ns, state.process, node, &call, out);

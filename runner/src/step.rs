@@ -12,13 +12,15 @@ use serde::{Deserialize, Serialize};
 pub struct Attempt {
     /// Names it in the answer; unique in the test.
     pub id: u64,
-    /// The client connection to use: attempts of one client never overlap, and may share a connection.
+    /// The client connection to use: attempts of one client never overlap, and may share a connection. Clients
+    /// are counted from 0 to the concurrency; those after them (one for each node) only probe.
     pub client: usize,
     /// The node to ask.
     pub node: Node,
     /// What to ask.
     pub call: Call,
     /// (client, sequence) of the session, unique in the cluster's life; none for a request outside sessions.
+    /// Reads and probes change nothing and have none. A client's sequence rises, but may skip numbers.
     pub session: Option<(u64, u64)>,
     /// How long the environment waits for an answer before it reports [`Answer::Unknown`], in milliseconds.
     pub timeout_ms: u64,
@@ -109,7 +111,8 @@ pub enum Input {
         /// What is known of its effect in the end, or why healing failed: a harness failure.
         result: Result<Bite, String>,
     },
-    /// A node's process ended though nobody asked it to: a failure of the system under test.
+    /// A node's process ended though nobody asked it to: a failure of the system under test. The main phase ends
+    /// at once; the node is expected to stay down.
     NodeDied {
         /// The node.
         node: Node,
@@ -134,7 +137,8 @@ pub enum Action {
         /// What, with targets resolved.
         fault: Resolved,
     },
-    /// Mend it; answer with [`Input::Healed`].
+    /// Mend it; answer with [`Input::Healed`]. It may come before the injection was answered, also for one that
+    /// failed (whatever part of it took hold is to be mended), and again after it failed itself.
     Heal {
         /// What to mend.
         id: u32,
