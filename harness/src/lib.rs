@@ -4,11 +4,13 @@
 //! of those processes runs; [`cluster`] keeps a cluster up for a person. [`subprocess`] is to be called first
 //! thing in `main`, since nodes and the guard are this same program.
 
+pub mod cli;
 pub mod cluster;
 pub mod environment;
 pub mod http;
 pub mod node;
 pub mod process;
+pub mod progress;
 pub mod subprocess;
 
 pub use environment::{ClusterConfig, StartError, Summary};

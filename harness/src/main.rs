@@ -6,5 +6,5 @@ fn main() -> ExitCode {
     if let Some(code) = perjury::subprocess::dispatch(std::env::args_os().skip(1)) {
         return code;
     }
-    ExitCode::from(254)
+    perjury::cli::main()
 }

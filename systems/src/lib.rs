@@ -9,6 +9,7 @@ pub mod digest;
 pub mod driver;
 pub mod kv;
 pub mod raft;
+pub mod registry;
 pub mod replica;
 pub mod sessions;
 pub mod wal;

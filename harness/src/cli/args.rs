@@ -1,0 +1,377 @@
+//! The command line, each option defined once: help, man page, completions, environment variables and
+//! `perjury.toml` all come from here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// It puts your cluster under oath: runs concurrent clients against a replicated system, breaks things while they
+/// run, and proves from the recorded history whether the system kept its promises.
+#[derive(Debug, Parser)]
+#[command(
+    name = "perjury",
+    version,
+    max_term_width = 110,
+    after_help = "Exit codes: 0 all valid, 1 a proven violation, 2 unknown or too little coverage, 254 wrong usage, \
+                  255 the harness failed, 130 interrupted.\n\
+                  Example: perjury test --nemesis partition --time-limit 10s"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What there is to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a test: start a cluster, run clients, break things, check what the history proves.
+    #[command(
+        after_help = "Example: perjury test --nemesis partition,kill --time-limit 10s\n         \
+                            perjury test --mutant raft/read-local-at-leader --workload register --nemesis partition"
+    )]
+    Test(Box<TestArgs>),
+    /// Check a history that anything recorded.
+    #[command(after_help = "Example: perjury check history.jsonl --model cas-register")]
+    Check(CheckArgs),
+    /// Make a history: a linearizable one, or one with a violation planted.
+    #[command(after_help = "Example: perjury generate --operations 1000 --seed 7 > history.jsonl")]
+    Generate(GenerateArgs),
+    /// List what there is.
+    #[command(after_help = "Example: perjury list nemeses")]
+    List(ListArgs),
+    /// Show a run's verdict and what it rests on.
+    #[command(after_help = "Example: perjury show latest")]
+    Show(RunArg),
+    /// Write a run's report anew and print where it is.
+    #[command(after_help = "Example: perjury report latest")]
+    Report(ReportArgs),
+    /// Run the same test again: same system, workload, plan and seed.
+    #[command(after_help = "Example: perjury replay latest")]
+    Replay(ReplayArgs),
+    /// Delete old runs.
+    #[command(after_help = "Example: perjury prune --keep 20 --dry-run")]
+    Prune(PruneArgs),
+    /// Start a cluster of a bundled system and keep it up, to be poked with curl.
+    #[command(after_help = "Example: perjury cluster --system raft --nodes 3")]
+    Cluster(ClusterArgs),
+    /// Say what this machine can do.
+    #[command(after_help = "Example: perjury doctor")]
+    Doctor,
+    /// Print the completions of a shell.
+    #[command(
+        after_help = "Example: perjury completions bash > ~/.local/share/bash-completion/completions/perjury"
+    )]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, in roff.
+    #[command(after_help = "Example: perjury man | man -l -")]
+    Man,
+}
+
+/// Where nodes run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Environment {
+    /// Real processes on loopback.
+    Process,
+    /// One thread, virtual time: bit-identical from the seed.
+    Sim,
+}
+
+/// The options of a test.
+#[derive(Clone, Debug, Args)]
+pub struct TestArgs {
+    /// The system under test; `perjury list systems` names them.
+    #[arg(long, env = "PERJURY_SYSTEM", default_value = "raft")]
+    pub system: String,
+    /// What clients do; `perjury list workloads` names them.
+    #[arg(long, short, env = "PERJURY_WORKLOAD", default_value = "cas")]
+    pub workload: String,
+    /// What is broken meanwhile, by commas; `perjury list nemeses` names them.
+    #[arg(
+        long,
+        short,
+        env = "PERJURY_NEMESIS",
+        default_value = "none",
+        value_delimiter = ','
+    )]
+    pub nemesis: Vec<String>,
+    /// Nodes of the cluster.
+    #[arg(long, env = "PERJURY_NODES", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=15))]
+    pub nodes: u16,
+    /// Clients that work at the same time.
+    #[arg(long, short, env = "PERJURY_CONCURRENCY", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub concurrency: u32,
+    /// Operations a second of all clients together; 0 for as many as the cluster takes.
+    #[arg(long, env = "PERJURY_RATE", default_value_t = 200)]
+    pub rate: u32,
+    /// Keys that are in use at a time; the workload's own choice if not given.
+    #[arg(long, env = "PERJURY_KEYS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub keys: Option<u32>,
+    /// Draw written values from 0..N instead of making each unique.
+    #[arg(long, env = "PERJURY_VALUES", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub values: Option<u32>,
+    /// How long clients work under faults.
+    #[arg(long, short, env = "PERJURY_TIME_LIMIT", default_value = "30s", value_parser = duration)]
+    pub time_limit: Duration,
+    /// How long a client waits for an answer before the outcome is unknown.
+    #[arg(long, env = "PERJURY_REQUEST_TIMEOUT", default_value = "2s", value_parser = duration)]
+    pub request_timeout: Duration,
+    /// How long every node may take to serve again after healing.
+    #[arg(long, env = "PERJURY_RECOVERY_LIMIT", default_value = "20s", value_parser = duration)]
+    pub recovery_limit: Duration,
+    /// The mean time between the beginnings of faults; one that lets every kind come up, if not given.
+    #[arg(long, env = "PERJURY_INTERVAL", value_parser = duration)]
+    pub interval: Option<Duration>,
+    /// Whom faults hit; drawn for each fault if not given.
+    #[arg(long, env = "PERJURY_TARGET", value_enum)]
+    pub target: Option<TargetArg>,
+    /// The seed of everything that is drawn; drawn and printed if not given.
+    #[arg(long, short, env = "PERJURY_SEED")]
+    pub seed: Option<u64>,
+    /// How many runs, with seeds that follow each other; stops at the first that fails.
+    #[arg(long, env = "PERJURY_RUNS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub runs: u32,
+    /// Where nodes run.
+    #[arg(long, env = "PERJURY_ENV", value_enum, default_value = "process")]
+    pub env: Environment,
+    /// A planted bug; `perjury list mutants` names them.
+    #[arg(long, env = "PERJURY_MUTANT")]
+    pub mutant: Option<String>,
+    /// A setting of the system, as NAME=VALUE; may be repeated. `perjury list settings` names them.
+    #[arg(long = "set", env = "PERJURY_SET", value_name = "NAME=VALUE", value_delimiter = ',', value_parser = setting)]
+    pub settings: Vec<(String, String)>,
+    /// A plan of faults to follow instead of drawing one: a plan.json, or the test.json of a run.
+    #[arg(long, env = "PERJURY_PLAN", value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// How long the checker may take.
+    #[arg(long, env = "PERJURY_CHECK_LIMIT", default_value = "60s", value_parser = duration)]
+    pub check_limit: Duration,
+    /// The test's name: the folder that its runs go to.
+    #[arg(long, env = "PERJURY_NAME")]
+    pub name: Option<String>,
+    /// Where runs are kept.
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// Print one JSON object a run to standard output, instead of text.
+    #[arg(long, env = "PERJURY_JSON")]
+    pub json: bool,
+}
+
+/// Whom faults hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TargetArg {
+    /// One node.
+    One,
+    /// Less than half of the nodes.
+    Minority,
+    /// More than half.
+    Majority,
+    /// Who leads.
+    Leader,
+    /// Every node.
+    All,
+}
+
+/// Where runs are kept.
+#[derive(Clone, Debug, Args)]
+pub struct StoreArg {
+    /// Where runs are kept.
+    #[arg(
+        long = "store",
+        env = "PERJURY_STORE",
+        value_name = "DIR",
+        default_value = "results/runs"
+    )]
+    pub dir: PathBuf,
+}
+
+/// The options of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The history; `-` for standard input.
+    pub file: PathBuf,
+    /// What the system promises to be; `perjury list models` names them.
+    #[arg(long, short, env = "PERJURY_MODEL", default_value = "cas-register")]
+    pub model: String,
+    /// The file's format; found out if not given.
+    #[arg(long, short, env = "PERJURY_FORMAT")]
+    pub format: Option<String>,
+    /// How long the checker may take.
+    #[arg(long, env = "PERJURY_CHECK_LIMIT", default_value = "60s", value_parser = duration)]
+    pub check_limit: Duration,
+    /// Print the findings as one JSON object.
+    #[arg(long, env = "PERJURY_JSON")]
+    pub json: bool,
+}
+
+/// The options of `generate`.
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// What the clients do.
+    #[arg(long, env = "PERJURY_LOAD", value_enum, default_value = "register")]
+    pub load: LoadArg,
+    /// How many operations.
+    #[arg(long, env = "PERJURY_OPERATIONS", default_value_t = 1000)]
+    pub operations: u64,
+    /// Clients that work at the same time.
+    #[arg(long, short, env = "PERJURY_CONCURRENCY", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub concurrency: u32,
+    /// Keys.
+    #[arg(long, env = "PERJURY_KEYS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub keys: u32,
+    /// Draw written values from 0..N instead of making each unique.
+    #[arg(long, env = "PERJURY_VALUES", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub values: Option<u32>,
+    /// The seed; drawn and printed to standard error if not given.
+    #[arg(long, short, env = "PERJURY_SEED")]
+    pub seed: Option<u64>,
+    /// How many of a thousand operations never learn their outcome.
+    #[arg(long, env = "PERJURY_UNKNOWN_PERMILLE", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1000))]
+    pub unknown_permille: u16,
+    /// Plant a stale read.
+    #[arg(long, env = "PERJURY_STALE")]
+    pub stale: bool,
+}
+
+/// What the clients of a made history do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LoadArg {
+    /// Reads and writes.
+    Register,
+    /// Reads, writes and compare-and-sets.
+    CasRegister,
+    /// Appends of unique elements, and reads of the whole list.
+    AppendList,
+}
+
+/// The options of `list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// What to list.
+    #[arg(value_enum)]
+    pub what: Listed,
+    /// The store, for `list runs`.
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// Print JSON.
+    #[arg(long, env = "PERJURY_JSON")]
+    pub json: bool,
+}
+
+/// What can be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Listed {
+    /// The bundled systems.
+    Systems,
+    /// The settings of the bundled systems.
+    Settings,
+    /// What clients can do.
+    Workloads,
+    /// What can be broken.
+    Nemeses,
+    /// The planted bugs.
+    Mutants,
+    /// What a history can be checked against.
+    Models,
+    /// The formats of histories that `check` reads.
+    Formats,
+    /// The runs in the store.
+    Runs,
+}
+
+/// A run in the store.
+#[derive(Debug, Args)]
+pub struct RunArg {
+    /// The run: its id or the beginning of it, its folder, or `latest`.
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// Print JSON.
+    #[arg(long, env = "PERJURY_JSON")]
+    pub json: bool,
+}
+
+/// The options of `replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// The run: its id or the beginning of it, its folder, or `latest`.
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// How long the checker may take.
+    #[arg(long, env = "PERJURY_CHECK_LIMIT", default_value = "60s", value_parser = duration)]
+    pub check_limit: Duration,
+    /// Print one JSON object, instead of text.
+    #[arg(long, env = "PERJURY_JSON")]
+    pub json: bool,
+}
+
+/// The options of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// The run: its id or the beginning of it, its folder, or `latest`.
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// Open it in the browser.
+    #[arg(long, env = "PERJURY_OPEN")]
+    pub open: bool,
+}
+
+/// The options of `prune`.
+#[derive(Debug, Args)]
+pub struct PruneArgs {
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// Keep this many of the newest runs.
+    #[arg(long, env = "PERJURY_KEEP", default_value_t = 20)]
+    pub keep: usize,
+    /// Delete only what is older than this.
+    #[arg(long, env = "PERJURY_OLDER_THAN", value_parser = duration)]
+    pub older_than: Option<Duration>,
+    /// Keep every run that found something.
+    #[arg(long, env = "PERJURY_KEEP_FAILED")]
+    pub keep_failed: bool,
+    /// Only say what would be deleted.
+    #[arg(long, env = "PERJURY_DRY_RUN")]
+    pub dry_run: bool,
+}
+
+/// The options of `cluster`.
+#[derive(Debug, Args)]
+pub struct ClusterArgs {
+    /// The system; `perjury list systems` names them.
+    #[arg(long, env = "PERJURY_SYSTEM", default_value = "raft")]
+    pub system: String,
+    /// Nodes of the cluster.
+    #[arg(long, env = "PERJURY_NODES", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=15))]
+    pub nodes: u16,
+    /// A planted bug; `perjury list mutants` names them.
+    #[arg(long, env = "PERJURY_MUTANT")]
+    pub mutant: Option<String>,
+    /// A setting of the system, as NAME=VALUE; may be repeated. `perjury list settings` names them.
+    #[arg(long = "set", env = "PERJURY_SET", value_name = "NAME=VALUE", value_delimiter = ',', value_parser = setting)]
+    pub settings: Vec<(String, String)>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write it as 500ms, 30s or 2m"))
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| format!("{text:?} is not NAME=VALUE"))
+}

@@ -1,0 +1,109 @@
+//! The command line: parses, dispatches, and turns what came of it into an exit code.
+
+mod args;
+mod check;
+mod cluster;
+mod config;
+mod doctor;
+mod generate;
+mod list;
+mod runs;
+mod spec;
+mod test;
+mod verdict;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+use perjury_runner::exit;
+
+use args::{Cli, Command};
+
+/// Why a command could not do its work, and the exit code that says so.
+#[derive(Debug)]
+pub enum Trouble {
+    /// The user asked for something that there is not.
+    Usage(String),
+    /// The harness or the machine failed.
+    Harness(String),
+    /// Whoever reads the output has gone.
+    Gone,
+}
+
+impl From<std::io::Error> for Trouble {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Trouble::Gone,
+            _ => Trouble::Harness(error.to_string()),
+        }
+    }
+}
+
+/// What a command comes to: an exit code, or why there is none.
+pub type Outcome = Result<u8, Trouble>;
+
+/// Runs the program with the arguments of this process.
+pub fn main() -> ExitCode {
+    match dispatch() {
+        Ok(code) => ExitCode::from(code),
+        Err(Trouble::Gone) => ExitCode::SUCCESS,
+        Err(Trouble::Usage(problem)) => {
+            eprintln!("error: {problem}");
+            ExitCode::from(exit::USAGE)
+        }
+        Err(Trouble::Harness(problem)) => {
+            eprintln!("error: {problem}");
+            ExitCode::from(exit::HARNESS)
+        }
+    }
+}
+
+fn dispatch() -> Outcome {
+    let command = config::apply(Cli::command(), Path::new(config::FILE))
+        .map_err(|error| Trouble::Usage(error.to_string()))?;
+    let matches = match command.try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            // Help and version are what was asked for; everything else is wrong usage.
+            let code = if error.use_stderr() {
+                exit::USAGE
+            } else {
+                exit::VALID
+            };
+            error.print()?;
+            return Ok(code);
+        }
+    };
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| Trouble::Usage(error.to_string()))?;
+    match cli.command {
+        Command::Test(args) => test::test(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Generate(args) => generate::generate(&args),
+        Command::List(args) => list::list(&args),
+        Command::Show(args) => runs::show(&args),
+        Command::Report(args) => runs::report(&args),
+        Command::Replay(args) => test::replay(&args),
+        Command::Prune(args) => runs::prune(&args),
+        Command::Cluster(args) => cluster::cluster(&args),
+        Command::Doctor => doctor::doctor(),
+        Command::Completions { shell } => {
+            let mut out = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "perjury", &mut out);
+            print(&out)
+        }
+        Command::Man => {
+            let mut out = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut out)?;
+            print(&out)
+        }
+    }
+}
+
+fn print(bytes: &[u8]) -> Outcome {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()?;
+    Ok(exit::VALID)
+}

@@ -1,0 +1,238 @@
+//! From options to the record of a test: everything that is needed to run it, now and again.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::hash::{BuildHasher, Hasher};
+use std::path::Path;
+
+use perjury_nemesis::{Class, Nemesis, Plan, stream};
+use perjury_results::{Machine, SCHEMA, TestRecord, Timestamp, run_id};
+
+use super::Trouble;
+use super::args::{Environment, TargetArg, TestArgs};
+
+/// Seeds that are drawn stay short enough to be read aloud.
+const DRAWN_SEEDS: u64 = 1_000_000_000;
+
+/// A seed from the machine's own randomness.
+pub fn draw_seed() -> u64 {
+    std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish()
+        % DRAWN_SEEDS
+}
+
+/// The record of the run that these options ask for with this seed.
+pub fn record(args: &TestArgs, seed: u64) -> Result<TestRecord, Trouble> {
+    let usage = |problem: String| Trouble::Usage(problem);
+    let nemesis: Nemesis = args
+        .nemesis
+        .join(",")
+        .parse()
+        .map_err(|error| usage(format!("{error}")))?;
+    let mutant = args
+        .mutant
+        .as_deref()
+        .map(|name| mutant_of(&args.system, name))
+        .transpose()?;
+    let plan = match &args.plan {
+        Some(file) => read_plan(file, args.nodes)?,
+        None => draw_plan(args, &nemesis, seed)?,
+    };
+    let started_at = Timestamp::now();
+    let nemesis: Vec<String> = match nemesis.to_string().as_str() {
+        "none" => Vec::new(),
+        names => names.split(',').map(str::to_owned).collect(),
+    };
+    let name = match &args.name {
+        Some(name) => checked_name(name)?,
+        None => {
+            let faults = if nemesis.is_empty() {
+                "none".to_owned()
+            } else {
+                nemesis.join("+")
+            };
+            format!("{}-{}-{faults}", args.system, args.workload)
+        }
+    };
+    Ok(TestRecord {
+        schema: SCHEMA,
+        id: run_id(seed, started_at),
+        name,
+        system: args.system.clone(),
+        workload: args.workload.clone(),
+        nemesis,
+        environment: environment_name(args.env).to_owned(),
+        nodes: args.nodes,
+        concurrency: args.concurrency as usize,
+        rate: f64::from(args.rate),
+        keys: args.keys.unwrap_or(0) as usize,
+        values: args.values.map(u64::from),
+        time_limit_ms: args.time_limit.as_millis() as u64,
+        request_timeout_ms: args.request_timeout.as_millis() as u64,
+        recovery_limit_ms: args.recovery_limit.as_millis() as u64,
+        seed,
+        mutant,
+        settings: args.settings.iter().cloned().collect(),
+        plan,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        machine: Machine::here(),
+        started_at,
+        command: command(args, seed),
+    })
+}
+
+/// The name of an environment in records.
+pub fn environment_name(environment: Environment) -> &'static str {
+    match environment {
+        Environment::Process => "process",
+        Environment::Sim => "sim",
+    }
+}
+
+/// A mutant's whole name; the system's may be left out.
+fn mutant_of(system: &str, name: &str) -> Result<String, Trouble> {
+    match name.split_once('/') {
+        None => Ok(format!("{system}/{name}")),
+        Some((of, _)) if of == system => Ok(name.to_owned()),
+        Some((of, _)) => Err(Trouble::Usage(format!(
+            "{name} is a planted bug of {of}, not of {system}; add --system {of}"
+        ))),
+    }
+}
+
+fn checked_name(name: &str) -> Result<String, Trouble> {
+    let good = !name.is_empty()
+        && !name.starts_with('.')
+        && name
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || "-_.+,".contains(letter));
+    if good {
+        return Ok(name.to_owned());
+    }
+    Err(Trouble::Usage(format!(
+        "{name:?} cannot name a folder: use letters, digits, '-', '_', '+' and '.'"
+    )))
+}
+
+fn draw_plan(args: &TestArgs, nemesis: &Nemesis, seed: u64) -> Result<Plan, Trouble> {
+    let mut options = perjury_nemesis::Options::new(args.nodes, args.time_limit.as_millis() as u64);
+    options.interval_ms = args.interval.map(|interval| interval.as_millis() as u64);
+    options.targets = args.target.map(class).into_iter().collect::<BTreeSet<_>>();
+    if args.system == "memory" {
+        options.can.remove(perjury_nemesis::kinds::MEMBERSHIP);
+    }
+    perjury_nemesis::plan(nemesis, &options, &mut stream(seed, "nemesis"))
+        .map_err(|error| Trouble::Usage(error.to_string()))
+}
+
+fn class(target: TargetArg) -> Class {
+    match target {
+        TargetArg::One => Class::One,
+        TargetArg::Minority => Class::Minority,
+        TargetArg::Majority => Class::Majority,
+        TargetArg::Leader => Class::Leader,
+        TargetArg::All => Class::All,
+    }
+}
+
+/// Reads a plan, or the plan in a run's `test.json`.
+fn read_plan(file: &Path, nodes: u16) -> Result<Plan, Trouble> {
+    let usage = |problem: String| Trouble::Usage(format!("{}: {problem}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| usage(error.to_string()))?;
+    let json: serde_json::Value = serde_json::from_str(&text).map_err(|error| usage(error.to_string()))?;
+    let plan = match json.get("plan") {
+        Some(plan) => plan.to_string(),
+        None => text,
+    };
+    Plan::parse(&plan, nodes).map_err(|error| usage(error.to_string()))
+}
+
+/// The command that runs the test again, for a shell. Options with their usual values are left out.
+fn command(args: &TestArgs, seed: u64) -> String {
+    let program = if std::env::var_os("CARGO").is_some() {
+        "cargo run -- test"
+    } else {
+        "perjury test"
+    };
+    let mut line = program.to_owned();
+    let mut add = |name: &str, value: &dyn std::fmt::Display| {
+        // Writing to a string does not fail.
+        let _ = write!(line, " --{name} {}", quoted(&value.to_string()));
+    };
+    add("system", &args.system);
+    add("workload", &args.workload);
+    add("nemesis", &args.nemesis.join(","));
+    add("nodes", &args.nodes);
+    add("concurrency", &args.concurrency);
+    add("rate", &args.rate);
+    if let Some(keys) = args.keys {
+        add("keys", &keys);
+    }
+    if let Some(values) = args.values {
+        add("values", &values);
+    }
+    add(
+        "time-limit",
+        &humantime::format_duration(args.time_limit)
+            .to_string()
+            .replace(' ', ""),
+    );
+    add(
+        "request-timeout",
+        &humantime::format_duration(args.request_timeout)
+            .to_string()
+            .replace(' ', ""),
+    );
+    add(
+        "recovery-limit",
+        &humantime::format_duration(args.recovery_limit)
+            .to_string()
+            .replace(' ', ""),
+    );
+    if let Some(interval) = args.interval {
+        add(
+            "interval",
+            &humantime::format_duration(interval).to_string().replace(' ', ""),
+        );
+    }
+    if let Some(target) = args.target {
+        add("target", &format!("{target:?}").to_lowercase());
+    }
+    if args.env != Environment::Process {
+        add("env", &environment_name(args.env));
+    }
+    if let Some(mutant) = &args.mutant {
+        add("mutant", mutant);
+    }
+    for (name, value) in &args.settings {
+        add("set", &format!("{name}={value}"));
+    }
+    if let Some(plan) = &args.plan {
+        add("plan", &plan.display());
+    }
+    add("seed", &seed);
+    line
+}
+
+/// A word for a POSIX shell.
+fn quoted(word: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./=,:+%@".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_word_survives_the_shell() {
+        assert_eq!(quoted("partition,kill"), "partition,kill");
+        assert_eq!(quoted("my plan.json"), "'my plan.json'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}
