@@ -187,6 +187,10 @@ impl Raft {
             && granted
             && self.rules.counts_vote_reply(term, self.term)
         {
+            cx.trace(Trace::VoteCounted {
+                term: self.term,
+                voter: from,
+            });
             *tally.grants.entry(from).or_default() += 1;
             self.count_votes(cx);
         }
@@ -320,9 +324,10 @@ impl Raft {
     }
 
     pub(super) fn write_hard_state(&mut self, cx: &mut Cx) -> Lsn {
-        cx.append(Record::HardState(HardState {
+        self.hard_state_at = cx.append(Record::HardState(HardState {
             term: self.term,
             vote: self.rules.durable_vote(self.vote),
-        }))
+        }));
+        self.hard_state_at
     }
 }

@@ -164,7 +164,21 @@ impl Log {
         self.slots = self.slots.split_off(gone);
         self.cache = self.cache.split(&through.index).1;
         self.base = through;
-        self.durable = self.durable.max(through.index);
+    }
+
+    /// A leader's snapshot, written at `lsn`, replaces everything up to `last`, and what follows if that does not
+    /// follow from it.
+    pub fn replace(&mut self, last: Position, keep_suffix: bool, lsn: Lsn) {
+        if keep_suffix {
+            self.compact(last);
+        } else {
+            let durable = self.durable.min(last.index);
+            *self = Log {
+                durable,
+                ..Log::starting_after(last)
+            };
+        }
+        self.unsynced.push_back((lsn, last.index));
     }
 
     /// Everything written up to `lsn` is durable.

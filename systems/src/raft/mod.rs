@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::replica::{
-    Cluster, ConfigError, Context, Durable, Event, MutantCounts, NodeId, Replica, Role, Status,
+    Cluster, ConfigError, Context, Durable, Event, Lsn, MutantCounts, NodeId, Replica, Role, Status,
 };
 
 mod apply;
 pub mod config;
 mod election;
 mod identity;
+pub mod invariants;
 pub mod log;
 pub mod machine;
 mod membership;
@@ -65,6 +66,8 @@ pub struct Raft {
     // Persistent state (figure 2), besides the log.
     term: Term,
     vote: Option<NodeId>,
+    /// Where term and vote were last written.
+    hard_state_at: Lsn,
     log: Log,
     configs: ConfigHistory,
 
@@ -311,9 +314,22 @@ impl Raft {
         self.vote
     }
 
+    /// Where term and vote were last written: once that is durable, they are.
+    pub fn hard_state_at(&self) -> Lsn {
+        self.hard_state_at
+    }
+
     /// Whether it leads its term.
     pub fn is_leader(&self) -> bool {
         matches!(self.state, State::Leader(_))
+    }
+
+    /// The place of its first entry in the term that it leads.
+    pub fn first_own(&self) -> Option<Index> {
+        match &self.state {
+            State::Leader(leader) => Some(leader.first_own),
+            _ => None,
+        }
     }
 
     /// Its log.

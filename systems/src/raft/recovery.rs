@@ -32,6 +32,7 @@ impl Raft {
             registration: Default::default(),
             term: 0,
             vote: None,
+            hard_state_at: Lsn(0),
             log: Log::default(),
             commit: 0,
             machine: Default::default(),

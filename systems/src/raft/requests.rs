@@ -72,6 +72,7 @@ impl Raft {
             return;
         }
         let at = self.append_entry(payload, cx);
+        cx.trace(Trace::Proposed { id, at });
         if self.rules.may_answer(Stage::Appended) {
             if let Some(entry) = self.log.entry(at.index) {
                 let outcome = self.machine.preview(at.index, entry);

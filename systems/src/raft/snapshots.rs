@@ -5,7 +5,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::config::{Config, ConfigHistory};
-use super::log::Log;
 use super::machine::Machine;
 use super::progress::{Feed, Image};
 use super::types::{Message, Position, Record, Term, Trace};
@@ -264,7 +263,7 @@ impl Raft {
         let has_last = self.log.term_at(last.index) == Some(last.term);
         let kept_suffix = self.rules.keeps_suffix(has_last);
         // The snapshot first: if the node stops in between, replaying it discards what does not follow from it.
-        cx.snapshot(bytes.clone());
+        let lsn = cx.snapshot(bytes.clone());
         let end = self.log.last().index;
         if !kept_suffix && end > last.index {
             cx.append(Record::Remove {
@@ -279,21 +278,15 @@ impl Raft {
         let (machine, config) = contents.restore();
         self.machine = machine;
         self.commit = last.index;
-        if kept_suffix {
-            self.log.compact(last);
-            let later: Vec<_> = self
-                .configs
-                .iter()
-                .filter(|(index, _)| *index > last.index)
-                .cloned()
-                .collect();
-            self.configs = ConfigHistory::new(last.index, config);
-            for (index, config) in later {
-                self.configs.push(index, config);
-            }
-        } else {
-            self.log = Log::starting_after(last);
-            self.configs = ConfigHistory::new(last.index, config);
+        self.log.replace(last, kept_suffix, lsn);
+        let later = self
+            .configs
+            .iter()
+            .filter(|(index, _)| kept_suffix && *index > last.index);
+        let later: Vec<_> = later.cloned().collect();
+        self.configs = ConfigHistory::new(last.index, config);
+        for (index, config) in later {
+            self.configs.push(index, config);
         }
         let term = self.rules.term_after_install(self.term, last.term);
         if term != self.term {

@@ -318,6 +318,13 @@ pub enum Trace {
         /// For whom.
         candidate: NodeId,
     },
+    /// A candidate counted a voter's grant.
+    VoteCounted {
+        /// The candidate's term.
+        term: Term,
+        /// The voter.
+        voter: NodeId,
+    },
     /// It won an election.
     BecameLeader {
         /// The term.
@@ -408,7 +415,14 @@ pub enum Trace {
         /// Everything up to here was applied.
         index: Index,
     },
-    /// A write was answered.
+    /// A client's command was appended.
+    Proposed {
+        /// The request.
+        id: RequestId,
+        /// Its entry.
+        at: Position,
+    },
+    /// A write was answered as done.
     Acked {
         /// The request.
         id: RequestId,

@@ -1,0 +1,89 @@
+//! R-I6: every committed entry is in the durable log, or snapshot, of a majority of the configuration that it was
+//! committed under (paper §5.3, §5.4; figure 2: persistent state is "updated on stable storage before responding").
+//!
+//! Checked when an entry is committed, and again for what a node loses.
+
+use std::collections::BTreeSet;
+
+use super::{Oracle, Step, View};
+use crate::raft::config::Config;
+use crate::raft::types::{Index, Position};
+use crate::replica::NodeId;
+
+pub(super) const NAME: (&str, &str) = ("R-I6", "durable majority");
+
+pub(super) fn check(step: &Step<'_>, oracle: &Oracle, counted_to: Option<Index>) -> Result<(), String> {
+    let commit_before = step
+        .before()
+        .filter(|before| before.running)
+        .map_or(0, |before| before.commit);
+    if let Some(index) = counted_to {
+        for place in commit_before + 1..=index {
+            held_by_majority(step, oracle, place, "committed")?;
+        }
+    }
+    // What this node held before and does not hold any more.
+    if let Some(before) = step.before()
+        && lost_anything(step, before)
+    {
+        let from = step.raft.log().base().index;
+        let until = before.log.durable();
+        for place in (from + 1..=until).filter(|place| oracle.get(*place).is_some()) {
+            held_by_majority(step, oracle, place, "still committed")?;
+        }
+    }
+    Ok(())
+}
+
+fn lost_anything(step: &Step<'_>, before: &View) -> bool {
+    let log = step.raft.log();
+    log.durable() < before.log.durable()
+        || step.traces.iter().any(|trace| {
+            matches!(
+                trace,
+                crate::raft::Trace::Truncated { .. }
+                    | crate::raft::Trace::SnapshotInstalled { .. }
+                    | crate::raft::Trace::Recovered { .. }
+            )
+        })
+}
+
+fn held_by_majority(step: &Step<'_>, oracle: &Oracle, index: Index, word: &str) -> Result<(), String> {
+    let Some(committed) = oracle.get(index) else {
+        return Ok(());
+    };
+    let at = Position {
+        term: committed.term,
+        index,
+    };
+    let holds = |node: &NodeId| {
+        if *node == step.node {
+            View::holds(step.raft.log(), at)
+        } else {
+            step.views
+                .get(node)
+                .is_some_and(|view| View::holds(&view.log, at))
+        }
+    };
+    let majority =
+        |voters: &BTreeSet<NodeId>| voters.iter().filter(|node| holds(node)).count() > voters.len() / 2;
+    let all = |config: &Config| majority(&config.voters) && config.outgoing.as_ref().is_none_or(majority);
+    // Members may have changed since: then a majority of a later committed configuration is as good.
+    let later = oracle
+        .after(index)
+        .any(|(_, later)| later.config != committed.config && all(&later.config));
+    if all(&committed.config) || later {
+        return Ok(());
+    }
+    let holders: Vec<String> = step
+        .views
+        .keys()
+        .filter(|node| holds(node))
+        .map(ToString::to_string)
+        .collect();
+    Err(format!(
+        "the entry at {index} of term {} is {word}, and durable only at [{}]",
+        committed.term,
+        holders.join(", ")
+    ))
+}

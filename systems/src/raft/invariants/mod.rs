@@ -1,0 +1,244 @@
+//! What must hold in every run, checked after every step of every node: one file an invariant.
+//!
+//! [`Invariants`] watches a whole cluster from outside, across restarts. It is told of each step of each node, with
+//! what the node traced in it and how far its log is durable. Nothing here is used by the protocol.
+//!
+//! What is volatile (commit and applied index, a leader's bookkeeping) is compared within one incarnation only; what
+//! is durable, across them. [`Recorded`] is the part that needs no more than traces, in the order of each node, and
+//! so also judges runs of real processes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::Raft;
+use super::config::Config;
+use super::log::Log;
+use super::types::{Index, Position, Term, Trace};
+use crate::replica::{Lsn, NodeId};
+
+mod append_only;
+mod completeness;
+mod configuration;
+mod durable_majority;
+mod effects;
+mod election_safety;
+mod log_matching;
+mod monotone;
+mod oracle;
+mod own_term;
+mod reads;
+mod recorded;
+mod state_hash;
+mod votes;
+
+pub use oracle::{Committed, Oracle};
+pub use recorded::Recorded;
+
+/// Something that cannot happen, happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Breach {
+    /// Which invariant broke: `R-I1`.
+    pub invariant: &'static str,
+    /// Its name: `election safety`.
+    pub name: &'static str,
+    /// At which node it was seen.
+    pub node: NodeId,
+    /// What was seen.
+    pub what: String,
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} ({}) at {}: {}",
+            self.invariant, self.name, self.node, self.what
+        )
+    }
+}
+
+impl std::error::Error for Breach {}
+
+/// One step of one node.
+pub(crate) struct Step<'a> {
+    pub(crate) node: NodeId,
+    pub(crate) raft: &'a Raft,
+    pub(crate) traces: &'a [Trace],
+    /// How far the node's write-ahead log is durable.
+    pub(crate) durable: Lsn,
+    /// The nodes as they were before, this one included.
+    pub(crate) views: &'a BTreeMap<NodeId, View>,
+}
+
+impl Step<'_> {
+    pub(crate) fn before(&self) -> Option<&View> {
+        self.views.get(&self.node)
+    }
+}
+
+/// A node as it was seen last; kept while it is down.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    pub(crate) log: Log,
+    pub(crate) commit: Index,
+    pub(crate) applied: Index,
+    pub(crate) term: Term,
+    /// Which term it leads.
+    pub(crate) leads: Option<Term>,
+    /// Whether it has run without a break since.
+    pub(crate) running: bool,
+}
+
+impl View {
+    /// Whether the node holds this entry, durably.
+    pub(crate) fn holds(log: &Log, at: Position) -> bool {
+        log.durable() >= at.index && (at.index <= log.base().index || log.term_at(at.index) == Some(at.term))
+    }
+}
+
+/// Watches a cluster.
+#[derive(Clone, Debug, Default)]
+pub struct Invariants {
+    views: BTreeMap<NodeId, View>,
+    oracle: Oracle,
+    election_safety: election_safety::ElectionSafety,
+    log_matching: log_matching::LogMatching,
+    votes: votes::Votes,
+    monotone: monotone::Monotone,
+    configuration: configuration::Configuration,
+    reads: reads::Reads,
+    state_hash: state_hash::StateHash,
+    effects: effects::Effects,
+}
+
+impl Invariants {
+    /// A cluster that has not started; `initial` are its members from the start.
+    pub fn new(initial: &[NodeId]) -> Self {
+        Invariants {
+            configuration: configuration::Configuration::new(Config::initial(initial)),
+            ..Invariants::default()
+        }
+    }
+
+    /// What is known to be committed.
+    pub fn oracle(&self) -> &Oracle {
+        &self.oracle
+    }
+
+    /// A node stopped, losing what was not durable.
+    pub fn stopped(&mut self, node: NodeId) {
+        if let Some(view) = self.views.get_mut(&node) {
+            view.running = false;
+        }
+        self.votes.stopped(node);
+        self.monotone.stopped(node);
+        self.reads.stopped(node);
+    }
+
+    /// A node's disk was emptied, or replaced, while it was stopped.
+    pub fn wiped(&mut self, node: NodeId) {
+        self.views.remove(&node);
+        self.votes.wiped(node);
+    }
+
+    /// A node made a step, its first one included (when it recovered): checks everything that the step can have
+    /// broken. `durable` is how far its write-ahead log is durable.
+    ///
+    /// # Errors
+    /// The first invariant found broken.
+    pub fn observe(
+        &mut self,
+        node: NodeId,
+        raft: &Raft,
+        traces: &[Trace],
+        durable: Lsn,
+    ) -> Result<(), Breach> {
+        let step = Step {
+            node,
+            raft,
+            traces,
+            durable,
+            views: &self.views,
+        };
+        let breach = |(invariant, name): (&'static str, &'static str)| {
+            move |what: String| Breach {
+                invariant,
+                name,
+                node,
+                what,
+            }
+        };
+        no_holes(&step).map_err(breach(log_matching::NAME))?;
+        self.election_safety
+            .check(&step)
+            .map_err(breach(election_safety::NAME))?;
+        self.votes.check(&step).map_err(breach(votes::NAME))?;
+        append_only::check(&step).map_err(breach(append_only::NAME))?;
+        self.log_matching
+            .check(&step)
+            .map_err(breach(log_matching::NAME))?;
+        completeness::check(&step, &self.oracle).map_err(breach(completeness::NAME))?;
+        own_term::check(&step).map_err(breach(own_term::NAME))?;
+        let committed = self.oracle.check(&step).map_err(breach(oracle::NAME))?;
+        durable_majority::check(&step, &self.oracle, committed).map_err(breach(durable_majority::NAME))?;
+        self.monotone.check(&step).map_err(breach(monotone::NAME))?;
+        self.configuration
+            .check(&step, &self.oracle)
+            .map_err(breach(configuration::NAME))?;
+        self.reads.check(&step).map_err(breach(reads::NAME))?;
+        self.state_hash
+            .check(step.traces)
+            .map_err(breach(state_hash::NAME))?;
+        self.effects.check(step.traces).map_err(breach(effects::NAME))?;
+        self.look(node, raft, traces);
+        Ok(())
+    }
+
+    /// Compares whole logs with each other and with what is committed: slow, for checkpoints.
+    ///
+    /// # Errors
+    /// The first invariant found broken.
+    pub fn full(&self, nodes: &BTreeMap<NodeId, &Raft>) -> Result<(), Breach> {
+        log_matching::full(nodes)?;
+        self.oracle.full(nodes)
+    }
+
+    fn look(&mut self, node: NodeId, raft: &Raft, traces: &[Trace]) {
+        let leads = raft.is_leader().then(|| raft.term());
+        let changed = |view: &View| view.log.durable() != raft.log().durable() || !traces.is_empty();
+        match self.views.get_mut(&node) {
+            Some(view) => {
+                if changed(view) {
+                    view.log = raft.log().clone();
+                }
+                view.commit = raft.commit();
+                view.applied = raft.machine().applied();
+                view.term = raft.term();
+                view.leads = leads;
+                view.running = true;
+            }
+            None => {
+                let view = View {
+                    log: raft.log().clone(),
+                    commit: raft.commit(),
+                    applied: raft.machine().applied(),
+                    term: raft.term(),
+                    leads,
+                    running: true,
+                };
+                self.views.insert(node, view);
+            }
+        }
+    }
+}
+
+/// A log without its middle is no log: nothing may start from one.
+fn no_holes(step: &Step<'_>) -> Result<(), String> {
+    let halted = step.traces.iter().find_map(|trace| match trace {
+        Trace::Halted { reason } => Some(reason),
+        _ => None,
+    });
+    halted.map_or(Ok(()), |reason| {
+        Err(format!("the node cannot start from its disk: {reason}"))
+    })
+}

@@ -1,0 +1,68 @@
+//! R-I8: commit, applied and match index never fall in one incarnation; match < next ≤ last + 1; applied ≤ commit; a
+//! leader's commit index is at most its durable index (paper figure 2; thesis §10.2.1).
+
+use std::collections::BTreeMap;
+
+use super::Step;
+use crate::raft::types::{Index, Term};
+use crate::replica::NodeId;
+
+pub(super) const NAME: (&str, &str) = ("R-I8", "monotone indexes");
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Monotone {
+    matched: BTreeMap<NodeId, (Term, BTreeMap<NodeId, Index>)>,
+}
+
+impl Monotone {
+    pub(super) fn stopped(&mut self, node: NodeId) {
+        self.matched.remove(&node);
+    }
+
+    pub(super) fn check(&mut self, step: &Step<'_>) -> Result<(), String> {
+        let raft = step.raft;
+        let (commit, applied) = (raft.commit(), raft.machine().applied());
+        if applied > commit {
+            return Err(format!(
+                "it applied {applied} and knows only {commit} to be committed"
+            ));
+        }
+        if let Some(before) = step.before().filter(|before| before.running) {
+            for (name, was, is) in [
+                ("commit", before.commit, commit),
+                ("applied", before.applied, applied),
+            ] {
+                if is < was {
+                    return Err(format!("its {name} index fell from {was} to {is}"));
+                }
+            }
+        }
+        let Some(progress) = raft.progress() else {
+            self.matched.remove(&step.node);
+            return Ok(());
+        };
+        let (last, durable) = (raft.log().last().index, raft.log().durable());
+        if commit > durable {
+            return Err(format!(
+                "as leader it committed {commit}, and only {durable} is durable at itself"
+            ));
+        }
+        let (term, matched) = self.matched.entry(step.node).or_default();
+        if *term != raft.term() {
+            *term = raft.term();
+            matched.clear();
+        }
+        matched.retain(|node, _| progress.contains_key(node));
+        for (node, progress) in progress {
+            let (is, next) = (progress.matched, progress.next);
+            let was = matched.insert(*node, is).unwrap_or(0);
+            if is < was {
+                return Err(format!("its match index of {node} fell from {was} to {is}"));
+            }
+            if is >= next || next > last + 1 {
+                return Err(format!("for {node} it has match {is}, next {next}, last {last}"));
+            }
+        }
+        Ok(())
+    }
+}

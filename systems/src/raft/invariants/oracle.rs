@@ -1,0 +1,145 @@
+//! R-I5, state-machine safety: "if a server has applied a log entry at a given index to its state machine, no other
+//! server will ever apply a different log entry for the same index" (paper §5.4.3, figure 3).
+//!
+//! The oracle is the one log that is committed. Leaders that commit by counting write it; every commit, every
+//! application and every acknowledgement must agree with it.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use super::{Breach, Step};
+use crate::raft::Raft;
+use crate::raft::config::Config;
+use crate::raft::types::{Index, Position, Term, Trace};
+use crate::replica::{NodeId, RequestId};
+
+pub(super) const NAME: (&str, &str) = ("R-I5", "state-machine safety");
+
+/// An entry that is committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The term of the entry.
+    pub term: Term,
+    /// A hash of its payload.
+    pub digest: u64,
+    /// The term of the leader that committed it first.
+    pub commit_term: Term,
+    /// The configuration under which it was.
+    pub config: Config,
+}
+
+/// The one committed log.
+#[derive(Clone, Debug, Default)]
+pub struct Oracle {
+    entries: BTreeMap<Index, Committed>,
+    proposed: BTreeMap<(NodeId, RequestId), Position>,
+}
+
+impl Oracle {
+    /// The committed entry at a place.
+    pub fn get(&self, index: Index) -> Option<&Committed> {
+        self.entries.get(&index)
+    }
+
+    /// The last place that is committed.
+    pub fn last(&self) -> Index {
+        self.entries.keys().next_back().copied().unwrap_or(0)
+    }
+
+    /// The committed entries after a place.
+    pub fn after(&self, index: Index) -> impl Iterator<Item = (Index, &Committed)> {
+        let range = self.entries.range((Bound::Excluded(index), Bound::Unbounded));
+        range.map(|(index, committed)| (*index, committed))
+    }
+
+    /// Notes what is committed and checks what is relied upon; says up to where this step committed by counting.
+    pub(super) fn check(&mut self, step: &Step<'_>) -> Result<Option<Index>, String> {
+        let mut counted_to = None;
+        for trace in step.traces {
+            match trace {
+                Trace::Committed {
+                    index, term, counted, ..
+                } => {
+                    if *counted {
+                        counted_to = Some(*index);
+                    }
+                    self.committed(step, *index, *term, *counted)?;
+                }
+                Trace::Applied { at, digest, .. } => self.relied_on("it applied", *at, Some(*digest))?,
+                Trace::Proposed { id, at } => {
+                    self.proposed.insert((step.node, *id), *at);
+                }
+                Trace::Acked { id, .. } => {
+                    if let Some(at) = self.proposed.remove(&(step.node, *id)) {
+                        self.relied_on("it acknowledged", at, None)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(counted_to)
+    }
+
+    fn committed(&mut self, step: &Step<'_>, index: Index, term: Term, counted: bool) -> Result<(), String> {
+        let log = step.raft.log();
+        let running = step.before().filter(|before| before.running);
+        let from = running.map_or(log.base().index, |before| before.commit) + 1;
+        for place in from..=index {
+            // A snapshot may have been taken in the same step.
+            let compacted = || running.and_then(|before| before.log.entry(place));
+            let Some(entry) = log.entry(place).or_else(compacted) else {
+                continue;
+            };
+            let digest = entry.digest();
+            if counted && !self.entries.contains_key(&place) {
+                let committed = Committed {
+                    term: entry.at.term,
+                    digest,
+                    commit_term: term,
+                    config: step.raft.configs().latest().clone(),
+                };
+                self.entries.insert(place, committed);
+            } else {
+                self.relied_on("it committed", entry.at, Some(digest))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn relied_on(&self, what: &str, at: Position, digest: Option<u64>) -> Result<(), String> {
+        let Position { term, index } = at;
+        match self.entries.get(&index) {
+            None => Err(format!(
+                "{what} the entry at {index} of term {term}, which nobody has committed"
+            )),
+            Some(known) if known.term != term => Err(format!(
+                "{what} the entry at {index} of term {term}; committed is the one of term {}",
+                known.term
+            )),
+            Some(known) if digest.is_some_and(|digest| digest != known.digest) => Err(format!(
+                "{what} another payload at {index} than the committed one of term {term}"
+            )),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Compares every node's committed entries with the committed log.
+    pub(super) fn full(&self, nodes: &BTreeMap<NodeId, &Raft>) -> Result<(), Breach> {
+        for (node, raft) in nodes {
+            for index in raft.log().base().index + 1..=raft.commit() {
+                if let Some(entry) = raft.log().entry(index) {
+                    let (invariant, name) = NAME;
+                    let breach = |what| Breach {
+                        invariant,
+                        name,
+                        node: *node,
+                        what,
+                    };
+                    self.relied_on("it holds", entry.at, Some(entry.digest()))
+                        .map_err(breach)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

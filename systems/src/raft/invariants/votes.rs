@@ -1,0 +1,102 @@
+//! R-I7: a node's term never falls, also across restarts, and it votes at most once in a term (paper §5.1, §5.2,
+//! figure 2).
+//!
+//! What was not durable when a node stopped is forgotten lawfully; nobody can have seen it. What somebody has seen
+//! is a vote that a candidate counted.
+
+use std::collections::BTreeMap;
+
+use super::Step;
+use crate::raft::types::{Term, Trace};
+use crate::replica::NodeId;
+
+pub(super) const NAME: (&str, &str) = ("R-I7", "terms and votes");
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Votes {
+    /// The term and the vote that are surely durable.
+    durable: BTreeMap<NodeId, (Term, Option<NodeId>)>,
+    /// The latest term of this incarnation.
+    terms: BTreeMap<NodeId, Term>,
+    /// Every vote that a node cast in this incarnation or before: a later one in the same term replaces it only
+    /// if it was lost with a crash.
+    cast: BTreeMap<(NodeId, Term), NodeId>,
+    counted: BTreeMap<(NodeId, Term), NodeId>,
+    incarnation: BTreeMap<(NodeId, Term), NodeId>,
+}
+
+impl Votes {
+    pub(super) fn stopped(&mut self, node: NodeId) {
+        self.terms.remove(&node);
+        self.incarnation.retain(|(voter, _), _| *voter != node);
+    }
+
+    pub(super) fn wiped(&mut self, node: NodeId) {
+        self.durable.remove(&node);
+    }
+
+    pub(super) fn check(&mut self, step: &Step<'_>) -> Result<(), String> {
+        let (node, term, vote) = (step.node, step.raft.term(), step.raft.vote());
+        for trace in step.traces {
+            match trace {
+                Trace::Recovered { term, .. } => self.recovered(node, *term, vote)?,
+                Trace::Voted { term, candidate } => self.voted(node, *term, *candidate)?,
+                Trace::VoteCounted { term, voter } => self.was_counted(*voter, *term, node)?,
+                _ => {}
+            }
+        }
+        if let Some(earlier) = self.terms.insert(node, term)
+            && term < earlier
+        {
+            return Err(format!("its term fell from {earlier} to {term}"));
+        }
+        if step.durable >= step.raft.hard_state_at() {
+            self.durable.insert(node, (term, vote));
+        }
+        Ok(())
+    }
+
+    fn recovered(&self, node: NodeId, term: Term, vote: Option<NodeId>) -> Result<(), String> {
+        let Some((earlier, voted_for)) = self.durable.get(&node) else {
+            return Ok(());
+        };
+        if term < *earlier {
+            return Err(format!(
+                "it restarted in term {term} after term {earlier} was durable"
+            ));
+        }
+        match voted_for {
+            Some(candidate) if term == *earlier && vote != Some(*candidate) => {
+                Err(format!("it forgot its vote for {candidate} in term {term}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn voted(&mut self, node: NodeId, term: Term, candidate: NodeId) -> Result<(), String> {
+        self.cast.insert((node, term), candidate);
+        match self.incarnation.insert((node, term), candidate) {
+            Some(earlier) if earlier != candidate => Err(format!(
+                "in term {term} it voted for {earlier} and for {candidate}"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn was_counted(&mut self, voter: NodeId, term: Term, candidate: NodeId) -> Result<(), String> {
+        match self.counted.insert((voter, term), candidate) {
+            Some(earlier) if earlier != candidate => {
+                return Err(format!(
+                    "{voter}'s vote in term {term} counted for {earlier} and for {candidate}"
+                ));
+            }
+            _ => {}
+        }
+        match self.cast.get(&(voter, term)) {
+            Some(cast) if *cast == candidate => Ok(()),
+            _ => Err(format!(
+                "{candidate} counted a vote of {voter} that was not cast for it in term {term}"
+            )),
+        }
+    }
+}
