@@ -6,6 +6,8 @@
 
 mod keys;
 mod parts;
+#[cfg(test)]
+mod tests;
 
 pub mod append;
 pub mod cas;
