@@ -133,7 +133,7 @@ fn an_environment_that_only_wakes_us_comes_to_an_end() {
                     None
                 }
             })
-            .last();
+            .next_back();
         now_ns = wake.expect("something to wait for").max(now_ns);
         runner.step(now_ns, Input::Woke, &mut out);
     }
