@@ -231,15 +231,12 @@ impl<'h> Counter<'h> {
     /// The read, and as many sure increments as it takes to break the bound if all others may be left out.
     fn explain(&self, key: Option<&Key>, read: &Read, bound: &Bound, initial: i64) -> Witness {
         let too_low = read.value < bound.low;
-        let (distance, mut sure): (i128, Vec<&Increment>) = match bound.since {
-            Some((earlier, _)) => (0, self.between(earlier, read.operation)),
+        let mut sure: Vec<&Increment> = match bound.since {
+            Some((earlier, _)) => self.between(earlier, read.operation),
             None => {
-                let all = self.increments.iter();
-                (
-                    0,
-                    all.filter(|increment| increment.operation.returned() < read.operation.invoked.index)
-                        .collect(),
-                )
+                let before =
+                    |increment: &&Increment| increment.operation.returned() < read.operation.invoked.index;
+                self.increments.iter().filter(before).collect()
             }
         };
         sure.retain(|increment| {
@@ -254,7 +251,7 @@ impl<'h> Counter<'h> {
             bound.low - read.value
         } else {
             read.value - bound.high
-        } + distance;
+        };
         // Those that are left out weaken the bound; leave out the smallest while it still breaks.
         sure.sort_by_key(|increment| (increment.delta.abs(), increment.operation.id));
         let mut needed = Vec::new();

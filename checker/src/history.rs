@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::de::{self, Visitor};
 use serde::{Deserialize, Serialize};
 
 /// A value that a client wrote, read, or compared with. In JSON it is itself: `null`, `7`, `"x"`, `[1, 2]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(untagged)]
 pub enum Value {
     /// No value: an absent key, or a read whose result is not known.
@@ -20,6 +21,52 @@ pub enum Value {
     Text(Arc<str>),
     /// A list, such as the elements of an append-only list, or the `[expected, new]` of a compare-and-set.
     List(Arc<[Value]>),
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+
+        impl<'de> Visitor<'de> for Read {
+            type Value = Value;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("null, true or false, a 64-bit integer, a text, or a list of these")
+            }
+
+            fn visit_unit<E>(self) -> Result<Value, E> {
+                Ok(Value::Nil)
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+                Ok(Value::Bool(value))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+                Ok(Value::Int(value))
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+                i64::try_from(value)
+                    .map(Value::Int)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(value), &self))
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+                Ok(Value::Text(value.into()))
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+                let mut values = Vec::with_capacity(items.size_hint().unwrap_or(0).min(1024));
+                while let Some(value) = items.next_element()? {
+                    values.push(value);
+                }
+                Ok(Value::List(values.into()))
+            }
+        }
+
+        deserializer.deserialize_any(Read)
+    }
 }
 
 impl fmt::Display for Value {
@@ -65,8 +112,7 @@ impl From<Vec<Value>> for Value {
 pub type Key = Arc<str>;
 
 /// What an operation does. In a file it is its name in lower case; names that are not known here are kept.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(from = "Arc<str>", into = "Arc<str>")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Function {
     /// Read the current value.
     Read,
@@ -105,9 +151,9 @@ impl Function {
     }
 }
 
-impl From<Arc<str>> for Function {
-    fn from(name: Arc<str>) -> Self {
-        match &*name {
+impl From<&str> for Function {
+    fn from(name: &str) -> Self {
+        match name {
             "read" | "get" => Function::Read,
             "write" | "put" => Function::Write,
             "cas" => Function::Cas,
@@ -116,8 +162,43 @@ impl From<Arc<str>> for Function {
             "increment" => Function::Increment,
             "add" => Function::Add,
             "txn" => Function::Txn,
-            _ => Function::Other(name),
+            other => Function::Other(other.into()),
         }
+    }
+}
+
+impl From<Arc<str>> for Function {
+    fn from(name: Arc<str>) -> Self {
+        match Function::from(&*name) {
+            Function::Other(_) => Function::Other(name),
+            known => known,
+        }
+    }
+}
+
+impl Serialize for Function {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Function {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+
+        impl Visitor<'_> for Read {
+            type Value = Function;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a function")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Function, E> {
+                Ok(Function::from(name))
+            }
+        }
+
+        deserializer.deserialize_str(Read)
     }
 }
 
@@ -156,19 +237,29 @@ impl Serialize for Process {
 
 impl<'de> Deserialize<'de> for Process {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Raw {
-            Number(u64),
-            Name(String),
+        struct Read;
+
+        impl Visitor<'_> for Read {
+            type Value = Process;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the number of a process, or \"nemesis\"")
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Process, E> {
+                Ok(Process::Client(number))
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Process, E> {
+                if name == "nemesis" {
+                    Ok(Process::Nemesis)
+                } else {
+                    Err(E::invalid_value(de::Unexpected::Str(name), &self))
+                }
+            }
         }
-        match Raw::deserialize(deserializer)? {
-            Raw::Number(number) => Ok(Process::Client(number)),
-            Raw::Name(name) if name == "nemesis" => Ok(Process::Nemesis),
-            Raw::Name(name) => Err(serde::de::Error::custom(format!(
-                "process is a number or \"nemesis\", not {name:?}"
-            ))),
-        }
+
+        deserializer.deserialize_any(Read)
     }
 }
 

@@ -1,7 +1,10 @@
 //! Perjury's own format: one JSON object a line.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::{FormatError, Parsed};
-use crate::history::{Event, HistoryBuilder, Process, Value};
+use crate::history::{Event, EventKind, HistoryBuilder, Process, Value};
 
 /// Reads a `history.jsonl`. A last line that was cut short, as a killed recorder leaves it, is dropped and noted
 /// in [`Parsed::torn`]; the operation that it would have completed stays `info`.
@@ -10,6 +13,7 @@ use crate::history::{Event, HistoryBuilder, Process, Value};
 /// The first line that is not an event, or that cannot follow those before it.
 pub fn read(text: &str) -> Result<Parsed, FormatError> {
     let mut builder = HistoryBuilder::default();
+    let mut names = BTreeSet::new();
     let mut torn = None;
     let complete = text.ends_with('\n');
     let mut lines = text.lines().enumerate().peekable();
@@ -18,7 +22,7 @@ pub fn read(text: &str) -> Result<Parsed, FormatError> {
         if line.trim().is_empty() {
             continue;
         }
-        let event: Event = match serde_json::from_str(line) {
+        let mut event: Event = match serde_json::from_str(line) {
             Ok(event) => event,
             Err(error) if lines.peek().is_none() && (error.is_eof() || !complete) => {
                 torn = Some(line_number);
@@ -32,6 +36,9 @@ pub fn read(text: &str) -> Result<Parsed, FormatError> {
                 ));
             }
         };
+        for name in [&mut event.key, &mut event.node, &mut event.error] {
+            share(name, &mut names);
+        }
         builder
             .push(event)
             .map_err(|error| FormatError::history(line_number, &error))?;
@@ -40,6 +47,18 @@ pub fn read(text: &str) -> Result<Parsed, FormatError> {
         torn,
         ..Parsed::of(builder.finish())
     })
+}
+
+/// Replaces a text by the first copy of it, so that a long history holds each only once.
+fn share(name: &mut Option<Arc<str>>, names: &mut BTreeSet<Arc<str>>) {
+    if let Some(text) = name {
+        match names.get(text) {
+            Some(known) => *text = Arc::clone(known),
+            None => {
+                names.insert(Arc::clone(text));
+            }
+        }
+    }
 }
 
 /// Appends the event's line to `out`, newline included. The bytes are those that `serde_json` would write.
@@ -55,10 +74,10 @@ pub fn write_event(event: &Event, out: &mut Vec<u8>) {
     }
     optional_text(b",\"node\":", event.node.as_deref(), out);
     out.extend_from_slice(match event.kind {
-        crate::EventKind::Invoke => b",\"type\":\"invoke\",\"f\":" as &[u8],
-        crate::EventKind::Ok => b",\"type\":\"ok\",\"f\":",
-        crate::EventKind::Fail => b",\"type\":\"fail\",\"f\":",
-        crate::EventKind::Info => b",\"type\":\"info\",\"f\":",
+        EventKind::Invoke => b",\"type\":\"invoke\",\"f\":" as &[u8],
+        EventKind::Ok => b",\"type\":\"ok\",\"f\":",
+        EventKind::Fail => b",\"type\":\"fail\",\"f\":",
+        EventKind::Info => b",\"type\":\"info\",\"f\":",
     });
     quoted(event.f.name(), out);
     optional_text(b",\"key\":", event.key.as_deref(), out);
@@ -152,4 +171,123 @@ fn quoted(text: &str, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(&text.as_bytes()[plain..]);
     out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::{Function, Outcome};
+
+    fn event(index: u64, kind: EventKind) -> Event {
+        Event {
+            index,
+            time: 81_230_456,
+            process: Process::Client(3),
+            node: Some("n2".into()),
+            kind,
+            f: Function::Write,
+            key: Some("x".into()),
+            value: Value::Int(-7),
+            error: None,
+            observed: None,
+            version: None,
+        }
+    }
+
+    #[test]
+    fn every_event_is_written_as_serde_writes_it() {
+        let plain = event(0, EventKind::Invoke);
+        let odd: String = (0..0x30)
+            .filter_map(char::from_u32)
+            .chain(['\\', 'é', '\u{7f}', '🦀'])
+            .collect();
+        let odd = odd.as_str();
+        for event in [
+            plain.clone(),
+            Event {
+                process: Process::Nemesis,
+                node: None,
+                key: None,
+                value: Value::Nil,
+                ..plain.clone()
+            },
+            Event {
+                kind: EventKind::Fail,
+                error: Some(odd.into()),
+                observed: Some(Value::Nil),
+                ..plain.clone()
+            },
+            Event {
+                kind: EventKind::Info,
+                f: Function::Other(odd.into()),
+                version: Some(u64::MAX),
+                ..plain.clone()
+            },
+            Event {
+                kind: EventKind::Ok,
+                value: Value::from(vec![
+                    Value::Bool(true),
+                    Value::from(odd),
+                    Value::from(vec![]),
+                    i64::MIN.into(),
+                ]),
+                index: u64::MAX,
+                ..plain
+            },
+        ] {
+            let mut bytes = Vec::new();
+            write_event(&event, &mut bytes);
+            let text = String::from_utf8(bytes).expect("JSON is UTF-8");
+            assert_eq!(
+                text,
+                serde_json::to_string(&event).expect("events are JSON") + "\n"
+            );
+            assert_eq!(
+                serde_json::from_str::<Event>(&text).expect("what was written is an event"),
+                event
+            );
+        }
+    }
+
+    fn lines(events: &[Event]) -> String {
+        let mut bytes = Vec::new();
+        events.iter().for_each(|event| write_event(event, &mut bytes));
+        String::from_utf8(bytes).expect("JSON is UTF-8")
+    }
+
+    #[test]
+    fn a_history_that_a_killed_recorder_left_is_read_up_to_the_torn_line() {
+        let text = lines(&[event(0, EventKind::Invoke), event(1, EventKind::Ok)]);
+        let first = text.find('\n').expect("two lines") + 1;
+        for cut in first + 1..text.len() - 1 {
+            let parsed = read(&text[..cut]).expect("a torn last line is no error");
+            assert_eq!(
+                (parsed.torn, parsed.history.operations.len()),
+                (Some(2), 1),
+                "{cut}"
+            );
+            assert_eq!(parsed.history.operations[0].completion.outcome, Outcome::Info);
+        }
+        let whole = read(&text[..text.len() - 1]).expect("only the newline is missing");
+        assert_eq!(
+            (whole.torn, whole.history.operations[0].completion.outcome),
+            (None, Outcome::Ok)
+        );
+        assert_eq!(read("").map(|parsed| parsed.history.operations.len()), Ok(0));
+    }
+
+    #[test]
+    fn a_malformed_line_is_named() {
+        let text = lines(&[event(0, EventKind::Invoke), event(1, EventKind::Ok)]);
+        for (text, line) in [
+            (format!("{{\n{text}"), 1),
+            (format!("{text}{{\"index\":2}}\n"), 3),
+            (format!("{text}{text}"), 3),
+            (text.replace("-7", "1.5"), 1),
+            (text.replace("\"process\":3", "\"process\":\"someone\""), 1),
+        ] {
+            let error = read(&text).expect_err(&text);
+            assert_eq!(error.line, line, "{error}");
+        }
+    }
 }

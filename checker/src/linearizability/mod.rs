@@ -24,6 +24,7 @@ use crate::verdict::{Finding, Verdict, Witness};
 use cells::CellSpec;
 use decide::{Decide, Decided, Found};
 use problem::{Numbered, Op};
+use story::Teller;
 
 /// How to check.
 #[derive(Clone, Debug)]
@@ -191,14 +192,10 @@ impl<M: Model> Context<'_, M> {
         let decision = match answer {
             Found::Legal => Decision::Valid,
             Found::Illegal(evidence) => {
-                let kernel = witness::minimise(ops, spec, evidence, method, &self.options.budget);
-                Decision::Invalid(Box::new(story::explain(
-                    self.operations,
-                    ops,
-                    &kernel,
-                    self.model,
-                    self.key,
-                )))
+                let teller = Teller::new(self.operations, ops, self.model);
+                let sources = |kernel: &[usize]| teller.sources(kernel);
+                let kernel = witness::minimise(ops, spec, evidence, method, &self.options.budget, sources);
+                Decision::Invalid(Box::new(teller.tell(&kernel, self.key)))
             }
             Found::Unknown(reason) => Decision::Unknown(reason),
         };

@@ -13,67 +13,98 @@ const SHOWN_APPENDS: usize = 8;
 /// The most sentences about single operations.
 const SHOWN_OPERATIONS: usize = 12;
 
-/// Turns a kernel into a witness. `operations` are all of the key, `ops` the compiled ones.
-pub(crate) fn explain<M: Model>(
-    operations: &[&Operation],
-    ops: &[Op],
-    kernel: &Kernel,
-    model: &M,
-    key: Option<&Key>,
-) -> Witness {
-    let find = |id: usize| {
-        operations
-            .binary_search_by_key(&id, |operation| operation.id)
-            .ok()
-    };
-    let essential: Vec<&Operation> = kernel
-        .ops
-        .iter()
-        .filter_map(|&index| find(ops[index].id))
-        .map(|place| operations[place])
-        .collect();
-    let culprit = essential
-        .iter()
-        .copied()
-        .max_by_key(|operation| operation.returned());
-    let mut shown = essential.clone();
-    let mut verdict = None;
-    if let (Some(cell), Some(culprit)) = (model.cell(), culprit) {
-        let scene = Scene {
-            cell,
+/// Turns kernels into witnesses.
+pub(crate) struct Teller<'a, M: Model> {
+    /// All operations of the key.
+    operations: &'a [&'a Operation],
+    /// Those that constrain something, in numbers.
+    ops: &'a [Op],
+    model: &'a M,
+}
+
+impl<'a, M: Model> Teller<'a, M> {
+    pub(crate) fn new(operations: &'a [&'a Operation], ops: &'a [Op], model: &'a M) -> Self {
+        Teller {
             operations,
-            essential: &essential,
-            culprit,
+            ops,
+            model,
+        }
+    }
+
+    fn essential(&self, kernel: &[usize]) -> Vec<&'a Operation> {
+        let find = |id: usize| {
+            self.operations
+                .binary_search_by_key(&id, |operation| operation.id)
+                .ok()
         };
-        shown.extend(scene.sources());
-        verdict = Some(scene.conclusion());
+        kernel
+            .iter()
+            .filter_map(|&index| find(self.ops[index].id))
+            .map(|place| self.operations[place])
+            .collect()
     }
-    shown.sort_by_key(|operation| operation.id);
-    shown.dedup_by_key(|operation| operation.id);
-    let mut story: Vec<String> = shown
-        .iter()
-        .take(SHOWN_OPERATIONS)
-        .map(|operation| words::did(operation))
-        .collect();
-    if shown.len() > SHOWN_OPERATIONS {
-        story.push(format!(
-            "{} more operations take part.",
-            shown.len() - SHOWN_OPERATIONS
-        ));
+
+    fn scene<'s>(&'s self, essential: &'s [&'a Operation]) -> Option<Scene<'s>> {
+        let culprit = essential
+            .iter()
+            .copied()
+            .max_by_key(|operation| operation.returned())?;
+        Some(Scene {
+            cell: self.model.cell()?,
+            operations: self.operations,
+            essential,
+            culprit,
+        })
     }
-    if !kernel.minimal {
-        story.push("The budget was spent before this witness was as small as it can be.".to_owned());
+
+    /// The operations (indexes) that show where the values of a kernel come from.
+    pub(crate) fn sources(&self, kernel: &[usize]) -> Vec<usize> {
+        let essential = self.essential(kernel);
+        let sources = self
+            .scene(&essential)
+            .map(|scene| scene.sources())
+            .unwrap_or_default();
+        let place = |operation: &Operation| self.ops.binary_search_by_key(&operation.id, |op| op.id).ok();
+        sources.into_iter().filter_map(place).collect()
     }
-    let verdict = verdict.or_else(|| culprit.map(general));
-    story.push(words::sentence(
-        &verdict.unwrap_or_else(|| "no order of the operations is legal.".to_owned()),
-    ));
-    Witness {
-        key: key.cloned(),
-        orders: orders::longest(&shown, model),
-        operations: shown.into_iter().cloned().collect(),
-        culprit: culprit.map(|operation| operation.id),
-        story,
+
+    /// The witness that a kernel makes.
+    pub(crate) fn tell(&self, kernel: &Kernel, key: Option<&Key>) -> Witness {
+        let essential = self.essential(&kernel.ops);
+        let culprit = essential
+            .iter()
+            .copied()
+            .max_by_key(|operation| operation.returned());
+        let mut shown = essential.clone();
+        let mut conclusion = culprit.map(general);
+        if let Some(scene) = self.scene(&essential) {
+            shown.extend(scene.sources());
+            conclusion = Some(scene.conclusion());
+        }
+        shown.sort_by_key(|operation| operation.id);
+        shown.dedup_by_key(|operation| operation.id);
+        let mut story: Vec<String> = shown
+            .iter()
+            .take(SHOWN_OPERATIONS)
+            .map(|operation| words::did(operation))
+            .collect();
+        if shown.len() > SHOWN_OPERATIONS {
+            story.push(format!(
+                "{} more operations take part.",
+                shown.len() - SHOWN_OPERATIONS
+            ));
+        }
+        if !kernel.minimal {
+            story.push("The budget was spent before this witness was as small as it can be.".to_owned());
+        }
+        story.extend(conclusion.map(|conclusion| words::sentence(&conclusion)));
+        Witness {
+            key: key.cloned(),
+            orders: orders::longest(&shown, self.model),
+            operations: shown.into_iter().cloned().collect(),
+            culprit: culprit.map(|operation| operation.id),
+            story,
+        }
     }
 }
 
@@ -151,19 +182,12 @@ impl<'a> Scene<'a> {
                     sources.extend(elements.iter().filter_map(|element| self.appender(element)));
                 }
                 Some(value) => {
-                    // The last that can have done it; where none can, the first that did so too late.
-                    let possible = self
-                        .writers(&value)
-                        .filter(|writer| writer.invoked.index < operation.returned())
-                        .last();
-                    sources.extend(possible.or_else(|| {
-                        let initial = value == self.cell.init();
-                        if initial {
-                            None
-                        } else {
-                            self.writers(&value).next().or(self.failed_writers(&value).next())
-                        }
-                    }));
+                    // The last that can have done it; where none can, one that said that it did not.
+                    let in_time = |writer: &&Operation| writer.invoked.index < operation.returned();
+                    let possible = self.writers(&value).filter(in_time).last();
+                    let initial = value == self.cell.init();
+                    let failed = || self.failed_writers(&value).find(in_time).filter(|_| !initial);
+                    sources.extend(possible.or_else(failed));
                 }
                 None => {}
             }
@@ -240,7 +264,14 @@ impl<'a> Scene<'a> {
             });
         }
         if writers.all(|writer| writer.invoked.index > culprit.returned()) {
-            return Some(format!("{brief} saw {text} before anyone had asked to write it."));
+            let first = self
+                .writers(value)
+                .next()
+                .map(|writer| format!(" ({})", words::brief(writer)));
+            return Some(format!(
+                "{brief} saw {text} before anyone had asked to write it{}.",
+                first.unwrap_or_default()
+            ));
         }
         None
     }

@@ -18,6 +18,10 @@ const STATES_PER_ATTEMPT: u64 = 100_000;
 /// Configurations that all attempts may explore together.
 const STATES_IN_ALL: u64 = 5_000_000;
 
+/// Up to how many earlier effects are searched through; of more than that, only the states that they may have
+/// led to are considered, which is weaker but does not depend on the length of the history.
+const MOST_BEFORE: usize = 100;
+
 /// A minimal illegal set of operations.
 #[derive(Clone, Debug)]
 pub(crate) struct Kernel {
@@ -27,13 +31,15 @@ pub(crate) struct Kernel {
     pub minimal: bool,
 }
 
-/// Reduces evidence to a minimal kernel.
+/// Reduces evidence to a minimal kernel. `sources` tells which operations show where the values of a kernel come
+/// from; since these will be shown in any case, a kernel that relies on them is preferred to one that does not.
 pub(crate) fn minimise<S: Decide>(
     ops: &[Op],
     spec: &mut S,
     evidence: Vec<usize>,
     method: Method,
     budget: &Budget,
+    sources: impl Fn(&[usize]) -> Vec<usize>,
 ) -> Kernel {
     let mut minimiser = Minimiser {
         ops,
@@ -52,12 +58,35 @@ pub(crate) fn minimise<S: Decide>(
         kernel = minimiser.shortest_tail(kernel);
     }
     minimiser.reduce(&mut kernel);
+    for _ in 0..ROUNDS {
+        let known = |index: &usize| ops.get(*index).is_some_and(|op| op.required) && !kernel.contains(index);
+        let new: Vec<usize> = sources(&kernel).into_iter().filter(known).collect();
+        if new.is_empty() || kernel.len() + new.len() > MOST_WITH_SOURCES {
+            break;
+        }
+        // Those that were there before go first.
+        let mut richer = [new.clone(), kernel.clone()].concat();
+        for index in kernel.iter().chain(&new) {
+            let rest: Vec<usize> = richer.iter().copied().filter(|other| other != index).collect();
+            if !rest.is_empty() && minimiser.illegal(&rest) {
+                richer = rest;
+            }
+        }
+        if richer.iter().all(|index| kernel.contains(index)) {
+            break;
+        }
+        kernel = richer;
+    }
     kernel.sort_unstable();
     Kernel {
         ops: kernel,
         minimal: !minimiser.gave_up,
     }
 }
+
+/// How often a kernel is reduced again together with its sources, and up to which size.
+const ROUNDS: usize = 16;
+const MOST_WITH_SOURCES: usize = 40;
 
 struct Minimiser<'a, S: Decide> {
     ops: &'a [Op],
@@ -178,7 +207,12 @@ impl<S: Decide> Minimiser<'_, S> {
             .budget
             .clone()
             .with_states(STATES_PER_ATTEMPT.min(self.budget.states));
-        if let Some(roots) = self.spec.roots(&inside, &before) {
+        let roots = if before.len() > MOST_BEFORE {
+            self.spec.roots(&inside, &before)
+        } else {
+            None
+        };
+        if let Some(roots) = roots {
             let (answer, states) = search_from(&inside, self.spec, &roots, &attempt);
             self.states += states;
             self.gave_up |= !matches!(answer, Answer::Legal | Answer::Illegal(_));

@@ -249,16 +249,56 @@ fn apply(state: &Value, f: &Function, argument: &Value) -> Option<Value> {
 /// Whether some subset of the unknown operations, together with all known ones, has an order that agrees with
 /// real time and in which every result is right.
 pub fn linearizable(operations: &[&Operation], empty_list_is_nil: bool) -> bool {
+    linearizable_if(
+        operations,
+        &|operation| operation.completion.outcome != Outcome::Info,
+        empty_list_is_nil,
+    )
+}
+
+/// The same, if only these operations have to be in the order.
+pub fn linearizable_if(
+    operations: &[&Operation],
+    required: &dyn Fn(&Operation) -> bool,
+    empty_list_is_nil: bool,
+) -> bool {
     let relevant: Vec<&Operation> = operations
         .iter()
         .copied()
         .filter(|operation| constrains(operation))
         .collect();
+    ordered_if(&relevant, required, &Value::Nil, &|operation, state| {
+        legal(operation, state, empty_list_is_nil)
+    })
+}
+
+/// The same for any object: `step` gives the state afterwards, or none if the operation is not legal.
+pub fn ordered(
+    operations: &[&Operation],
+    initial: &Value,
+    step: &dyn Fn(&Operation, &Value) -> Option<Value>,
+) -> bool {
+    ordered_if(
+        operations,
+        &|operation| operation.completion.outcome != Outcome::Info,
+        initial,
+        step,
+    )
+}
+
+fn ordered_if(
+    operations: &[&Operation],
+    required: &dyn Fn(&Operation) -> bool,
+    initial: &Value,
+    step: &dyn Fn(&Operation, &Value) -> Option<Value>,
+) -> bool {
+    let required: Vec<bool> = operations.iter().map(|operation| required(operation)).collect();
     place(
-        &relevant,
-        &mut vec![false; relevant.len()],
-        &Value::Nil,
-        empty_list_is_nil,
+        operations,
+        &required,
+        &mut vec![false; operations.len()],
+        initial,
+        step,
     )
 }
 
@@ -270,24 +310,31 @@ fn constrains(operation: &Operation) -> bool {
     }
 }
 
-fn place(operations: &[&Operation], placed: &mut Vec<bool>, state: &Value, empty: bool) -> bool {
-    let open = |index: usize, placed: &[bool]| {
-        !placed[index] && operations[index].completion.outcome != Outcome::Info
-    };
-    if (0..operations.len()).all(|index| !open(index, placed)) {
+fn place(
+    operations: &[&Operation],
+    required: &[bool],
+    placed: &mut Vec<bool>,
+    state: &Value,
+    step: &dyn Fn(&Operation, &Value) -> Option<Value>,
+) -> bool {
+    if (0..operations.len()).all(|index| placed[index] || !required[index]) {
         return true;
     }
     for index in 0..operations.len() {
         let operation = operations[index];
+        // Nothing may come after an operation whose window began only when its own had ended; those that were
+        // placed before are checked here, those that have to be placed yet as well.
         let too_early = (0..operations.len()).any(|other| {
-            other != index && open(other, placed) && operations[other].returned() < operation.invoked.index
+            !placed[other] && required[other] && operations[other].returned() < operation.invoked.index
         });
-        if placed[index] || too_early {
+        let too_late = (0..operations.len())
+            .any(|other| placed[other] && operations[other].invoked.index > operation.returned());
+        if placed[index] || too_early || too_late {
             continue;
         }
-        if let Some(next) = legal(operation, state, empty) {
+        if let Some(next) = step(operation, state) {
             placed[index] = true;
-            if place(operations, placed, &next, empty) {
+            if place(operations, required, placed, &next, step) {
                 return true;
             }
             placed[index] = false;
