@@ -8,6 +8,10 @@
 //! did nothing, it is `fail`. One attempt of unknown outcome makes it `info`, whatever later attempts failed
 //! with; only where all attempts belong to one session, in which the store applies a request at most once, does
 //! a later answer settle it.
+//!
+//! **A refusal is a claim too.** What surely did nothing is sent again as a new request of the session, not as
+//! the same one: a store that refuses and applies all the same cannot hide behind its own deduplication. And when
+//! the node that was believed to lead refuses, some clients leave it at that: their `fail` must never be seen.
 
 use std::sync::Arc;
 
@@ -28,6 +32,9 @@ const LONGEST_PAUSE_MS: u64 = 128;
 /// Hints that are followed at once, one after the other: nodes may point at each other in circles.
 const HOPS: u8 = 2;
 
+/// One in so many changes that the believed leader refuses is not tried again.
+const LEFT_AT_THAT: u32 = 3;
+
 /// How long a node that let a request hang is avoided for requests of that sort.
 const SHUNNED_MS: u64 = 1_000;
 
@@ -43,6 +50,8 @@ pub(crate) struct Client {
     sequence: u64,
     home: Node,
     leader: Option<Node>,
+    /// The node that last carried out a change, until it refuses one.
+    obeyed: Option<Node>,
     nodes: u16,
     /// For each node, until when it is avoided: for reads, and for changes.
     shunned_ns: Vec<[u64; 2]>,
@@ -95,6 +104,7 @@ impl Client {
             sequence: 0,
             home,
             leader: None,
+            obeyed: None,
             nodes,
             shunned_ns: vec![[0; 2]; usize::from(nodes)],
             rng: stream(seed, &format!("client/{number}")),
@@ -163,6 +173,7 @@ impl Client {
             Answer::Ok { value, version, .. } => {
                 if changes(&open.call.f) {
                     self.leader = Some(node);
+                    self.obeyed = Some(node);
                 }
                 let end = End {
                     outcome: Outcome::Ok,
@@ -193,9 +204,20 @@ impl Client {
                 })
             }
             Answer::Unavailable { error, leader } => {
+                let deposed =
+                    changes(&open.call.f) && self.obeyed.take_if(|obeyed| *obeyed == node).is_some();
                 let hint = leader.filter(|hint| *hint != node && hint.0 >= 1 && hint.0 <= self.nodes);
                 if hint.is_some() || self.leader == Some(node) {
                     self.leader = hint;
+                }
+                if deposed && self.rng.random_range(0..LEFT_AT_THAT) == 0 {
+                    return Some(Next::End(open.given_up(error)));
+                }
+                if !open.doubt
+                    && let Some((_, sequence)) = open.session.as_mut()
+                {
+                    self.sequence += 1;
+                    *sequence = self.sequence;
                 }
                 match hint {
                     Some(hint) if open.hops < HOPS && now_ns < open.deadline_ns => {
@@ -369,6 +391,18 @@ mod tests {
             let (outcome, _) = ending(f.clone(), retries, answers);
             assert_eq!(outcome, expected, "{f} (retries: {retries}): {answers:?}");
         }
+    }
+
+    #[test]
+    fn a_refused_request_is_sent_anew_and_a_doubtful_one_is_not() {
+        let mut client = opened(Function::Increment);
+        let session = |client: &Client| client.open.as_ref().and_then(|open| open.session);
+        assert_eq!(session(&client), Some((0, 1)));
+        client.answered(0, away(), true);
+        assert_eq!(session(&client), Some((0, 2)));
+        client.answered(0, lost(), true);
+        client.answered(0, away(), true);
+        assert_eq!(session(&client), Some((0, 2)));
     }
 
     #[test]

@@ -20,7 +20,8 @@ pub struct Attempt {
     /// What to ask.
     pub call: Call,
     /// (client, sequence) of the session, unique in the cluster's life; none for a request outside sessions.
-    /// Reads and probes change nothing and have none. A client's sequence rises, but may skip numbers.
+    /// Reads and probes change nothing and have none. A request that was refused for sure is sent again under a
+    /// higher sequence; one of unknown outcome under its own.
     pub session: Option<(u64, u64)>,
     /// How long the environment waits for an answer before it reports [`Answer::Unknown`], in milliseconds.
     pub timeout_ms: u64,

@@ -84,6 +84,7 @@ fn a_store_that_lies_is_found() {
         ("register", Bug::FailsButApplies),
         ("append", Bug::FailsButApplies),
         ("set", Bug::FailsButApplies),
+        ("counter", Bug::FailsButApplies),
     ];
     for (workload, bug) in cases {
         let found = (0..4).filter(|seed| {
