@@ -50,6 +50,9 @@ pub enum Command {
     /// Run the same test again: same system, workload, plan and seed.
     #[command(after_help = "Example: perjury replay latest")]
     Replay(ReplayArgs),
+    /// Plant every bug in turn, run the test that its description names, and say which were found.
+    #[command(after_help = "Example: perjury matrix --only read-local --runs 2 --time-limit 20s")]
+    Matrix(MatrixArgs),
     /// Delete old runs.
     #[command(after_help = "Example: perjury prune --keep 20 --dry-run")]
     Prune(PruneArgs),
@@ -326,6 +329,38 @@ pub struct ReportArgs {
     /// Open it in the browser.
     #[arg(long, env = "PERJURY_OPEN")]
     pub open: bool,
+}
+
+/// The options of `matrix`.
+#[derive(Debug, Args)]
+pub struct MatrixArgs {
+    /// The system; `perjury list systems` names them.
+    #[arg(long, env = "PERJURY_SYSTEM", default_value = "raft")]
+    pub system: String,
+    /// Only the planted bugs whose names have one of these in them, by commas.
+    #[arg(long, env = "PERJURY_ONLY", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Runs of each, with seeds that follow each other.
+    #[arg(long, env = "PERJURY_RUNS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub runs: u32,
+    /// The first seed; drawn and printed if not given.
+    #[arg(long, short, env = "PERJURY_SEED")]
+    pub seed: Option<u64>,
+    /// How long clients work under faults in each run.
+    #[arg(long, short, env = "PERJURY_TIME_LIMIT", default_value = "60s", value_parser = duration)]
+    pub time_limit: Duration,
+    /// Where nodes run.
+    #[arg(long, env = "PERJURY_ENV", value_enum, default_value = "process")]
+    pub env: Environment,
+    /// Runs at the same time.
+    #[arg(long, short, env = "PERJURY_JOBS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: u16,
+    /// Where runs are kept.
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// Print a JSON object a planted bug, instead of a table.
+    #[arg(long, env = "PERJURY_JSON")]
+    pub json: bool,
 }
 
 /// The options of `prune`.

@@ -6,7 +6,7 @@ use perjury_checker::formats::Format;
 use perjury_checker::models::ModelName;
 use perjury_results::{RunState, Store};
 use perjury_runner::exit;
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::Outcome;
 use super::args::{ListArgs, Listed};
@@ -14,23 +14,33 @@ use perjury_systems::raft::Setting;
 use perjury_systems::registry::{SYSTEMS, System};
 
 /// One thing of a list: a name, and columns of text about it.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 struct Row {
     name: String,
-    #[serde(flatten)]
-    columns: serde_json::Map<String, serde_json::Value>,
+    columns: Vec<(&'static str, String)>,
 }
 
 impl Row {
-    fn new(name: &str, columns: &[(&str, &str)]) -> Self {
+    fn new(name: &str, columns: &[(&'static str, &str)]) -> Self {
         let columns = columns
             .iter()
-            .map(|(column, text)| ((*column).to_owned(), (*text).into()))
+            .map(|(column, text)| (*column, (*text).to_owned()))
             .collect();
         Row {
             name: name.to_owned(),
             columns,
         }
+    }
+}
+
+impl Serialize for Row {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.columns.len() + 1))?;
+        map.serialize_entry("name", &self.name)?;
+        for (column, text) in &self.columns {
+            map.serialize_entry(column, text)?;
+        }
+        map.end()
     }
 }
 
@@ -166,7 +176,7 @@ fn table(out: &mut impl Write, rows: &[Row]) -> std::io::Result<()> {
         .iter()
         .map(|row| {
             std::iter::once(&*row.name)
-                .chain(row.columns.values().filter_map(|text| text.as_str()))
+                .chain(row.columns.iter().map(|(_, text)| &**text))
                 .collect()
         })
         .collect();
@@ -198,7 +208,7 @@ fn paragraphs(out: &mut impl Write, rows: &[Row]) -> std::io::Result<()> {
     for row in rows {
         writeln!(out, "{}", row.name)?;
         for (column, text) in &row.columns {
-            writeln!(out, "    {column:<11}{}", text.as_str().unwrap_or_default())?;
+            writeln!(out, "    {column:<11}{}", text)?;
         }
     }
     Ok(())

@@ -7,6 +7,7 @@ mod config;
 mod doctor;
 mod generate;
 mod list;
+mod matrix;
 mod runs;
 mod spec;
 mod test;
@@ -85,6 +86,7 @@ fn dispatch() -> Outcome {
         Command::Show(args) => runs::show(&args),
         Command::Report(args) => runs::report(&args),
         Command::Replay(args) => test::replay(&args),
+        Command::Matrix(args) => matrix::matrix(&args),
         Command::Prune(args) => runs::prune(&args),
         Command::Cluster(args) => cluster::cluster(&args),
         Command::Doctor => doctor::doctor(),

@@ -1,0 +1,265 @@
+//! `perjury matrix`: plants every bug, runs the test that its description names, and says which were found.
+
+use std::io::{BufRead, Write};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use perjury_results::{RunOutcome, TestRecord, VerdictRecord};
+use perjury_runner::exit;
+use perjury_systems::registry::SYSTEMS;
+use perjury_systems::replica::MutantInfo;
+use serde::{Deserialize, Serialize};
+
+use super::args::MatrixArgs;
+use super::{Outcome, Trouble, spec};
+
+/// What came of one run.
+#[derive(Debug, Serialize)]
+struct Cell {
+    seed: u64,
+    outcome: RunOutcome,
+    /// What proved it: a property, or a failure of the system.
+    found: Option<String>,
+    /// When the evidence was complete, in seconds since the start.
+    evidence_s: Option<f64>,
+    reached: u64,
+    differed: u64,
+}
+
+/// What came of one mutant.
+#[derive(Debug, Serialize)]
+struct Row {
+    mutant: &'static str,
+    id: &'static str,
+    difficulty: String,
+    cells: Vec<Cell>,
+}
+
+/// What `perjury test --json` prints.
+#[derive(Deserialize)]
+struct Printed {
+    test: TestRecord,
+    verdict: Option<VerdictRecord>,
+}
+
+/// Runs every planted bug with its own workload and nemesis, and prints a table. Exits 0 if each was found at least
+/// once, 2 if not.
+pub fn matrix(args: &MatrixArgs) -> Outcome {
+    let mutants: Vec<&'static MutantInfo> = SYSTEMS
+        .iter()
+        .filter(|system| system.name == args.system)
+        .flat_map(|system| system.mutants)
+        .filter(|mutant| {
+            args.only.is_empty() || args.only.iter().any(|part| mutant.name.contains(part.as_str()))
+        })
+        .collect();
+    if mutants.is_empty() {
+        let problem = format!(
+            "{} has no such planted bug; see `perjury list mutants`",
+            args.system
+        );
+        return Err(Trouble::Usage(problem));
+    }
+    let first = args.seed.unwrap_or_else(spec::draw_seed);
+    eprintln!(
+        "{} planted bugs, {} runs each, seeds from {first}",
+        mutants.len(),
+        args.runs
+    );
+    let jobs: Vec<(usize, u64)> = (0..u64::from(args.runs))
+        .flat_map(|run| (0..mutants.len()).map(move |mutant| (mutant, first.wrapping_add(run))))
+        .collect();
+    let rows = Mutex::new(mutants.iter().map(|mutant| row(mutant)).collect::<Vec<_>>());
+    let trouble = Mutex::new(None);
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..args.jobs {
+            scope.spawn(|| {
+                while let Some(&(mutant, seed)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    match run(args, mutants[mutant], seed) {
+                        Ok(cell) => {
+                            eprintln!("{}", line(mutants[mutant], &cell));
+                            lock(&rows)[mutant].cells.push(cell);
+                        }
+                        Err(error) => {
+                            next.store(jobs.len(), Ordering::Relaxed);
+                            *lock(&trouble) = Some(error);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    if let Some(trouble) = lock(&trouble).take() {
+        return Err(trouble);
+    }
+    let rows = rows
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    print(&rows, args.json)?;
+    let all = rows
+        .iter()
+        .all(|row| row.cells.iter().any(|cell| cell.found.is_some()));
+    Ok(if all { exit::VALID } else { exit::UNKNOWN })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn row(mutant: &&'static MutantInfo) -> Row {
+    Row {
+        mutant: mutant.name,
+        id: mutant.id,
+        difficulty: format!("{:?}", mutant.difficulty).to_lowercase(),
+        cells: Vec::new(),
+    }
+}
+
+/// Each run is a process of its own, as a user would start it.
+fn run(args: &MatrixArgs, mutant: &MutantInfo, seed: u64) -> Result<Cell, Trouble> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args([
+        "test",
+        "--json",
+        "--system",
+        &args.system,
+        "--mutant",
+        mutant.name,
+    ]);
+    command.args(["--workload", mutant.workload, "--nemesis", mutant.nemesis]);
+    command.args(["--env", spec::environment_name(args.env)]);
+    command.arg("--time-limit").arg(
+        humantime::format_duration(args.time_limit)
+            .to_string()
+            .replace(' ', ""),
+    );
+    command.arg("--seed").arg(seed.to_string());
+    command.arg("--store").arg(&args.store.dir);
+    command.args(["--name", "matrix"]);
+    for setting in mutant.settings {
+        command.args(["--set", setting]);
+    }
+    let output = command.stdin(Stdio::null()).output()?;
+    let failed = |what: &str| {
+        let told = String::from_utf8_lossy(&output.stderr);
+        Trouble::Harness(format!("{} with seed {seed}: {what}\n{told}", mutant.name))
+    };
+    let last = output
+        .stdout
+        .lines()
+        .last()
+        .transpose()?
+        .ok_or_else(|| failed("the run printed nothing"))?;
+    let printed: Printed = serde_json::from_str(&last).map_err(|error| failed(&error.to_string()))?;
+    let verdict = printed
+        .verdict
+        .ok_or_else(|| failed("the run came to no verdict"))?;
+    Ok(cell(&printed.test, &verdict))
+}
+
+fn cell(test: &TestRecord, verdict: &VerdictRecord) -> Cell {
+    let witnesses = verdict.violation().map(|finding| {
+        let when = finding
+            .witnesses
+            .iter()
+            .filter_map(|witness| {
+                witness
+                    .operations
+                    .iter()
+                    .filter_map(|operation| operation.completion.at)
+                    .max()
+            })
+            .map(|moment| moment.time)
+            .min();
+        (finding.property.clone(), when)
+    });
+    let failures = verdict.system_failures.first().map(|failure| {
+        let at = Some(failure.at).filter(|at| *at > 0);
+        (
+            if failure.node.is_some() {
+                "node died"
+            } else {
+                "did not recover"
+            }
+            .to_owned(),
+            at,
+        )
+    });
+    let found = witnesses.or(failures);
+    let seen = verdict.mutant.unwrap_or_default();
+    Cell {
+        seed: test.seed,
+        outcome: verdict.outcome,
+        evidence_s: found.as_ref().and_then(|(_, at)| *at).map(|at| at as f64 / 1e9),
+        found: found.map(|(property, _)| property),
+        reached: seen.reached,
+        differed: seen.differed,
+    }
+}
+
+fn line(mutant: &MutantInfo, cell: &Cell) -> String {
+    let found = cell.found.as_deref().unwrap_or("not found");
+    let when = cell
+        .evidence_s
+        .map_or(String::new(), |seconds| format!(" after {seconds:.1} s"));
+    let (seed, reached, differed) = (cell.seed, cell.reached, cell.differed);
+    format!(
+        "{} seed {seed}: {found}{when}; reached {reached}, differed {differed}",
+        mutant.name
+    )
+}
+
+/// A table in Markdown, or an object a line.
+fn print(rows: &[Row], json: bool) -> Result<(), Trouble> {
+    let mut out = std::io::stdout().lock();
+    if json {
+        for row in rows {
+            writeln!(
+                out,
+                "{}",
+                serde_json::to_string(row).map_err(std::io::Error::from)?
+            )?;
+        }
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "| planted bug | id | difficulty | found | evidence after | reached | differed |"
+    )?;
+    writeln!(out, "|---|---|---|---|---|---|---|")?;
+    for row in rows {
+        let found: Vec<&Cell> = row.cells.iter().filter(|cell| cell.found.is_some()).collect();
+        let mut seconds: Vec<f64> = found.iter().filter_map(|cell| cell.evidence_s).collect();
+        seconds.sort_by(f64::total_cmp);
+        let when = seconds
+            .get(seconds.len() / 2)
+            .map_or("–".to_owned(), |median| format!("{median:.1} s"));
+        let mut how: Vec<&str> = found.iter().filter_map(|cell| cell.found.as_deref()).collect();
+        how.sort_unstable();
+        how.dedup();
+        let how = if how.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", how.join(", "))
+        };
+        let reached: u64 = row.cells.iter().map(|cell| cell.reached).sum();
+        let differed: u64 = row.cells.iter().map(|cell| cell.differed).sum();
+        writeln!(
+            out,
+            "| `{}` | {} | {} | {} of {}{how} | {when} | {reached} | {differed} |",
+            row.mutant,
+            row.id,
+            row.difficulty,
+            found.len(),
+            row.cells.len(),
+        )?;
+    }
+    let found = rows
+        .iter()
+        .filter(|row| row.cells.iter().any(|cell| cell.found.is_some()))
+        .count();
+    eprintln!("{found} of {} planted bugs were found", rows.len());
+    Ok(())
+}
