@@ -1,0 +1,313 @@
+//! Breaks and mends what the runner says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use perjury_nemesis::{Bend, Crash, Node, Resolved};
+use perjury_runner::Bite;
+use perjury_systems::replica::Replica;
+
+use super::{Alarm, Environment};
+use crate::world::{Keep, MILLISECOND, below};
+
+/// How long a disk stands still before its node is killed, at least and at most.
+const STALL: (u64, u64) = (200 * MILLISECOND, 600 * MILLISECOND);
+
+/// How often it is looked whether there is something to lose by now.
+const LOOK: u64 = 50 * MILLISECOND;
+
+/// A node that is to be killed in the middle of a step is killed after this long even if it does nothing.
+const DOOM: u64 = 30 * MILLISECOND;
+
+/// A fault in force.
+#[derive(Debug)]
+pub(super) struct Active {
+    pub(super) fault: Resolved,
+    /// For kills: nodes still to be killed, with when at the latest.
+    pub(super) pending: BTreeMap<Node, u64>,
+    /// For kills: nodes to be started again.
+    pub(super) down: BTreeSet<Node>,
+    pub(super) lost: u64,
+    pub(super) told: bool,
+    pub(super) healing: bool,
+    /// For faults of membership: who really left.
+    pub(super) left: BTreeSet<Node>,
+    /// Nodes on which something was hit, and how hard.
+    pub(super) hits: u64,
+}
+
+impl Active {
+    fn new(fault: Resolved) -> Self {
+        Active {
+            fault,
+            pending: BTreeMap::new(),
+            down: BTreeSet::new(),
+            lost: 0,
+            told: false,
+            healing: false,
+            left: BTreeSet::new(),
+            hits: 0,
+        }
+    }
+}
+
+impl<R: Replica> Environment<R> {
+    pub(super) fn inject(&mut self, id: u32, fault: Resolved) {
+        let mut active = Active::new(fault.clone());
+        let mut told = Some(Bite::default());
+        match fault {
+            Resolved::Cut { links } => {
+                for link in links {
+                    self.world.afflict(id, link, None);
+                }
+            }
+            Resolved::Packets { links, packets } => {
+                for link in links {
+                    self.world.afflict(id, link, Some(packets));
+                }
+            }
+            Resolved::Pause { nodes } => {
+                for node in nodes {
+                    active.hits += u64::from(self.world.pause(node));
+                }
+                told = Some(bite(active.hits > 0, format!("froze {} processes", active.hits)));
+            }
+            Resolved::Clock { nodes, bend } => {
+                for node in nodes {
+                    self.world.mend(node);
+                    self.world.bend(node, bend);
+                }
+            }
+            Resolved::Kill { nodes, crash } => {
+                told = None;
+                self.begin_kill(id, &nodes, crash, &mut active);
+            }
+            Resolved::Leave { .. } => told = None,
+        }
+        let leaves = matches!(active.fault, Resolved::Leave { .. });
+        active.told = told.is_some();
+        self.active.insert(id, active);
+        if let Some(bite) = told {
+            self.injected(id, Ok(bite));
+        } else if leaves {
+            self.begin_leave(id);
+        } else {
+            self.tell_killed(id);
+        }
+    }
+
+    fn begin_kill(&mut self, id: u32, nodes: &BTreeSet<Node>, crash: Crash, active: &mut Active) {
+        let now = self.world.now();
+        for node in nodes.iter().copied() {
+            active.down.insert(node);
+            if !self.world.is_up(node) {
+                continue;
+            }
+            match crash {
+                Crash::Kill if below(&mut self.rng, 2) == 0 => {
+                    active.lost += self.world.kill(node, Keep::Prefix).unwrap_or(0);
+                    active.hits += 1;
+                }
+                Crash::Kill => {
+                    self.world.doom(node);
+                    active.pending.insert(node, now + DOOM);
+                    self.world.alarm(now + DOOM, Alarm::Crash { fault: id, node });
+                }
+                Crash::LoseUnsynced | Crash::TornWrite => {
+                    let (least, most) = STALL;
+                    self.world.stall(node, now + most);
+                    active.pending.insert(node, now + most);
+                    let first = now + LOOK + below(&mut self.rng, least);
+                    self.world.alarm(first, Alarm::Crash { fault: id, node });
+                }
+            }
+        }
+    }
+
+    /// A node that is to be killed may be killed now.
+    pub(super) fn crash(&mut self, fault: u32, node: Node) {
+        let now = self.world.now();
+        let Some(active) = self.active.get(&fault) else {
+            return;
+        };
+        let Some(latest) = active.pending.get(&node) else {
+            return;
+        };
+        let Resolved::Kill { crash, .. } = &active.fault else {
+            return;
+        };
+        let keep = match crash {
+            // The record that was torn is as good as none.
+            Crash::Kill | Crash::TornWrite => Keep::Prefix,
+            Crash::LoseUnsynced => Keep::Nothing,
+        };
+        if *crash != Crash::Kill && now < *latest && self.world.unsynced(node) == 0 {
+            self.world
+                .alarm((now + LOOK).min(*latest), Alarm::Crash { fault, node });
+            return;
+        }
+        let lost = self.world.kill(node, keep);
+        self.killed_for(fault, node, lost);
+    }
+
+    /// A node was killed in the middle of a step.
+    pub(super) fn killed(&mut self, node: Node, lost: u64) {
+        let waits = self
+            .active
+            .iter()
+            .find(|(_, active)| active.pending.contains_key(&node));
+        if let Some(fault) = waits.map(|(id, _)| *id) {
+            self.killed_for(fault, node, Some(lost));
+        }
+    }
+
+    fn killed_for(&mut self, fault: u32, node: Node, lost: Option<u64>) {
+        if let Some(active) = self.active.get_mut(&fault) {
+            active.pending.remove(&node);
+            active.hits += u64::from(lost.is_some());
+            active.lost += lost.unwrap_or(0);
+        }
+        self.tell_killed(fault);
+    }
+
+    fn tell_killed(&mut self, fault: u32) {
+        let Some(active) = self.active.get_mut(&fault) else {
+            return;
+        };
+        if !active.pending.is_empty() || active.told {
+            return;
+        }
+        active.told = true;
+        let bite = kill_bite(active);
+        self.injected(fault, Ok(bite));
+        if self.active.get(&fault).is_some_and(|active| active.healing) {
+            self.start_again(fault);
+        }
+    }
+
+    pub(super) fn heal(&mut self, id: u32) {
+        let Some(active) = self.active.get_mut(&id) else {
+            self.healed(id, Ok(Bite::default()));
+            return;
+        };
+        active.healing = true;
+        let bite = match active.fault.clone() {
+            Resolved::Cut { links } | Resolved::Packets { links, .. } => {
+                let mut hit = Bite::default();
+                let mut sum = 0;
+                for link in links {
+                    let count = self.world.hits(id, link);
+                    self.world.relieve(id, link);
+                    if count > 0 {
+                        hit.links.push((link, count));
+                        sum += count;
+                    }
+                }
+                hit.bit = sum > 0;
+                hit.evidence = format!("hit {sum} packets on {} links", hit.links.len());
+                hit
+            }
+            Resolved::Pause { nodes } => {
+                let mut waited = 0;
+                for node in nodes {
+                    waited += self.world.held(node);
+                    self.world.resume(node);
+                }
+                bite(
+                    active.hits > 0,
+                    format!("{waited} events waited for frozen processes"),
+                )
+            }
+            Resolved::Clock { nodes, bend } => {
+                let mut steps = 0;
+                for node in &nodes {
+                    steps += self.world.mend(*node);
+                }
+                let how = match bend {
+                    Bend::Jump { .. } => "jumped",
+                    Bend::Drift { .. } => "drifted",
+                    Bend::Strobe { .. } => "flipped",
+                };
+                bite(steps > 0, format!("{steps} steps by clocks that had {how}"))
+            }
+            Resolved::Kill { .. } => {
+                if active.pending.is_empty() {
+                    self.start_again(id);
+                } else {
+                    let now = self.world.now();
+                    for node in active.pending.clone().into_keys() {
+                        if let Some(active) = self.active.get_mut(&id) {
+                            active.pending.insert(node, now);
+                        }
+                        self.crash(id, node);
+                    }
+                }
+                return;
+            }
+            Resolved::Leave { .. } => return self.begin_join(id),
+        };
+        self.active.remove(&id);
+        self.healed(id, Ok(bite));
+    }
+
+    fn start_again(&mut self, id: u32) {
+        let Some(active) = self.active.get_mut(&id) else {
+            return;
+        };
+        active.down.retain(|node| !self.world.is_up(*node));
+        for node in active.down.clone() {
+            self.world.start(node, 0);
+        }
+        self.tell_started(id);
+    }
+
+    /// A node is up again, or will never be.
+    pub(super) fn restarted(&mut self, node: Node) {
+        let mut waiting = Vec::new();
+        for (id, active) in &mut self.active {
+            let kill = matches!(active.fault, Resolved::Kill { .. });
+            if kill && active.healing && active.down.remove(&node) {
+                waiting.push(*id);
+            }
+        }
+        for id in waiting {
+            self.tell_started(id);
+        }
+    }
+
+    fn tell_started(&mut self, id: u32) {
+        if let Some(active) = self.active.get(&id)
+            && active.down.is_empty()
+            && active.pending.is_empty()
+        {
+            let bite = kill_bite(active);
+            self.active.remove(&id);
+            self.healed(id, Ok(bite));
+        }
+    }
+}
+
+fn bite(bit: bool, evidence: String) -> Bite {
+    Bite {
+        bit,
+        links: Vec::new(),
+        evidence,
+    }
+}
+
+fn kill_bite(active: &Active) -> Bite {
+    let has_to_lose = matches!(
+        active.fault,
+        Resolved::Kill {
+            crash: Crash::LoseUnsynced | Crash::TornWrite,
+            ..
+        }
+    );
+    let bit = active.hits > 0 && (!has_to_lose || active.lost > 0);
+    bite(
+        bit,
+        format!(
+            "killed {} processes, which lost {} writes",
+            active.hits, active.lost
+        ),
+    )
+}

@@ -1,0 +1,367 @@
+//! Carries out what the runner says, in a simulated world.
+
+mod admin;
+mod calls;
+mod faults;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use perjury_nemesis::{Node, stream};
+use perjury_runner::{Action, Answer, Attempt, Bite, Input, Notice, Phase, Runner, View};
+use perjury_systems::api::Response;
+use perjury_systems::replica::Replica;
+use perjury_workloads::Call;
+use rand_chacha::ChaCha8Rng;
+use rustc_hash::FxHashMap;
+
+use crate::setup::Setup;
+use crate::world::{
+    Breach, Happened, Invariants, MILLISECOND, Note, Weather, World, exponential, happens, variant,
+};
+use admin::Admins;
+use faults::Active;
+
+/// Whole logs are compared once in so many events.
+const EVENTS_BETWEEN_CHECKPOINTS: u64 = 1 << 14;
+
+/// Requests of the environment itself are numbered from here on.
+const ADMIN_TICKETS: u64 = 1 << 63;
+
+/// What the environment plans.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Alarm {
+    /// The runner wants to be called.
+    Wake,
+    /// An answer reaches its client.
+    Answer { attempt: u64, answer: Answer },
+    /// A client has waited long enough.
+    TimeOut { attempt: u64 },
+    /// A node whose disk stands still may have something to lose by now.
+    Crash { fault: u32, node: Node },
+    /// A change of members is tried, or tried again.
+    Admin { ticket: u64 },
+    /// A change of members has taken too long.
+    GiveUp { fault: u32, healing: bool },
+}
+
+/// A request that was not answered yet.
+#[derive(Debug)]
+struct Open {
+    call: Call,
+}
+
+/// One run.
+#[derive(Debug)]
+pub(crate) struct Environment<R: Replica> {
+    pub(crate) world: World<R, Alarm>,
+    pub(crate) runner: Runner,
+    weather: Weather,
+    /// Draws what befalls clients' requests.
+    rng: ChaCha8Rng,
+    triggers: Vec<crate::world::Trigger>,
+    open: FxHashMap<u64, Open>,
+    active: BTreeMap<u32, Active>,
+    admins: Admins,
+    wakes_at: u64,
+    booting: usize,
+    phase: Phase,
+    inputs: VecDeque<Input>,
+    actions: Vec<Action>,
+    /// Which steps were recorded, and how often.
+    pub(crate) marks: Vec<(&'static str, u64)>,
+    /// Which triggers struck whom, and when.
+    pub(crate) struck: Vec<(usize, Node, u64)>,
+    /// Whoever wants to know what the runner tells.
+    pub(crate) notices: Vec<Notice>,
+    keeps_notices: bool,
+    done: bool,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// As it should.
+    Finished,
+    /// An invariant broke.
+    Broken(Breach),
+    /// There were more events than any run needs.
+    Runaway,
+    /// Nothing was planned any more, though the test was not over.
+    Stuck,
+}
+
+impl<R: Replica> Environment<R> {
+    pub(crate) fn new(
+        setup: &Setup,
+        runner: Runner,
+        watch: Box<dyn Invariants<R>>,
+        keeps_notices: bool,
+    ) -> Self {
+        let noise = setup.noise();
+        Environment {
+            world: World::new(setup.cluster(), setup.weather, noise, watch),
+            runner,
+            weather: setup.weather,
+            rng: stream(noise, "clients"),
+            triggers: setup.triggers.clone(),
+            open: FxHashMap::default(),
+            active: BTreeMap::new(),
+            admins: Admins::default(),
+            wakes_at: u64::MAX,
+            booting: usize::from(setup.options.nodes),
+            phase: Phase::Start,
+            inputs: VecDeque::new(),
+            actions: Vec::new(),
+            marks: Vec::new(),
+            struck: Vec::new(),
+            notices: Vec::new(),
+            keeps_notices,
+            done: false,
+        }
+    }
+
+    /// Runs until the test is over. `each` is called after every event with the world.
+    pub(crate) fn run(&mut self, max_events: u64, mut each: impl FnMut(&World<R, Alarm>)) -> End {
+        for node in self.world.nodes() {
+            self.world.start(node, 0);
+        }
+        while !self.done {
+            if self.world.events >= max_events {
+                return End::Runaway;
+            }
+            match self.world.next() {
+                None => return End::Stuck,
+                Some(Happened::Alarm(alarm)) => self.alarmed(alarm),
+                Some(Happened::Stepped(_)) => self.mark(),
+                Some(Happened::Nothing) => {}
+            }
+            if self.world.events.is_multiple_of(EVENTS_BETWEEN_CHECKPOINTS) {
+                self.world.checkpoint();
+            }
+            self.settle();
+            each(&self.world);
+            if let Some(breach) = self.world.breach.take() {
+                return End::Broken(breach);
+            }
+        }
+        self.world.checkpoint();
+        match self.world.breach.take() {
+            Some(breach) => End::Broken(breach),
+            None => End::Finished,
+        }
+    }
+
+    fn mark(&mut self) {
+        for trace in &self.world.traces {
+            let name = variant(trace);
+            match self
+                .marks
+                .iter_mut()
+                .find(|(known, _)| std::ptr::eq(*known, name) || *known == name)
+            {
+                Some((_, count)) => *count += 1,
+                None => self.marks.push((name, 1)),
+            }
+        }
+    }
+
+    /// Until nothing follows from what happened.
+    fn settle(&mut self) {
+        loop {
+            if !self.world.notes.is_empty() {
+                for note in std::mem::take(&mut self.world.notes) {
+                    self.note(note);
+                }
+            }
+            if std::mem::take(&mut self.world.view_changed) {
+                let up = self
+                    .world
+                    .nodes()
+                    .filter(|node| self.world.is_up(*node))
+                    .collect();
+                let leader = self.world.leader();
+                self.inputs.push_back(Input::View(View { leader, up }));
+            }
+            let Some(input) = self.inputs.pop_front() else {
+                if self.world.notes.is_empty() && !self.world.view_changed {
+                    return;
+                }
+                continue;
+            };
+            let mut actions = std::mem::take(&mut self.actions);
+            self.runner.step(self.world.now(), input, &mut actions);
+            for action in actions.drain(..) {
+                self.act(action);
+            }
+            self.actions = actions;
+        }
+    }
+
+    fn note(&mut self, note: Note) {
+        match note {
+            Note::Reply { ticket, response } => self.replied(ticket, response),
+            Note::Reset { ticket } => self.lost(
+                ticket,
+                Answer::Unknown {
+                    error: "connection-reset".into(),
+                },
+            ),
+            Note::Refused { ticket } => {
+                let error = "connection-refused".into();
+                self.lost(ticket, Answer::Unavailable { error, leader: None });
+            }
+            Note::Killed { node, lost } => self.killed(node, lost),
+            Note::Booted { node } => self.booted(node),
+            Note::Died { node, reason } => {
+                self.booted(node);
+                self.inputs.push_back(Input::NodeDied { node, reason });
+            }
+            Note::Struck { trigger, node } => self.struck.push((trigger, node, self.world.now())),
+        }
+    }
+
+    fn booted(&mut self, node: Node) {
+        if self.booting > 0 {
+            self.booting -= 1;
+            if self.booting == 0 {
+                self.inputs.push_back(Input::Started);
+            }
+        }
+        self.restarted(node);
+    }
+
+    fn replied(&mut self, ticket: u64, response: Response) {
+        if ticket >= ADMIN_TICKETS {
+            return self.admin_answered(ticket, Some(response));
+        }
+        let Some(open) = self.open.get(&ticket) else {
+            return;
+        };
+        let answer = calls::conclude(&open.call, response);
+        self.answer_later(ticket, answer);
+    }
+
+    fn lost(&mut self, ticket: u64, answer: Answer) {
+        if ticket >= ADMIN_TICKETS {
+            return self.admin_answered(ticket, None);
+        }
+        self.answer_later(ticket, answer);
+    }
+
+    fn answer_later(&mut self, attempt: u64, answer: Answer) {
+        if happens(&mut self.rng, self.weather.client_loss_ppm) {
+            return;
+        }
+        let at = self.world.now() + self.client_latency();
+        self.world.alarm(at, Alarm::Answer { attempt, answer });
+    }
+
+    fn client_latency(&mut self) -> u64 {
+        let mean = self.weather.client_us * 1_000;
+        mean / 2 + exponential(&mut self.rng, mean / 2)
+    }
+
+    fn alarmed(&mut self, alarm: Alarm) {
+        match alarm {
+            Alarm::Wake => {
+                if self.wakes_at <= self.world.now() {
+                    self.wakes_at = u64::MAX;
+                    self.inputs.push_back(Input::Woke);
+                }
+            }
+            Alarm::Answer { attempt, answer } => {
+                if self.open.remove(&attempt).is_some() {
+                    self.inputs.push_back(Input::Answer { attempt, answer });
+                }
+            }
+            Alarm::TimeOut { attempt } => {
+                if self.open.remove(&attempt).is_some() {
+                    let answer = Answer::Unknown {
+                        error: "timeout".into(),
+                    };
+                    self.inputs.push_back(Input::Answer { attempt, answer });
+                }
+            }
+            Alarm::Crash { fault, node } => self.crash(fault, node),
+            Alarm::Admin { ticket } => self.admin(ticket),
+            Alarm::GiveUp { fault, healing } => self.admin_gives_up(fault, healing),
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Send(attempt) => self.send(attempt),
+            Action::Inject { id, fault } => self.inject(id, fault),
+            Action::Heal { id } => self.heal(id),
+            Action::Wake(at) => {
+                let at = at.max(self.world.now());
+                if at < self.wakes_at {
+                    self.world.alarm(at, Alarm::Wake);
+                }
+                self.wakes_at = at;
+            }
+            Action::Notice(notice) => self.notice(notice),
+            Action::Finish => self.done = true,
+        }
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        match &notice {
+            Notice::Event(event) => self.world.hash.mix(event),
+            Notice::Phase { phase, .. } => {
+                self.phase = *phase;
+                match phase {
+                    Phase::Main => self.world.arm(&self.triggers),
+                    Phase::Heal => {
+                        self.world.calm();
+                        self.weather.client_loss_ppm = 0;
+                    }
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+        if self.keeps_notices {
+            self.notices.push(notice);
+        }
+    }
+
+    fn send(&mut self, attempt: Attempt) {
+        let Attempt {
+            id,
+            node,
+            call,
+            session,
+            timeout_ms,
+            ..
+        } = attempt;
+        let now = self.world.now();
+        let arrives = now + self.client_latency();
+        self.world
+            .alarm(now + timeout_ms * MILLISECOND, Alarm::TimeOut { attempt: id });
+        match calls::request(&call, session) {
+            Err(_) => {
+                let answer = Answer::Failed {
+                    error: "invalid".into(),
+                    observed: None,
+                    version: None,
+                };
+                self.world.alarm(arrives, Alarm::Answer { attempt: id, answer });
+            }
+            Ok(request) => {
+                if !happens(&mut self.rng, self.weather.client_loss_ppm) {
+                    self.world.ask(arrives, node, id, request);
+                }
+            }
+        }
+        self.open.insert(id, Open { call });
+    }
+
+    fn injected(&mut self, id: u32, result: Result<Bite, String>) {
+        self.inputs.push_back(Input::Injected { id, result });
+    }
+
+    fn healed(&mut self, id: u32, result: Result<Bite, String>) {
+        self.inputs.push_back(Input::Healed { id, result });
+    }
+}

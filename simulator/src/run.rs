@@ -1,0 +1,256 @@
+//! One run, from its setup to its outcome.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZero;
+
+use perjury_checker::budget::Budget;
+use perjury_checker::{Finding, Options as Checking, Verdict};
+use perjury_nemesis::Node;
+use perjury_runner::{Failure, Finished, Notice, Runner, Summary};
+use perjury_systems::replica::{ConfigError, MutantCounts};
+
+use crate::environment::{End, Environment};
+use crate::setup::Setup;
+use crate::systems::{self, Simulated, Visitor};
+use crate::world::{Breach, Transcript, Unwatched};
+
+/// What is wanted of a run besides its outcome. Nothing here changes what happens in it, but for `invariants`: a
+/// breach ends the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Check the system's invariants after every step.
+    pub invariants: bool,
+    /// Keep everything that the runner tells its listeners.
+    pub notices: bool,
+    /// Keep the hash after every event.
+    pub hashes: bool,
+    /// Describe the events from this one up to that one in full.
+    pub transcript: Option<(u64, u64)>,
+    /// Have the history judged.
+    pub judge: bool,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Wanted {
+            invariants: true,
+            notices: false,
+            hashes: false,
+            transcript: None,
+            judge: true,
+        }
+    }
+}
+
+/// Why a run failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// The history proves it.
+    History(Finding),
+    /// An invariant of the protocol broke.
+    Invariant(Breach),
+    /// A node died, or the cluster did not recover.
+    System(Failure),
+    /// There were more events than any run needs.
+    Runaway,
+    /// Nothing was planned any more, though the test was not over.
+    Stuck,
+}
+
+impl Violation {
+    /// What was violated, as one word: the same word is the same property.
+    pub fn property(&self) -> String {
+        match self {
+            Violation::History(finding) => finding.property.clone(),
+            Violation::Invariant(breach) => breach.invariant.clone(),
+            Violation::System(Failure::NodeDied { .. }) => "node-died".to_owned(),
+            Violation::System(Failure::DidNotRecover { .. }) => "does-not-recover".to_owned(),
+            Violation::System(Failure::DidNotRejoin { .. }) => "does-not-rejoin".to_owned(),
+            Violation::System(Failure::FinalReadsFailed { .. }) => "final-reads-failed".to_owned(),
+            Violation::Runaway => "runaway".to_owned(),
+            Violation::Stuck => "stuck".to_owned(),
+        }
+    }
+
+    /// Whether clients' history alone proves it.
+    pub fn is_black_box(&self) -> bool {
+        matches!(self, Violation::History(_))
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Violation::History(finding) => write!(f, "{}: {}", finding.property, finding.sentence),
+            Violation::Invariant(breach) => breach.fmt(f),
+            Violation::System(failure) => failure.fmt(f),
+            Violation::Runaway => f.write_str("there were more events than any run needs"),
+            Violation::Stuck => f.write_str("nothing was planned any more, though the test was not over"),
+        }
+    }
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Everything that the test left behind.
+    pub finished: Finished,
+    /// What it came to, judged; without findings, if no judgement was wanted.
+    pub summary: Summary,
+    /// Everything that is wrong, what the history proves first; empty for a clean run.
+    pub violations: Vec<Violation>,
+    /// How many events there were.
+    pub events: u64,
+    /// Virtual time at the end, in nanoseconds.
+    pub virtual_ns: u64,
+    /// A hash of everything that happened: the same on every machine and in every build.
+    pub hash: u64,
+    /// How often the planted mistake was asked and decided otherwise, over all nodes and incarnations.
+    pub mutant: MutantCounts,
+    /// Which steps nodes recorded, and how often.
+    pub marks: BTreeMap<&'static str, u64>,
+    /// Which triggers struck whom, and when, in nanoseconds since the start.
+    pub struck: Vec<(usize, Node, u64)>,
+    /// Packets sent, and of these lost.
+    pub packets: (u64, u64),
+    /// What the runner told, if it was wanted.
+    pub notices: Vec<Notice>,
+    /// The hash after every event, if it was wanted.
+    pub hashes: Vec<u64>,
+    /// Descriptions of events, if they were wanted.
+    pub transcript: Vec<String>,
+}
+
+impl Outcome {
+    /// Whether nothing is wrong.
+    pub fn is_clean(&self) -> bool {
+        self.violations.is_empty()
+    }
+}
+
+/// Checks a setup before it is run.
+///
+/// # Errors
+/// What cannot be, and what would be right.
+pub fn validate(setup: &Setup) -> Result<(), ConfigError> {
+    struct Check<'a>(&'a Setup);
+    impl Visitor for Check<'_> {
+        type Output = Result<(), ConfigError>;
+        fn visit<R: Simulated>(self) -> Self::Output {
+            validate_as::<R>(self.0)
+        }
+    }
+    systems::visit(&setup.system, Check(setup))?
+}
+
+fn validate_as<R: Simulated>(setup: &Setup) -> Result<(), ConfigError> {
+    setup
+        .options
+        .validate(&setup.plan)
+        .map_err(|error| ConfigError(error.0))?;
+    perjury_workloads::build(&setup.workload.name, &setup.workload.options())
+        .map_err(|error| ConfigError(error.to_string()))?;
+    R::validate(&setup.cluster())
+}
+
+/// Runs a test.
+///
+/// # Errors
+/// If the setup cannot be run.
+pub fn run(setup: &Setup, wanted: &Wanted) -> Result<Outcome, ConfigError> {
+    struct Run<'a>(&'a Setup, &'a Wanted);
+    impl Visitor for Run<'_> {
+        type Output = Result<Outcome, ConfigError>;
+        fn visit<R: Simulated>(self) -> Self::Output {
+            run_as::<R>(self.0, self.1)
+        }
+    }
+    systems::visit(&setup.system, Run(setup, wanted))?
+}
+
+/// Runs a test of a system that need not be among the bundled ones; the setup's name of the system is not looked at.
+///
+/// # Errors
+/// If the setup cannot be run.
+pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, ConfigError> {
+    validate_as::<R>(setup)?;
+    let workload = perjury_workloads::build(&setup.workload.name, &setup.workload.options())
+        .map_err(|error| ConfigError(error.to_string()))?;
+    let runner = Runner::new(setup.options.clone(), workload, setup.plan.clone())
+        .map_err(|error| ConfigError(error.0))?;
+    let watch = if wanted.invariants {
+        R::invariants(&setup.cluster())
+    } else {
+        Box::new(Unwatched)
+    };
+    let mut environment = Environment::<R>::new(setup, runner, watch, wanted.notices);
+    environment.world.transcript = wanted.transcript.map(|(from, to)| Transcript {
+        from,
+        to,
+        lines: Vec::new(),
+    });
+    let mut hashes = Vec::new();
+    let end = environment.run(setup.max_events, |world| {
+        if wanted.hashes {
+            hashes.push(world.hash.value());
+        }
+    });
+    let Environment {
+        world,
+        runner,
+        marks,
+        struck,
+        notices,
+        ..
+    } = environment;
+    let finished = runner.finish();
+    let summary = if wanted.judge {
+        finished.judge(&checking())
+    } else {
+        finished.sum_up(Vec::new())
+    };
+    let mut violations: Vec<Violation> = summary
+        .findings
+        .iter()
+        .filter(|finding| finding.verdict == Verdict::Invalid)
+        .cloned()
+        .map(Violation::History)
+        .collect();
+    match end {
+        End::Finished => {}
+        End::Broken(breach) => violations.push(Violation::Invariant(breach)),
+        End::Runaway => violations.push(Violation::Runaway),
+        End::Stuck => violations.push(Violation::Stuck),
+    }
+    violations.extend(finished.failures.iter().cloned().map(Violation::System));
+    let traffic = world.traffic();
+    Ok(Outcome {
+        finished,
+        summary,
+        violations,
+        events: world.events,
+        virtual_ns: world.now(),
+        hash: world.hash.value(),
+        mutant: world.mutant_counts(),
+        marks: marks.into_iter().collect(),
+        struck,
+        packets: (traffic.sent, traffic.lost),
+        notices,
+        hashes,
+        transcript: world
+            .transcript
+            .map(|transcript| transcript.lines)
+            .unwrap_or_default(),
+    })
+}
+
+/// One thread, since campaigns run on all of them, and a budget that no single run may exceed.
+fn checking() -> Checking {
+    Checking {
+        budget: Budget::default().with_states(2_000_000).with_bytes(256 << 20),
+        threads: NonZero::<usize>::MIN,
+        witnesses: 1,
+        ..Checking::default()
+    }
+}

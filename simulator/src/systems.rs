@@ -1,0 +1,44 @@
+//! The systems that can be simulated, by name, with their invariants.
+
+use perjury_systems::raft::{self, Raft};
+use perjury_systems::replica::{Cluster, ConfigError, Replica};
+
+use crate::world::Invariants;
+
+/// A system whose invariants are known.
+pub trait Simulated: Replica {
+    /// Watches a cluster that has not started.
+    fn invariants(cluster: &Cluster) -> Box<dyn Invariants<Self>>;
+}
+
+impl Simulated for Raft {
+    fn invariants(cluster: &Cluster) -> Box<dyn Invariants<Self>> {
+        Box::new(raft::invariants::Invariants::new(&cluster.members))
+    }
+}
+
+/// Something to be done with a system's type.
+pub(crate) trait Visitor {
+    /// What comes of it.
+    type Output;
+
+    /// Does it.
+    fn visit<R: Simulated>(self) -> Self::Output;
+}
+
+/// The names of all systems that can be simulated.
+pub const NAMES: &[&str] = &[Raft::NAME];
+
+/// Does something with the system of this name.
+///
+/// # Errors
+/// If there is no such system; the error lists those that there are.
+pub(crate) fn visit<V: Visitor>(name: &str, visitor: V) -> Result<V::Output, ConfigError> {
+    match name {
+        Raft::NAME => Ok(visitor.visit::<Raft>()),
+        _ => Err(ConfigError(format!(
+            "no system called {name:?} can be simulated; there are: {}",
+            NAMES.join(", ")
+        ))),
+    }
+}

@@ -1,0 +1,123 @@
+//! One node: its process, its disk, its clock.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use perjury_systems::driver::{Driver, Output};
+use perjury_systems::replica::{MutantCounts, Replica, Role};
+use rand_chacha::ChaCha8Rng;
+
+use super::clock::Clock;
+use super::disk::Disk;
+
+/// A node's process, or the lack of one.
+#[derive(Debug)]
+pub(crate) struct Machine<R: Replica> {
+    pub(crate) driver: Option<Driver<R>>,
+    pub(crate) disk: Disk<R>,
+    pub(crate) clock: Clock,
+    /// Noise of this machine: fsyncs, crashes.
+    pub(crate) rng: ChaCha8Rng,
+    /// How often it was started.
+    pub(crate) incarnation: u32,
+    pub(crate) paused: bool,
+    /// It ended by itself and is never started again.
+    pub(crate) dead: bool,
+    /// It is to be killed in the middle of its next step.
+    pub(crate) doomed: bool,
+    /// When the next look at its timers is planned; `u64::MAX` for never.
+    pub(crate) looks_at: u64,
+    /// Requests that it has not answered, with what the clients call them.
+    pub(crate) waiting: BTreeMap<u64, u64>,
+    pub(crate) next_request: u64,
+    /// Whether it claims to lead, and in which term; kept up to date with its steps.
+    pub(crate) claim: (bool, u64),
+    /// Steps since its clock was last bent or mended.
+    pub(crate) steps_on_clock: u64,
+    /// What became of the planted mistake in earlier incarnations.
+    pub(crate) counts: MutantCounts,
+}
+
+impl<R: Replica> Machine<R> {
+    pub(crate) fn new(clock: Clock, segment: usize, rng: ChaCha8Rng) -> Self {
+        Machine {
+            driver: None,
+            disk: Disk::new(segment),
+            clock,
+            rng,
+            incarnation: 0,
+            paused: false,
+            dead: false,
+            doomed: false,
+            looks_at: u64::MAX,
+            waiting: BTreeMap::new(),
+            next_request: 0,
+            claim: (false, 0),
+            steps_on_clock: 0,
+            counts: MutantCounts::default(),
+        }
+    }
+
+    /// Lets the driver do something. A panic of the protocol is caught: the process is dead then, with these words.
+    pub(crate) fn drive(
+        &mut self,
+        now: u64,
+        out: &mut Vec<Output<R>>,
+        what: impl FnOnce(&mut Driver<R>, (Duration, Duration), &mut Vec<Output<R>>),
+    ) -> Result<(), String> {
+        let Some(driver) = &mut self.driver else {
+            return Ok(());
+        };
+        let clocks = self.clock.read(now);
+        self.steps_on_clock += 1;
+        // Neither is looked at again after a panic: the driver is dropped, the outputs are cleared.
+        catch_unwind(AssertUnwindSafe(|| what(driver, clocks, out))).map_err(|panic| words(&*panic))
+    }
+
+    /// Takes note of what the replica claims to be. Says whether that is news.
+    pub(crate) fn look(&mut self) -> bool {
+        let claim = match &self.driver {
+            Some(driver) => {
+                let status = driver.replica().status();
+                (status.role == Role::Leader, status.term)
+            }
+            None => (false, 0),
+        };
+        std::mem::replace(&mut self.claim, claim) != claim
+    }
+
+    /// The process ends. Says which requests it leaves without an answer.
+    pub(crate) fn stop(&mut self) -> Vec<u64> {
+        if let Some(driver) = self.driver.take() {
+            let counts = driver.replica().mutant_counts();
+            self.counts.reached += counts.reached;
+            self.counts.differed += counts.differed;
+        }
+        self.paused = false;
+        self.doomed = false;
+        self.looks_at = u64::MAX;
+        self.next_request = 0;
+        std::mem::take(&mut self.waiting).into_values().collect()
+    }
+
+    /// What became of the planted mistake so far.
+    pub(crate) fn mutant_counts(&self) -> MutantCounts {
+        let now = self
+            .driver
+            .as_ref()
+            .map(|driver| driver.replica().mutant_counts())
+            .unwrap_or_default();
+        MutantCounts {
+            reached: self.counts.reached + now.reached,
+            differed: self.counts.differed + now.differed,
+        }
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panicked: {}", text.unwrap_or("without words"))
+}

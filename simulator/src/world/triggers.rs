@@ -1,0 +1,130 @@
+//! Faults that strike at an event instead of at a time.
+
+use std::fmt;
+
+use perjury_nemesis::Node;
+use perjury_systems::driver::{Output, Written};
+use perjury_systems::replica::Replica;
+use serde::{Deserialize, Serialize};
+
+use super::variant::variant;
+
+/// A fault that strikes when a node does something: `kill n2 before its 3rd vote`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trigger {
+    /// Whose doing counts; none for whoever does it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<Node>,
+    /// What it has to do.
+    pub on: On,
+    /// How often it may do so first, counted from when the trigger is armed.
+    #[serde(default)]
+    pub skip: u32,
+    /// When the trigger is armed, in milliseconds since the main phase began. It strikes once.
+    #[serde(default)]
+    pub after_ms: u64,
+    /// What happens then.
+    pub strike: Strike,
+    /// After how long it is healed, in milliseconds.
+    pub heal_ms: u64,
+}
+
+/// What a node does.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum On {
+    /// It writes a record to its log.
+    Append,
+    /// It writes a snapshot.
+    Snapshot,
+    /// It sends a message, after everything that the message depends on is durable.
+    Send,
+    /// It answers a client.
+    Reply,
+    /// It records a step of this name, such as `Voted`, `BecameLeader` or `Committed` of Raft.
+    Step(String),
+}
+
+/// What a trigger does to the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strike {
+    /// Kill it before it is done; what was written but not durable is lost.
+    KillBefore,
+    /// Kill it right after it is done; of what was written but not durable, a random prefix survives.
+    KillAfter,
+    /// Freeze it right after.
+    Pause,
+    /// Cut it off from all others before it is done: what it would send next is lost.
+    CutOff,
+}
+
+impl fmt::Display for Trigger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whose = match self.node {
+            Some(node) => node.to_string(),
+            None => "whichever node".to_owned(),
+        };
+        let does = match &self.on {
+            On::Append => "writes to its log".to_owned(),
+            On::Snapshot => "writes a snapshot".to_owned(),
+            On::Send => "sends a message".to_owned(),
+            On::Reply => "answers a client".to_owned(),
+            On::Step(name) => format!("does `{name}`"),
+        };
+        let strike = match self.strike {
+            Strike::KillBefore => "kill it before that is done",
+            Strike::KillAfter => "kill it right after",
+            Strike::Pause => "freeze it right after",
+            Strike::CutOff => "cut it off before that is done",
+        };
+        write!(
+            f,
+            "from {} ms on, when {whose} {does} (time {}): {strike}, for {} ms",
+            self.after_ms,
+            self.skip + 1,
+            self.heal_ms
+        )
+    }
+}
+
+/// A trigger with how often its event was seen.
+#[derive(Clone, Debug)]
+pub(crate) struct Armed {
+    pub(crate) trigger: Trigger,
+    pub(crate) armed_at: u64,
+    seen: u32,
+    pub(crate) struck: bool,
+    /// Whom it struck, until it is healed.
+    pub(crate) struck_node: Option<Node>,
+}
+
+impl Armed {
+    pub(crate) fn new(trigger: Trigger, armed_at: u64) -> Self {
+        Armed {
+            trigger,
+            armed_at,
+            seen: 0,
+            struck: false,
+            struck_node: None,
+        }
+    }
+
+    /// Whether the trigger strikes now.
+    pub(crate) fn strikes<R: Replica>(&mut self, now: u64, node: Node, output: &Output<R>) -> bool {
+        if self.struck || now < self.armed_at || self.trigger.node.is_some_and(|whose| whose != node) {
+            return false;
+        }
+        let matches = match (&self.trigger.on, output) {
+            (On::Append, Output::Write { what, .. }) => matches!(what, Written::Record(_)),
+            (On::Snapshot, Output::Write { what, .. }) => matches!(what, Written::Snapshot(_)),
+            (On::Send, Output::Send { .. }) | (On::Reply, Output::Reply { .. }) => true,
+            (On::Step(name), Output::Trace(trace)) => variant(trace) == name,
+            _ => false,
+        };
+        self.seen += u32::from(matches);
+        self.struck = matches && self.seen > self.trigger.skip;
+        self.struck
+    }
+}

@@ -1,0 +1,98 @@
+//! Invariants: what must hold after every step of every node.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use perjury_systems::raft::{self, Raft};
+use perjury_systems::replica::{Lsn, NodeId, Replica};
+use serde::{Deserialize, Serialize};
+
+/// Something that cannot happen, happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breach {
+    /// The invariant's id: `R-I1`.
+    pub invariant: String,
+    /// Its name: `election safety`.
+    pub name: String,
+    /// The node at which it was seen.
+    pub node: NodeId,
+    /// What was seen.
+    pub what: String,
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} ({}) at {}: {}",
+            self.invariant, self.name, self.node, self.what
+        )
+    }
+}
+
+/// Watches a cluster from outside, across restarts.
+pub trait Invariants<R: Replica>: fmt::Debug {
+    /// A node made a step, its first one included; `traces` is what it recorded in it, `durable` how far its log is
+    /// durable. Called before anything that the step wants done is done.
+    ///
+    /// # Errors
+    /// The first invariant found broken.
+    fn observe(&mut self, node: NodeId, replica: &R, traces: &[R::Trace], durable: Lsn)
+    -> Result<(), Breach>;
+
+    /// A node's process ended, losing what was not durable.
+    fn stopped(&mut self, node: NodeId);
+
+    /// Compares everything with everything: slow, for checkpoints. `nodes` are those that run.
+    ///
+    /// # Errors
+    /// The first invariant found broken.
+    fn full(&mut self, nodes: &BTreeMap<NodeId, &R>) -> Result<(), Breach>;
+}
+
+/// No invariants.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unwatched;
+
+impl<R: Replica> Invariants<R> for Unwatched {
+    fn observe(&mut self, _: NodeId, _: &R, _: &[R::Trace], _: Lsn) -> Result<(), Breach> {
+        Ok(())
+    }
+
+    fn stopped(&mut self, _: NodeId) {}
+
+    fn full(&mut self, _: &BTreeMap<NodeId, &R>) -> Result<(), Breach> {
+        Ok(())
+    }
+}
+
+impl From<raft::invariants::Breach> for Breach {
+    fn from(breach: raft::invariants::Breach) -> Self {
+        Breach {
+            invariant: breach.invariant.to_owned(),
+            name: breach.name.to_owned(),
+            node: breach.node,
+            what: breach.what,
+        }
+    }
+}
+
+impl Invariants<Raft> for raft::invariants::Invariants {
+    fn observe(
+        &mut self,
+        node: NodeId,
+        raft: &Raft,
+        traces: &[raft::Trace],
+        durable: Lsn,
+    ) -> Result<(), Breach> {
+        Ok(Self::observe(self, node, raft, traces, durable)?)
+    }
+
+    fn stopped(&mut self, node: NodeId) {
+        Self::stopped(self, node);
+    }
+
+    fn full(&mut self, nodes: &BTreeMap<NodeId, &Raft>) -> Result<(), Breach> {
+        Ok(Self::full(self, nodes)?)
+    }
+}
