@@ -72,10 +72,19 @@ impl ClusterConfig {
     /// What is wrong, with what would be right: wrong usage, not a failure of the harness.
     pub fn validate(&self) -> Result<(), ConfigError> {
         if self.nodes == 0 || self.nodes > MAX_NODES {
-            return Err(ConfigError(format!("a cluster has 1 to {MAX_NODES} nodes, not {}", self.nodes)));
+            return Err(ConfigError(format!(
+                "a cluster has 1 to {MAX_NODES} nodes, not {}",
+                self.nodes
+            )));
         }
-        if self.members.is_some_and(|members| members == 0 || members > self.nodes) {
-            return Err(ConfigError(format!("of {} nodes, 1 to {0} can be members", self.nodes)));
+        if self
+            .members
+            .is_some_and(|members| members == 0 || members > self.nodes)
+        {
+            return Err(ConfigError(format!(
+                "of {} nodes, 1 to {0} can be members",
+                self.nodes
+            )));
         }
         crate::node::validate(&self.system, &self.cluster())
     }

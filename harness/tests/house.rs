@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace")
+        .to_owned()
 }
 
 /// Crate → what of the house it may stand on.
@@ -14,14 +17,44 @@ const STANDS_ON: [(&str, &[&str]); 8] = [
     ("nemesis", &[]),
     ("workloads", &["checker"]),
     ("runner", &["checker", "nemesis", "workloads"]),
-    ("simulator", &["checker", "nemesis", "runner", "systems", "workloads"]),
+    (
+        "simulator",
+        &["checker", "nemesis", "runner", "systems", "workloads"],
+    ),
     ("results", &["checker", "nemesis", "runner", "workloads"]),
-    ("harness", &["checker", "nemesis", "results", "runner", "simulator", "systems", "workloads"]),
+    (
+        "harness",
+        &[
+            "checker",
+            "nemesis",
+            "results",
+            "runner",
+            "simulator",
+            "systems",
+            "workloads",
+        ],
+    ),
 ];
 
 /// Crates that do no I/O: these may not depend on anything that does.
-const WITHOUT_IO: [&str; 6] = ["checker", "systems", "nemesis", "workloads", "runner", "simulator"];
-const IO_CRATES: [&str; 8] = ["tokio", "axum", "reqwest", "hyper", "nix", "rustix", "tempfile", "indicatif"];
+const WITHOUT_IO: [&str; 6] = [
+    "checker",
+    "systems",
+    "nemesis",
+    "workloads",
+    "runner",
+    "simulator",
+];
+const IO_CRATES: [&str; 8] = [
+    "tokio",
+    "axum",
+    "reqwest",
+    "hyper",
+    "nix",
+    "rustix",
+    "tempfile",
+    "indicatif",
+];
 
 fn dependencies(folder: &str) -> Vec<String> {
     let manifest = root().join(folder).join("Cargo.toml");
@@ -59,7 +92,10 @@ fn dependencies_point_one_way() {
     let members = table["workspace"]["members"].as_array().expect("members");
     for member in members {
         let member = member.as_str().expect("a folder");
-        assert!(allowed.contains_key(member), "say in this test what {member} stands on");
+        assert!(
+            allowed.contains_key(member),
+            "say in this test what {member} stands on"
+        );
     }
 }
 
@@ -67,7 +103,10 @@ fn dependencies_point_one_way() {
 fn what_decides_does_no_io() {
     for folder in WITHOUT_IO {
         for name in dependencies(folder) {
-            assert!(!IO_CRATES.contains(&name.as_str()), "{folder} depends on {name}, which does I/O");
+            assert!(
+                !IO_CRATES.contains(&name.as_str()),
+                "{folder} depends on {name}, which does I/O"
+            );
         }
     }
 }
@@ -75,7 +114,10 @@ fn what_decides_does_no_io() {
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         if path.is_dir() && !name.starts_with('.') && name != "target" {
             sources(&path, found);
         } else if name.ends_with(".rs") {
@@ -95,11 +137,17 @@ fn a_file_holds_one_subject() {
     let long: Vec<_> = files
         .iter()
         .filter_map(|file| {
-            let lines = std::fs::read_to_string(file).expect("a source file").lines().count();
+            let lines = std::fs::read_to_string(file)
+                .expect("a source file")
+                .lines()
+                .count();
             (lines > LONGEST).then(|| format!("{} has {lines} lines", file.display()))
         })
         .collect();
-    assert!(long.is_empty(), "past {LONGEST} lines a file has two subjects: {long:#?}");
+    assert!(
+        long.is_empty(),
+        "past {LONGEST} lines a file has two subjects: {long:#?}"
+    );
 }
 
 #[test]

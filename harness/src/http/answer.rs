@@ -35,7 +35,9 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<V
 
 /// An answer that nobody can make sense of: the request may have been applied.
 fn nonsense() -> Answer {
-    Answer::Unknown { error: "unreadable-answer".into() }
+    Answer::Unknown {
+        error: "unreadable-answer".into(),
+    }
 }
 
 /// What came of a call, as its client may conclude.
@@ -43,9 +45,18 @@ pub fn conclude(call: &Call, end: &End) -> Answer {
     let (status, body) = match end {
         End::Response { status, body } => (*status, body),
         // Not a byte was taken: nobody can have acted on it.
-        End::NotSent(why) => return Answer::Unavailable { error: (*why).into(), leader: None },
+        End::NotSent(why) => {
+            return Answer::Unavailable {
+                error: (*why).into(),
+                leader: None,
+            };
+        }
         End::Lost(why) => return Answer::Unknown { error: (*why).into() },
-        End::TimedOut => return Answer::Unknown { error: "timeout".into() },
+        End::TimedOut => {
+            return Answer::Unknown {
+                error: "timeout".into(),
+            };
+        }
     };
     if status == 200 {
         return match serde_json::from_slice::<Done>(body) {
@@ -58,17 +69,24 @@ pub fn conclude(call: &Call, end: &End) -> Answer {
             Err(_) => nonsense(),
         };
     }
-    let Ok(refusal) = serde_json::from_slice::<Refusal>(body) else { return nonsense() };
+    let Ok(refusal) = serde_json::from_slice::<Refusal>(body) else {
+        return nonsense();
+    };
     match (status, &*refusal.error) {
         (409, PRECONDITION_FAILED) => Answer::Failed {
             error: refusal.error,
             observed: refusal.observed,
             version: refusal.version.filter(|version| *version > 0),
         },
-        (400, INVALID) => Answer::Failed { error: refusal.error, observed: None, version: None },
-        (503, NO_LEADER | super::NOT_LEADER) => {
-            Answer::Unavailable { error: refusal.error, leader: refusal.leader }
-        }
+        (400, INVALID) => Answer::Failed {
+            error: refusal.error,
+            observed: None,
+            version: None,
+        },
+        (503, NO_LEADER | super::NOT_LEADER) => Answer::Unavailable {
+            error: refusal.error,
+            leader: refusal.leader,
+        },
         (504, GAVE_UP) => Answer::Unknown { error: refusal.error },
         _ => nonsense(),
     }
@@ -102,8 +120,18 @@ mod tests {
     use super::*;
 
     fn after(status: u16, body: &str) -> Answer {
-        let call = Call { f: Function::Write, key: "x".into(), value: Value::Int(1) };
-        conclude(&call, &End::Response { status, body: body.as_bytes().to_vec() })
+        let call = Call {
+            f: Function::Write,
+            key: "x".into(),
+            value: Value::Int(1),
+        };
+        conclude(
+            &call,
+            &End::Response {
+                status,
+                body: body.as_bytes().to_vec(),
+            },
+        )
     }
 
     #[test]
@@ -121,14 +149,22 @@ mod tests {
             (404, r#"{"error":"unknown-path"}"#),
             (302, ""),
         ] {
-            assert!(matches!(after(status, body), Answer::Unknown { .. }), "{status} {body}");
+            assert!(
+                matches!(after(status, body), Answer::Unknown { .. }),
+                "{status} {body}"
+            );
         }
     }
 
     #[test]
     fn a_compare_and_set_that_differed_tells_what_it_saw_also_when_that_is_nothing() {
         let body = r#"{"error":"precondition-failed","observed":null,"version":0,"node":1,"term":1}"#;
-        let Answer::Failed { observed, version, .. } = after(409, body) else { panic!("it surely failed") };
+        let Answer::Failed {
+            observed, version, ..
+        } = after(409, body)
+        else {
+            panic!("it surely failed")
+        };
         assert_eq!((observed, version), (Some(Value::Nil), None));
     }
 
@@ -136,12 +172,19 @@ mod tests {
     fn a_transaction_completes_with_what_it_read_filled_in() {
         let part = |name: &str, value| Value::from(vec![name.into(), "x".into(), value]);
         let parts = Value::from(vec![part("append", Value::Int(1)), part("read", Value::Nil)]);
-        let call = Call { f: Function::Txn, key: "x".into(), value: parts };
+        let call = Call {
+            f: Function::Txn,
+            key: "x".into(),
+            value: parts,
+        };
         let body = br#"{"value":[null,[1]],"version":4,"node":1,"term":2}"#.to_vec();
         let Answer::Ok { value, .. } = conclude(&call, &End::Response { status: 200, body }) else {
             panic!("it happened")
         };
         let list = Value::from(vec![Value::Int(1)]);
-        assert_eq!(value, Value::from(vec![part("append", Value::Int(1)), part("read", list)]));
+        assert_eq!(
+            value,
+            Value::from(vec![part("append", Value::Int(1)), part("read", list)])
+        );
     }
 }

@@ -118,7 +118,14 @@ impl<Tag> Connections<Tag> {
     /// # Panics
     /// If they do.
     pub fn send(&mut self, outgoing: Outgoing<Tag>) {
-        let Outgoing { lane, place, address, bytes, deadline, tag } = outgoing;
+        let Outgoing {
+            lane,
+            place,
+            address,
+            bytes,
+            deadline,
+            tag,
+        } = outgoing;
         let index = *self.by_place.entry((lane, place)).or_insert_with(|| {
             self.connections.push(Connection {
                 token: Token(self.first_token + self.connections.len()),
@@ -131,9 +138,17 @@ impl<Tag> Connections<Tag> {
             self.connections.len() - 1
         });
         let connection = &mut self.connections[index];
-        assert!(connection.open.is_none(), "lane {lane} already waits for an answer of node {place}");
+        assert!(
+            connection.open.is_none(),
+            "lane {lane} already waits for an answer of node {place}"
+        );
         self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
-        connection.open = Some(Open { tag, bytes, sent: 0, deadline });
+        connection.open = Some(Open {
+            tag,
+            bytes,
+            sent: 0,
+            deadline,
+        });
         if connection.address != address {
             connection.address = address;
             connection.close(&self.registry);
@@ -150,8 +165,12 @@ impl<Tag> Connections<Tag> {
 
     /// Takes notice that a socket is ready; an event of another token is ignored.
     pub fn ready(&mut self, event: &Event) {
-        let Some(index) = event.token().0.checked_sub(self.first_token) else { return };
-        let Some(connection) = self.connections.get_mut(index) else { return };
+        let Some(index) = event.token().0.checked_sub(self.first_token) else {
+            return;
+        };
+        let Some(connection) = self.connections.get_mut(index) else {
+            return;
+        };
         if connection.stream.is_none() {
             return;
         }
@@ -166,7 +185,10 @@ impl<Tag> Connections<Tag> {
             match connection.read(&mut self.scratch) {
                 Ok(Some((status, body, keep))) => {
                     if let Some(open) = connection.open.take() {
-                        self.ended.push(Ended { tag: open.tag, end: End::Response { status, body } });
+                        self.ended.push(Ended {
+                            tag: open.tag,
+                            end: End::Response { status, body },
+                        });
                     }
                     if !keep || event.is_read_closed() {
                         connection.close(&self.registry);
@@ -191,12 +213,19 @@ impl<Tag> Connections<Tag> {
                     // The answer may still come: nobody shall take it for the answer to the next request.
                     connection.close(&self.registry);
                     if let Some(open) = connection.open.take() {
-                        let end = if open.sent == 0 { End::NotSent("connect-timeout") } else { End::TimedOut };
+                        let end = if open.sent == 0 {
+                            End::NotSent("connect-timeout")
+                        } else {
+                            End::TimedOut
+                        };
                         self.ended.push(Ended { tag: open.tag, end });
                     }
                 }
                 Some(open) => {
-                    self.earliest = Some(self.earliest.map_or(open.deadline, |other| other.min(open.deadline)));
+                    self.earliest = Some(
+                        self.earliest
+                            .map_or(open.deadline, |other| other.min(open.deadline)),
+                    );
                 }
                 None => {}
             }
@@ -213,7 +242,11 @@ impl<Tag> Connections<Tag> {
         let connection = &mut self.connections[index];
         connection.close(&self.registry);
         if let Some(open) = connection.open.take() {
-            let end = if open.sent == 0 { End::NotSent(why) } else { End::Lost(why) };
+            let end = if open.sent == 0 {
+                End::NotSent(why)
+            } else {
+                End::Lost(why)
+            };
             self.ended.push(Ended { tag: open.tag, end });
         }
     }
@@ -252,7 +285,9 @@ impl<Tag> Connection<Tag> {
     }
 
     fn write(&mut self) -> Result<(), &'static str> {
-        let (Some(stream), Some(open)) = (&mut self.stream, &mut self.open) else { return Ok(()) };
+        let (Some(stream), Some(open)) = (&mut self.stream, &mut self.open) else {
+            return Ok(());
+        };
         while open.sent < open.bytes.len() {
             match stream.write(&open.bytes[open.sent..]) {
                 Ok(0) => return Err("connection-closed"),
@@ -267,7 +302,9 @@ impl<Tag> Connection<Tag> {
 
     fn read(&mut self, scratch: &mut [u8]) -> Result<Option<Whole>, &'static str> {
         loop {
-            let Some(stream) = &mut self.stream else { return Ok(None) };
+            let Some(stream) = &mut self.stream else {
+                return Ok(None);
+            };
             match stream.read(scratch) {
                 Ok(0) => return Err("connection-closed"),
                 Ok(count) => {

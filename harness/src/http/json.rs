@@ -64,7 +64,9 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<Value, E> {
-        i64::try_from(number).map(Value::Int).map_err(|_| E::custom(VALUE_IS))
+        i64::try_from(number)
+            .map(Value::Int)
+            .map_err(|_| E::custom(VALUE_IS))
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
@@ -94,7 +96,9 @@ fn micro_op(part: Value) -> Result<MicroOp, String> {
          [\"add\",key,integer]"
             .to_owned()
     };
-    let Value::List(words) = part else { return Err(wrong()) };
+    let Value::List(words) = part else {
+        return Err(wrong());
+    };
     let mut words = words.into_iter();
     let (Some(Value::Text(name)), Some(Value::Text(key)), argument, None) =
         (words.next(), words.next(), words.next(), words.next())
@@ -118,7 +122,13 @@ mod tests {
 
     #[test]
     fn a_value_is_itself() {
-        for text in ["null", "7", "-9223372036854775808", "\"x\\n\"", "[1,[null,\"a\"],[]]"] {
+        for text in [
+            "null",
+            "7",
+            "-9223372036854775808",
+            "\"x\\n\"",
+            "[1,[null,\"a\"],[]]",
+        ] {
             let value: Plain = serde_json::from_str(text).expect(text);
             assert_eq!(serde_json::to_string(&value).expect("encodes"), text);
         }
@@ -134,7 +144,13 @@ mod tests {
 
     #[test]
     fn a_part_with_too_few_or_too_many_words_is_refused() {
-        for text in ["[[\"read\"]]", "[[\"write\",\"x\"]]", "[[\"add\",\"x\",\"1\"]]", "[[\"read\",\"x\",1,2]]", "[7]"] {
+        for text in [
+            "[[\"read\"]]",
+            "[[\"write\",\"x\"]]",
+            "[[\"add\",\"x\",\"1\"]]",
+            "[[\"read\",\"x\",1,2]]",
+            "[7]",
+        ] {
             let parts: Vec<Plain> = serde_json::from_str(text).expect(text);
             assert!(transaction(parts).is_err(), "{text}");
         }

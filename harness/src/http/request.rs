@@ -14,10 +14,17 @@ pub fn encode(method: &str, path: &str, session: Option<(u64, u64)>, body: &[u8]
     // Writing to a string cannot fail.
     let _ = write!(head, "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n");
     if let Some((client, sequence)) = session {
-        let _ = write!(head, "{CLIENT_HEADER}: {client}\r\n{SEQUENCE_HEADER}: {sequence}\r\n");
+        let _ = write!(
+            head,
+            "{CLIENT_HEADER}: {client}\r\n{SEQUENCE_HEADER}: {sequence}\r\n"
+        );
     }
     if !body.is_empty() {
-        let _ = write!(head, "content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+        let _ = write!(
+            head,
+            "content-type: application/json\r\ncontent-length: {}\r\n",
+            body.len()
+        );
     }
     head.push_str("\r\n");
     let mut bytes = head.into_bytes();
@@ -69,7 +76,11 @@ mod tests {
     use super::*;
 
     fn text(f: Function, key: &str, value: Value) -> String {
-        let call = Call { f, key: key.into(), value };
+        let call = Call {
+            f,
+            key: key.into(),
+            value,
+        };
         String::from_utf8(super::call(&call, Some((7, 3))).expect("there is such a call")).expect("text")
     }
 
@@ -79,9 +90,24 @@ mod tests {
         for (f, value, line, body) in [
             (Function::Read, Value::Nil, "GET /kv/x HTTP/1.1", ""),
             (Function::Write, Value::Int(7), "PUT /kv/x HTTP/1.1", "7"),
-            (Function::Cas, pair, "POST /kv/x/cas HTTP/1.1", r#"{"expected":null,"new":2}"#),
-            (Function::Append, Value::Int(4), "POST /txn HTTP/1.1", r#"[["append","x",4]]"#),
-            (Function::Increment, Value::Int(1), "POST /txn HTTP/1.1", r#"[["add","x",1]]"#),
+            (
+                Function::Cas,
+                pair,
+                "POST /kv/x/cas HTTP/1.1",
+                r#"{"expected":null,"new":2}"#,
+            ),
+            (
+                Function::Append,
+                Value::Int(4),
+                "POST /txn HTTP/1.1",
+                r#"[["append","x",4]]"#,
+            ),
+            (
+                Function::Increment,
+                Value::Int(1),
+                "POST /txn HTTP/1.1",
+                r#"[["add","x",1]]"#,
+            ),
         ] {
             let request = text(f, "x", value);
             assert!(request.starts_with(line), "{request}");
@@ -92,11 +118,16 @@ mod tests {
     #[test]
     fn a_key_cannot_break_out_of_the_path() {
         let request = text(Function::Read, "a/b ?\r\nx: y", Value::Nil);
-        assert!(request.starts_with("GET /kv/a%2Fb%20%3F%0D%0Ax%3A%20y HTTP/1.1\r\n"), "{request}");
+        assert!(
+            request.starts_with("GET /kv/a%2Fb%20%3F%0D%0Ax%3A%20y HTTP/1.1\r\n"),
+            "{request}"
+        );
     }
 
     #[test]
     fn a_session_goes_with_every_change() {
-        assert!(text(Function::Delete, "x", Value::Nil).contains("perjury-client: 7\r\nperjury-sequence: 3\r\n"));
+        assert!(
+            text(Function::Delete, "x", Value::Nil).contains("perjury-client: 7\r\nperjury-sequence: 3\r\n")
+        );
     }
 }

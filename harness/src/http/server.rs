@@ -21,8 +21,13 @@ use crate::node::StatusPage;
 
 /// What the server asks the protocol.
 pub(crate) enum Ask {
-    Request { request: Request, answer: oneshot::Sender<Response> },
-    Status { answer: oneshot::Sender<StatusPage> },
+    Request {
+        request: Request,
+        answer: oneshot::Sender<Response>,
+    },
+    Status {
+        answer: oneshot::Sender<StatusPage>,
+    },
 }
 
 #[derive(Clone)]
@@ -83,8 +88,11 @@ async fn cas(
     headers: HeaderMap,
     body: Bytes,
 ) -> HttpResponse {
-    let command = parse::<CasBody>(&body, r#"{"expected":1,"new":2}"#)
-        .map(|body| Command::Cas { key, expected: body.expected.0, new: body.new.0 });
+    let command = parse::<CasBody>(&body, r#"{"expected":1,"new":2}"#).map(|body| Command::Cas {
+        key,
+        expected: body.expected.0,
+        new: body.new.0,
+    });
     gate.request(&headers, command).await
 }
 
@@ -120,8 +128,16 @@ struct LeadershipBody {
 }
 
 async fn leadership(State(gate): State<Gate>, headers: HeaderMap, body: Bytes) -> HttpResponse {
-    let body = if body.is_empty() { Ok(LeadershipBody::default()) } else { parse(&body, r#"{"to":3} or {}"#) };
-    gate.request(&headers, body.map(|body: LeadershipBody| Command::Transfer { to: body.to })).await
+    let body = if body.is_empty() {
+        Ok(LeadershipBody::default())
+    } else {
+        parse(&body, r#"{"to":3} or {}"#)
+    };
+    gate.request(
+        &headers,
+        body.map(|body: LeadershipBody| Command::Transfer { to: body.to }),
+    )
+    .await
 }
 
 async fn status(State(gate): State<Gate>) -> HttpResponse {
@@ -143,7 +159,10 @@ async fn wrong_path(uri: Uri) -> HttpResponse {
 
 async fn wrong_method(method: Method, uri: Uri) -> HttpResponse {
     let message = format!("{method} does not go with {}", uri.path());
-    json_response(StatusCode::METHOD_NOT_ALLOWED, &ErrorBody::new("wrong-method", message))
+    json_response(
+        StatusCode::METHOD_NOT_ALLOWED,
+        &ErrorBody::new("wrong-method", message),
+    )
 }
 
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8], example: &str) -> Result<T, String> {
@@ -156,7 +175,11 @@ fn session(headers: &HeaderMap) -> Result<Option<Session>, String> {
         headers
             .get(name)
             .map(|value| {
-                value.to_str().ok().and_then(|text| text.parse().ok()).ok_or(format!("{name} is a number"))
+                value
+                    .to_str()
+                    .ok()
+                    .and_then(|text| text.parse().ok())
+                    .ok_or(format!("{name} is a number"))
             })
             .transpose()
     };
@@ -210,7 +233,15 @@ struct ErrorBody<'a> {
 
 impl<'a> ErrorBody<'a> {
     fn new(error: &'a str, message: String) -> Self {
-        ErrorBody { error, message, observed: None, version: None, leader: None, node: None, term: None }
+        ErrorBody {
+            error,
+            message,
+            observed: None,
+            version: None,
+            leader: None,
+            node: None,
+            term: None,
+        }
     }
 }
 
@@ -242,7 +273,10 @@ fn respond(response: &Response) -> HttpResponse {
             (StatusCode::SERVICE_UNAVAILABLE, body)
         }
         Failure::Invalid { reason } => (StatusCode::BAD_REQUEST, ErrorBody::new(INVALID, reason.clone())),
-        Failure::Indefinite { reason } => (StatusCode::GATEWAY_TIMEOUT, ErrorBody::new(GAVE_UP, reason.clone())),
+        Failure::Indefinite { reason } => (
+            StatusCode::GATEWAY_TIMEOUT,
+            ErrorBody::new(GAVE_UP, reason.clone()),
+        ),
     };
     body.node = Some(response.node);
     body.term = Some(response.term);
@@ -257,7 +291,10 @@ fn bad_request(me: NodeId, message: String) -> HttpResponse {
 
 /// The protocol has ended: what became of the request, nobody knows.
 fn stopping() -> HttpResponse {
-    json_response(StatusCode::GATEWAY_TIMEOUT, &ErrorBody::new(GAVE_UP, "this node is stopping".to_owned()))
+    json_response(
+        StatusCode::GATEWAY_TIMEOUT,
+        &ErrorBody::new(GAVE_UP, "this node is stopping".to_owned()),
+    )
 }
 
 fn json_response(status: StatusCode, body: &impl Serialize) -> HttpResponse {
@@ -273,4 +310,3 @@ fn json_response(status: StatusCode, body: &impl Serialize) -> HttpResponse {
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
-

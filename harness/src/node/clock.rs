@@ -84,7 +84,11 @@ impl NodeClock {
     /// How long in real time until the monotonic clock shows `due`.
     pub fn until(&self, real: Duration, due: Duration) -> Duration {
         let left = due.saturating_sub(self.monotonic(real));
-        if self.bends.rate_ppm == 0 { left } else { left.div_f64(self.rate()) }
+        if self.bends.rate_ppm == 0 {
+            left
+        } else {
+            left.div_f64(self.rate())
+        }
     }
 
     fn rate(&self) -> f64 {
@@ -99,7 +103,12 @@ fn nanos(duration: Duration) -> i128 {
 /// Hours, minutes and seconds of the day, UTC.
 pub(crate) fn time_of_day(since_epoch: Duration) -> String {
     let seconds = since_epoch.as_secs() % 86_400;
-    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    format!(
+        "{:02}:{:02}:{:02}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
 }
 
 #[cfg(test)]
@@ -113,7 +122,14 @@ mod tests {
         let mut clock = NodeClock::new(S(0), S(100), Bends::default());
         let mut last = Duration::ZERO;
         for (second, rate_ppm) in [1_000_000, -500_000, 0, -2_000_000, 40].into_iter().enumerate() {
-            clock.bend(S(second as u64), Bends { rate_ppm, offset_ms: -60_000, ..Bends::default() });
+            clock.bend(
+                S(second as u64),
+                Bends {
+                    rate_ppm,
+                    offset_ms: -60_000,
+                    ..Bends::default()
+                },
+            );
             for tenth in 0..10 {
                 let shown = clock.monotonic(S(second as u64) + Duration::from_millis(tenth * 100));
                 assert!(shown >= last, "{shown:?} after {last:?}");
@@ -124,14 +140,29 @@ mod tests {
 
     #[test]
     fn a_timer_on_a_fast_clock_goes_off_early_in_real_time() {
-        let fast = NodeClock::new(S(0), S(0), Bends { rate_ppm: 1_000_000, ..Bends::default() });
+        let fast = NodeClock::new(
+            S(0),
+            S(0),
+            Bends {
+                rate_ppm: 1_000_000,
+                ..Bends::default()
+            },
+        );
         assert_eq!(fast.until(S(0), S(10)), S(5));
         assert_eq!(fast.monotonic(S(5)), S(10));
     }
 
     #[test]
     fn healing_sets_the_wall_clock_right() {
-        let mut clock = NodeClock::new(S(0), S(0), Bends { rate_ppm: 500_000, offset_ms: 7_000, strobe: None });
+        let mut clock = NodeClock::new(
+            S(0),
+            S(0),
+            Bends {
+                rate_ppm: 500_000,
+                offset_ms: 7_000,
+                strobe: None,
+            },
+        );
         assert_eq!(clock.wall(S(10), S(1_000)), S(1_012));
         clock.bend(S(10), Bends::default());
         assert_eq!(clock.wall(S(11), S(1_001)), S(1_001));
@@ -139,8 +170,18 @@ mod tests {
 
     #[test]
     fn a_strobe_flips_with_its_half_period() {
-        let strobe = Strobe { offset_ms: 5_000, every_ms: 1_000 };
-        let clock = NodeClock::new(S(0), S(0), Bends { strobe: Some(strobe), ..Bends::default() });
+        let strobe = Strobe {
+            offset_ms: 5_000,
+            every_ms: 1_000,
+        };
+        let clock = NodeClock::new(
+            S(0),
+            S(0),
+            Bends {
+                strobe: Some(strobe),
+                ..Bends::default()
+            },
+        );
         let shown: Vec<u64> = (0..4).map(|s| clock.wall(S(s), S(100)).as_secs()).collect();
         assert_eq!(shown, [105, 100, 105, 100]);
     }

@@ -28,7 +28,9 @@ pub(super) fn crash(store: &mut Store, tail: Tail, inbox: &mpsc::Receiver<Job>, 
     let mut lost_records = 0;
     loop {
         let end = if lost_records > 0 { AT_LEAST } else { AT_MOST };
-        let Some(left) = end.checked_sub(begin.elapsed()) else { break };
+        let Some(left) = end.checked_sub(begin.elapsed()) else {
+            break;
+        };
         match inbox.recv_timeout(left) {
             Ok(Job::Write(pieces)) => {
                 for piece in pieces {
@@ -49,7 +51,10 @@ pub(super) fn crash(store: &mut Store, tail: Tail, inbox: &mpsc::Receiver<Job>, 
     {
         torn_bytes = prefix.len() as u64;
     }
-    let report = Report::Crashing { lost_records, torn_bytes };
+    let report = Report::Crashing {
+        lost_records,
+        torn_bytes,
+    };
     if let Ok(line) = serde_json::to_string(&report) {
         // The control node misses it, then, and says so.
         let _ = writeln!(std::io::stdout().lock(), "{line}");
@@ -64,7 +69,11 @@ fn torn_prefix(held: &[Piece], rng: &mut ChaCha8Rng) -> Option<Vec<u8>> {
     let mut starts = Vec::new();
     for piece in held {
         match piece {
-            Piece::Frames { bytes: more, starts: begins, .. } => {
+            Piece::Frames {
+                bytes: more,
+                starts: begins,
+                ..
+            } => {
                 starts.extend(begins.iter().map(|start| bytes.len() + start));
                 bytes.extend_from_slice(more);
             }
@@ -96,12 +105,19 @@ mod tests {
                 starts: starts.to_vec(),
                 last: Lsn(last),
             };
-            vec![frames(b"aaaabbb", &[0, 4], 2), Piece::Release(Lsn(1)), frames(b"cccccc", &[0], 3)]
+            vec![
+                frames(b"aaaabbb", &[0, 4], 2),
+                Piece::Release(Lsn(1)),
+                frames(b"cccccc", &[0], 3),
+            ]
         };
         for seed in 0..200 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let prefix = torn_prefix(&held(), &mut rng).expect("there is something to tear");
-            assert!(![0, 4, 7, 13].contains(&prefix.len()), "{prefix:?} ends with a whole record");
+            assert!(
+                ![0, 4, 7, 13].contains(&prefix.len()),
+                "{prefix:?} ends with a whole record"
+            );
         }
     }
 }

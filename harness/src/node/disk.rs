@@ -60,8 +60,16 @@ impl Disk {
         tell: impl Fn(DiskEvent) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (jobs, inbox) = mpsc::channel();
-        thread::Builder::new().name("disk".into()).spawn(move || work(store, rng, &inbox, &tell))?;
-        Ok(Disk { jobs, pending: Vec::new(), busy: false, crashing: false, scratch: Vec::new() })
+        thread::Builder::new()
+            .name("disk".into())
+            .spawn(move || work(store, rng, &inbox, &tell))?;
+        Ok(Disk {
+            jobs,
+            pending: Vec::new(),
+            busy: false,
+            crashing: false,
+            scratch: Vec::new(),
+        })
     }
 
     /// Takes something to write.
@@ -69,7 +77,11 @@ impl Disk {
         match what {
             Written::Record(record) => {
                 if !matches!(self.pending.last(), Some(Piece::Frames { .. })) {
-                    self.pending.push(Piece::Frames { bytes: Vec::new(), starts: Vec::new(), last: lsn });
+                    self.pending.push(Piece::Frames {
+                        bytes: Vec::new(),
+                        starts: Vec::new(),
+                        last: lsn,
+                    });
                 }
                 if let Some(Piece::Frames { bytes, starts, last }) = self.pending.last_mut() {
                     starts.push(bytes.len());
@@ -134,7 +146,10 @@ fn carry_out(store: &mut Store, pieces: Vec<Piece>, tell: &impl Fn(DiskEvent)) -
             Piece::Snapshot { lsn, bytes } => store.snapshot(lsn, &bytes)?,
             Piece::Release(before) => store.release(before)?,
         }
-        tell(DiskEvent::Durable { lsn: store.end(), idle: index + 1 == count });
+        tell(DiskEvent::Durable {
+            lsn: store.end(),
+            idle: index + 1 == count,
+        });
     }
     Ok(())
 }

@@ -37,36 +37,57 @@ impl Replica for Memory {
 
     fn validate(cluster: &Cluster) -> Result<(), ConfigError> {
         if let Some(name) = cluster.settings.keys().next() {
-            return Err(ConfigError(format!("memory has no settings, so none called {name:?}")));
+            return Err(ConfigError(format!(
+                "memory has no settings, so none called {name:?}"
+            )));
         }
         if let Some(name) = &cluster.mutant {
-            return Err(ConfigError(format!("memory has no mutants, so none called {name:?}")));
+            return Err(ConfigError(format!(
+                "memory has no mutants, so none called {name:?}"
+            )));
         }
         Ok(())
     }
 
     fn recover(_: &Cluster, me: NodeId, _: Durable<Nothing>, cx: &mut Context<Self>) -> Self {
         cx.arm((), Duration::from_secs(3600));
-        Memory { me, applied: 0, store: Store::default(), sessions: Sessions::default() }
+        Memory {
+            me,
+            applied: 0,
+            store: Store::default(),
+            sessions: Sessions::default(),
+        }
     }
 
     fn step(&mut self, event: Event<Self>, cx: &mut Context<Self>) {
-        let Event::Request { id, request } = event else { return };
+        let Event::Request { id, request } = event else {
+            return;
+        };
         let result = match (&request.command, request.session) {
-            (Command::Reconfigure(_) | Command::Transfer { .. }, _) => {
-                Err(Failure::Invalid { reason: "memory is one node and stays one".into() })
-            }
-            (command, Some(session)) if self.store.read(command).is_none() => match self.sessions.admit(session) {
-                Admission::New => {
-                    let result = self.apply(command);
-                    self.sessions.record(session, self.applied, result.clone(), ANSWERS);
-                    result
+            (Command::Reconfigure(_) | Command::Transfer { .. }, _) => Err(Failure::Invalid {
+                reason: "memory is one node and stays one".into(),
+            }),
+            (command, Some(session)) if self.store.read(command).is_none() => {
+                match self.sessions.admit(session) {
+                    Admission::New => {
+                        let result = self.apply(command);
+                        self.sessions
+                            .record(session, self.applied, result.clone(), ANSWERS);
+                        result
+                    }
+                    Admission::Answered(result) => result,
                 }
-                Admission::Answered(result) => result,
-            },
+            }
             (command, _) => self.apply(command),
         };
-        cx.reply_now(id, Response { node: self.me, term: 1, result });
+        cx.reply_now(
+            id,
+            Response {
+                node: self.me,
+                term: 1,
+                result,
+            },
+        );
     }
 
     fn status(&self) -> Status {

@@ -50,13 +50,18 @@ pub fn main() -> ExitCode {
     }
     match serde_json::from_str::<NodeConfig>(&line) {
         Ok(config) => systems::run(config),
-        Err(error) => fail(EXIT_START, &format!("the configuration on standard input is wrong: {error}")),
+        Err(error) => fail(
+            EXIT_START,
+            &format!("the configuration on standard input is wrong: {error}"),
+        ),
     }
 }
 
 /// Writes a line with the time to standard error, which the control node keeps as the node's log.
 pub(crate) fn log(message: &str) {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     // Nobody to tell if this fails.
     let _ = writeln!(
         std::io::stderr().lock(),

@@ -63,7 +63,13 @@ impl Peers {
             .map(|(&node, &address)| {
                 let shared = Arc::new(Shared::default());
                 tokio::spawn(deliver(address, Arc::clone(&shared)));
-                (node, Queue { shared, fresh: Vec::new() })
+                (
+                    node,
+                    Queue {
+                        shared,
+                        fresh: Vec::new(),
+                    },
+                )
             })
             .collect();
         Peers { me, queues }
@@ -71,7 +77,9 @@ impl Peers {
 
     /// Takes a message; it leaves with [`Peers::flush`].
     pub fn send(&mut self, to: NodeId, message: &impl Serialize) {
-        let Some(queue) = self.queues.get_mut(&to) else { return };
+        let Some(queue) = self.queues.get_mut(&to) else {
+            return;
+        };
         let begin = queue.fresh.len();
         queue.fresh.extend_from_slice(&[0; 4]);
         queue.fresh.push(FRAME_VERSION);
@@ -80,7 +88,9 @@ impl Peers {
         queue.fresh = postcard::to_extend(message, buffer).expect("a message can be encoded into memory");
         let length = queue.fresh.len() - begin - 4;
         if length > MAX_FRAME_BYTES {
-            super::log(&format!("a message of {length} bytes for {to} is too long and is dropped"));
+            super::log(&format!(
+                "a message of {length} bytes for {to} is too long and is dropped"
+            ));
             queue.fresh.truncate(begin);
             return;
         }
@@ -90,7 +100,11 @@ impl Peers {
     /// Lets go of everything that was taken.
     pub fn flush(&mut self) {
         for queue in self.queues.values_mut().filter(|queue| !queue.fresh.is_empty()) {
-            let mut waiting = queue.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut waiting = queue
+                .shared
+                .waiting
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             if waiting.is_empty() {
                 std::mem::swap(&mut *waiting, &mut queue.fresh);
             } else if waiting.len() + queue.fresh.len() <= MAX_QUEUE_BYTES {
@@ -118,7 +132,10 @@ async fn deliver(address: SocketAddr, shared: Arc<Shared>) {
         let _ = stream.set_nodelay(true);
         loop {
             batch.clear();
-            std::mem::swap(&mut *shared.waiting.lock().unwrap_or_else(PoisonError::into_inner), &mut batch);
+            std::mem::swap(
+                &mut *shared.waiting.lock().unwrap_or_else(PoisonError::into_inner),
+                &mut batch,
+            );
             if batch.is_empty() {
                 shared.more.notified().await;
                 continue;
@@ -178,7 +195,8 @@ where
                 return Err(bad("a frame has another version"));
             }
             let from = NodeId(u16::from_le_bytes([frame[1], frame[2]]));
-            let message = postcard::from_bytes(&frame[3..]).map_err(|_| bad("a message cannot be decoded"))?;
+            let message =
+                postcard::from_bytes(&frame[3..]).map_err(|_| bad("a message cannot be decoded"))?;
             if !tell(from, message) {
                 return Ok(());
             }

@@ -91,12 +91,10 @@ pub(super) fn run<R: Replica>(config: NodeConfig) -> ExitCode {
 /// A stream of this incarnation's own; `purpose` keeps streams apart.
 fn stream(config: &NodeConfig, purpose: u64) -> ChaCha8Rng {
     let mut seed = [0; 32];
-    for (chunk, word) in seed.chunks_exact_mut(8).zip([
-        config.seed,
-        u64::from(config.me.0),
-        config.incarnation,
-        purpose,
-    ]) {
+    for (chunk, word) in
+        seed.chunks_exact_mut(8)
+            .zip([config.seed, u64::from(config.me.0), config.incarnation, purpose])
+    {
         chunk.copy_from_slice(&word.to_le_bytes());
     }
     ChaCha8Rng::from_seed(seed)
@@ -115,8 +113,12 @@ async fn serve<R: Replica>(
     })
     .map_err(cannot("cannot start the disk's thread"))?;
 
-    let for_peers = TcpListener::bind(("127.0.0.1", 0)).await.map_err(cannot("cannot listen for nodes"))?;
-    let for_clients = TcpListener::bind(("127.0.0.1", 0)).await.map_err(cannot("cannot listen for clients"))?;
+    let for_peers = TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .map_err(cannot("cannot listen for nodes"))?;
+    let for_clients = TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .map_err(cannot("cannot listen for clients"))?;
     let report = Report::Ready {
         http: for_clients.local_addr().map_err(cannot("no address"))?.port(),
         peers: for_peers.local_addr().map_err(cannot("no address"))?.port(),
@@ -139,7 +141,12 @@ async fn serve<R: Replica>(
         .spawn(move || listen_to_control(&|command| drop(obey.send(Mail::Command(command)))))
         .map_err(cannot("cannot start the control's thread"))?;
 
-    let trace = config.trace.as_deref().map(TraceFile::open).transpose().map_err(cannot("the trace file"))?;
+    let trace = config
+        .trace
+        .as_deref()
+        .map(TraceFile::open)
+        .transpose()
+        .map_err(cannot("the trace file"))?;
     let started = Instant::now();
     // The zero of a monotonic clock is arbitrary: a protocol that compares it between incarnations shall be caught.
     let zero = Duration::from_secs(1_000 * (config.incarnation + 1));
@@ -151,11 +158,17 @@ async fn serve<R: Replica>(
         config.me,
         opened.durable,
         rng,
-        (clock.monotonic(Duration::ZERO), clock.wall(Duration::ZERO, machine_wall())),
+        (
+            clock.monotonic(Duration::ZERO),
+            clock.wall(Duration::ZERO, machine_wall()),
+        ),
         &mut out,
     );
     let peers = Peers::start(config.me, &config.peers);
-    println!("{}", serde_json::to_string(&report).expect("a report can be encoded"));
+    println!(
+        "{}",
+        serde_json::to_string(&report).expect("a report can be encoded")
+    );
     let mut node = Protocol {
         driver,
         clock,
@@ -208,7 +221,10 @@ impl<R: Replica> Protocol<R> {
         let mut mails = Vec::with_capacity(MAILS_PER_TURN);
         loop {
             let real = self.started.elapsed();
-            let wait = self.driver.next_timer().map_or(SWEEP, |due| self.clock.until(real, due).min(SWEEP));
+            let wait = self
+                .driver
+                .next_timer()
+                .map_or(SWEEP, |due| self.clock.until(real, due).min(SWEEP));
             if !wait.is_zero() {
                 // A time-out is as good as a mail: the timers are looked at below.
                 let _ = tokio::time::timeout(wait, inbox.recv_many(&mut mails, MAILS_PER_TURN)).await;
@@ -256,7 +272,10 @@ impl<R: Replica> Protocol<R> {
         let id = self.next_request;
         self.next_request += 1;
         self.waiting.insert(id, (answer, Instant::now()));
-        self.step(Event::Request { id: RequestId(id), request });
+        self.step(Event::Request {
+            id: RequestId(id),
+            request,
+        });
     }
 
     fn status(&self) -> StatusPage {
@@ -284,7 +303,9 @@ impl<R: Replica> Protocol<R> {
                     trace.record(at, what);
                 }
             }
-            trace.flush().map_err(|error| (EXIT_DISK, format!("cannot write the trace: {error}")))?;
+            trace
+                .flush()
+                .map_err(|error| (EXIT_DISK, format!("cannot write the trace: {error}")))?;
         }
         for output in self.out.drain(..) {
             match output {
@@ -319,7 +340,11 @@ impl<R: Replica> Protocol<R> {
         for id in old {
             if let Some((answer, _)) = self.waiting.remove(&id) {
                 let reason = format!("no answer within {} s", LONGEST_WAIT.as_secs());
-                let _ = answer.send(Response { node, term, result: Err(Failure::Indefinite { reason }) });
+                let _ = answer.send(Response {
+                    node,
+                    term,
+                    result: Err(Failure::Indefinite { reason }),
+                });
             }
         }
     }

@@ -51,7 +51,11 @@ impl fmt::Display for OpenError {
         match self {
             OpenError::Io { path, error } => write!(f, "{}: {error}", path.display()),
             OpenError::Corrupt { path, what } => {
-                write!(f, "{} is damaged: {what}; this node must not start from it", path.display())
+                write!(
+                    f,
+                    "{} is damaged: {what}; this node must not start from it",
+                    path.display()
+                )
             }
         }
     }
@@ -113,7 +117,10 @@ pub fn open<Record: DeserializeOwned>(directory: &Path) -> Result<Opened<Record>
     };
     fs::create_dir_all(directory).map_err(io(directory))?;
     let listing = Listing::read(directory).map_err(io(directory))?;
-    let corrupt = |path: &Path, what: String| OpenError::Corrupt { path: path.to_owned(), what };
+    let corrupt = |path: &Path, what: String| OpenError::Corrupt {
+        path: path.to_owned(),
+        what,
+    };
 
     let snapshot = match listing.snapshots.last() {
         Some(&lsn) => {
@@ -123,7 +130,12 @@ pub fn open<Record: DeserializeOwned>(directory: &Path) -> Result<Opened<Record>
                 Ok((frames, End::Clean)) if frames.len() == 1 && frames[0].0 == lsn => {
                     Some((lsn, frames[0].1.to_vec()))
                 }
-                _ => return Err(corrupt(&path, "it is not the whole snapshot that its name promises".into())),
+                _ => {
+                    return Err(corrupt(
+                        &path,
+                        "it is not the whole snapshot that its name promises".into(),
+                    ));
+                }
             }
         }
         None => None,
@@ -138,7 +150,10 @@ pub fn open<Record: DeserializeOwned>(directory: &Path) -> Result<Opened<Record>
         let last = index + 1 == listing.segments.len();
         if index == 0 {
             if first > Lsn(1) && newest == Lsn(0) {
-                return Err(corrupt(&path, "older segments are gone, and there is no snapshot".into()));
+                return Err(corrupt(
+                    &path,
+                    "older segments are gone, and there is no snapshot".into(),
+                ));
             }
             end = Lsn(first.0 - 1);
         } else if first.0 != end.0 + 1 {
@@ -159,25 +174,41 @@ pub fn open<Record: DeserializeOwned>(directory: &Path) -> Result<Opened<Record>
                 },
                 Some((&SNAPSHOT_MARK, [])) if lsn <= newest => {}
                 Some((&SNAPSHOT_MARK, [])) => {
-                    return Err(corrupt(&path, format!("the snapshot of position {} is gone", lsn.0)));
+                    return Err(corrupt(
+                        &path,
+                        format!("the snapshot of position {} is gone", lsn.0),
+                    ));
                 }
-                _ => return Err(corrupt(&path, format!("position {} holds nothing that is known", lsn.0))),
+                _ => {
+                    return Err(corrupt(
+                        &path,
+                        format!("position {} holds nothing that is known", lsn.0),
+                    ));
+                }
             }
         }
         if let End::Torn(offset) = how {
             torn_bytes = (bytes.len() - offset) as u64;
             let file = OpenOptions::new().write(true).open(&path).map_err(io(&path))?;
-            file.set_len(offset as u64).and_then(|()| file.sync_all()).map_err(io(&path))?;
+            file.set_len(offset as u64)
+                .and_then(|()| file.sync_all())
+                .map_err(io(&path))?;
         }
     }
     if newest.0 > end.0 + 1 {
-        let what = format!("the log ends at position {}, before the snapshot of position {}", end.0, newest.0);
+        let what = format!(
+            "the log ends at position {}, before the snapshot of position {}",
+            end.0, newest.0
+        );
         return Err(corrupt(directory, what));
     }
     let unmarked = newest > end;
     let mut store = Store::create(directory, listing.segments, end).map_err(io(directory))?;
     if unmarked {
-        store.mark_snapshot(newest).and_then(|()| store.sync()).map_err(io(directory))?;
+        store
+            .mark_snapshot(newest)
+            .and_then(|()| store.sync())
+            .map_err(io(directory))?;
     }
     for &older in listing.snapshots.iter().filter(|lsn| **lsn < newest) {
         let path = snapshot_path(directory, older);
@@ -187,7 +218,11 @@ pub fn open<Record: DeserializeOwned>(directory: &Path) -> Result<Opened<Record>
         fs::remove_file(&path).map_err(io(&path))?;
     }
     Ok(Opened {
-        durable: Durable { snapshot, records, end: store.end },
+        durable: Durable {
+            snapshot,
+            records,
+            end: store.end,
+        },
         store,
         torn_bytes,
     })
@@ -206,9 +241,15 @@ impl Listing {
         let mut listing = Listing::default();
         for entry in fs::read_dir(directory)? {
             let path = entry?.path();
-            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+                continue;
+            };
             let position = |prefix: &str, suffix: &str| {
-                name.strip_prefix(prefix)?.strip_suffix(suffix)?.parse().ok().map(Lsn)
+                name.strip_prefix(prefix)?
+                    .strip_suffix(suffix)?
+                    .parse()
+                    .ok()
+                    .map(Lsn)
             };
             if let Some(first) = position("wal-", ".log") {
                 listing.segments.push(first);
@@ -234,7 +275,13 @@ impl Store {
         let path = segment_path(directory, first);
         let segment = OpenOptions::new().create(true).append(true).open(path)?;
         sync_directory(directory)?;
-        Ok(Store { directory: directory.to_owned(), segment, length: 0, firsts, end })
+        Ok(Store {
+            directory: directory.to_owned(),
+            segment,
+            length: 0,
+            firsts,
+            end,
+        })
     }
 
     /// The position of the last thing written.
@@ -275,7 +322,10 @@ impl Store {
     /// What the file system says, or a snapshot that is too long; the node must stop.
     pub fn snapshot(&mut self, lsn: Lsn, bytes: &[u8]) -> io::Result<()> {
         if bytes.len() > wal::MAX_PAYLOAD_BYTES {
-            return Err(io::Error::other(format!("a snapshot of {} bytes is too long", bytes.len())));
+            return Err(io::Error::other(format!(
+                "a snapshot of {} bytes is too long",
+                bytes.len()
+            )));
         }
         self.sync()?;
         let path = snapshot_path(&self.directory, lsn);
@@ -289,7 +339,11 @@ impl Store {
         sync_directory(&self.directory)?;
         self.mark_snapshot(lsn)?;
         self.sync()?;
-        for older in Listing::read(&self.directory)?.snapshots.into_iter().filter(|older| *older < lsn) {
+        for older in Listing::read(&self.directory)?
+            .snapshots
+            .into_iter()
+            .filter(|older| *older < lsn)
+        {
             fs::remove_file(snapshot_path(&self.directory, older))?;
         }
         Ok(())
@@ -307,7 +361,11 @@ impl Store {
     /// What the file system says.
     pub fn release(&mut self, before: Lsn) -> io::Result<()> {
         // A segment ends where the next begins; the last one is being written and stays.
-        let gone = self.firsts.windows(2).take_while(|pair| pair[1] <= before).count();
+        let gone = self
+            .firsts
+            .windows(2)
+            .take_while(|pair| pair[1] <= before)
+            .count();
         for first in self.firsts.drain(..gone) {
             fs::remove_file(segment_path(&self.directory, first))?;
         }

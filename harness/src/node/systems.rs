@@ -1,26 +1,21 @@
-//! The systems that a node's process can run, by name.
+//! The systems that a node's process can run, by name: the bundled ones, and the one that answers from memory.
 
 use std::process::ExitCode;
 
+use perjury_systems::registry::{self, SYSTEMS, Visitor};
 use perjury_systems::replica::{Cluster, ConfigError, Replica};
 
 use super::config::NodeConfig;
 use super::memory::Memory;
-use super::protocol::run as run_node;
-
-/// Calls `$do::<R>($argument)` for the system with this name, or answers none.
-macro_rules! with_system {
-    ($name:expr, $do:ident, $($argument:expr),*) => {
-        match $name {
-            Memory::NAME => Some($do::<Memory>($($argument),*)),
-            _ => None,
-        }
-    };
-}
+use super::protocol;
 
 /// The names of all systems that a process can run.
-pub fn names() -> &'static [&'static str] {
-    &[Memory::NAME]
+pub fn names() -> Vec<&'static str> {
+    SYSTEMS
+        .iter()
+        .map(|system| system.name)
+        .chain([Memory::NAME])
+        .collect()
 }
 
 /// Checks a system's settings and mutant before any process is started.
@@ -28,18 +23,46 @@ pub fn names() -> &'static [&'static str] {
 /// # Errors
 /// An unknown system, setting or mutant, or a value out of range, with what would be right.
 pub fn validate(system: &str, cluster: &Cluster) -> Result<(), ConfigError> {
-    fn check<R: Replica>(cluster: &Cluster) -> Result<(), ConfigError> {
-        R::validate(cluster)
+    visit(system, Check(cluster)).unwrap_or_else(|| Err(unknown(system)))
+}
+
+/// Runs a node until it is killed.
+pub(super) fn run(config: NodeConfig) -> ExitCode {
+    let system = config.system.clone();
+    visit(&system, Run(config)).unwrap_or_else(|| super::fail(super::EXIT_START, &unknown(&system).0))
+}
+
+fn visit<V: Visitor>(system: &str, visitor: V) -> Option<V::Output> {
+    if system == Memory::NAME {
+        Some(visitor.visit::<Memory>())
+    } else {
+        registry::visit(system, visitor)
     }
-    with_system!(system, check, cluster).unwrap_or_else(|| Err(unknown(system)))
 }
 
 fn unknown(system: &str) -> ConfigError {
-    ConfigError(format!("there is no system {system:?}; there are: {}", names().join(", ")))
+    ConfigError(format!(
+        "there is no system {system:?}; there are: {}",
+        names().join(", ")
+    ))
 }
 
-pub(super) fn run(config: NodeConfig) -> ExitCode {
-    let system = config.system.clone();
-    with_system!(&*system, run_node, config)
-        .unwrap_or_else(|| super::fail(super::EXIT_START, &unknown(&system).0))
+struct Check<'a>(&'a Cluster);
+
+impl Visitor for Check<'_> {
+    type Output = Result<(), ConfigError>;
+
+    fn visit<R: Replica>(self) -> Self::Output {
+        R::validate(self.0)
+    }
+}
+
+struct Run(NodeConfig);
+
+impl Visitor for Run {
+    type Output = ExitCode;
+
+    fn visit<R: Replica>(self) -> ExitCode {
+        protocol::run::<R>(self.0)
+    }
 }

@@ -26,11 +26,17 @@ struct Line<'a, T> {
 impl TraceFile {
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
-        Ok(TraceFile { file, buffer: Vec::new() })
+        Ok(TraceFile {
+            file,
+            buffer: Vec::new(),
+        })
     }
 
     pub fn record(&mut self, at: Duration, trace: &impl Serialize) {
-        let line = Line { at: at.as_nanos() as u64, trace };
+        let line = Line {
+            at: at.as_nanos() as u64,
+            trace,
+        };
         let before = self.buffer.len();
         match serde_json::to_writer(&mut self.buffer, &line) {
             Ok(()) => self.buffer.push(b'\n'),

@@ -48,21 +48,22 @@ impl ProcessEnvironment {
         let mut events = Events::with_capacity(EVENTS);
         let mut actions = Vec::new();
         loop {
-            while !drive.finished
-                && let Some(input) = drive.inputs.pop_front()
-            {
+            // Only what is there now: an answer that is known at once may lead to another such, without end.
+            for _ in 0..drive.inputs.len() {
+                let Some(input) = drive.inputs.pop_front() else {
+                    break;
+                };
                 step(drive.nanos(Instant::now()), input, &mut actions);
                 for action in actions.drain(..) {
                     drive.carry_out(action);
                 }
+                if drive.finished {
+                    return drive.environment.stop();
+                }
                 drive.collect();
-            }
-            if drive.finished {
-                break;
             }
             drive.turn(&mut events);
         }
-        drive.environment.stop()
     }
 }
 
@@ -83,7 +84,14 @@ impl Drive<'_> {
     }
 
     fn send(&mut self, attempt: Attempt) {
-        let Attempt { id, client, node, call, session, timeout_ms } = attempt;
+        let Attempt {
+            id,
+            client,
+            node,
+            call,
+            session,
+            timeout_ms,
+        } = attempt;
         let answer = match (self.environment.nodes.http(node), request::call(&call, session)) {
             (Some(address), Ok(bytes)) => {
                 self.environment.connections.send(Outgoing {
@@ -96,10 +104,15 @@ impl Drive<'_> {
                 });
                 return;
             }
-            (None, Ok(_)) => Answer::Unavailable { error: REFUSED.into(), leader: None },
-            (_, Err(_)) => {
-                Answer::Failed { error: crate::http::INVALID.into(), observed: None, version: None }
-            }
+            (None, Ok(_)) => Answer::Unavailable {
+                error: REFUSED.into(),
+                leader: None,
+            },
+            (_, Err(_)) => Answer::Failed {
+                error: crate::http::INVALID.into(),
+                observed: None,
+                version: None,
+            },
         };
         self.inputs.push_back(Input::Answer { attempt: id, answer });
     }
@@ -109,12 +122,15 @@ impl Drive<'_> {
         let now = Instant::now();
         self.environment.tick(now);
         self.collect();
-        if !self.inputs.is_empty() {
-            return;
-        }
-        let limit = self.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
+        let limit = if self.inputs.is_empty() {
+            self.next_deadline()
+                .map(|at| at.saturating_duration_since(Instant::now()))
+        } else {
+            Some(Duration::ZERO)
+        };
         if let Err(error) = self.environment.wait(events, limit) {
-            self.inputs.push_back(Input::Trouble(format!("cannot wait for events: {error}")));
+            self.inputs
+                .push_back(Input::Trouble(format!("cannot wait for events: {error}")));
             return;
         }
         for event in &*events {
@@ -153,7 +169,10 @@ impl Drive<'_> {
 
     fn heard(&mut self, node: Node, heard: Heard) {
         if let Heard::Exited { asked: false, reason } = &heard {
-            self.inputs.push_back(Input::NodeDied { node, reason: reason.clone() });
+            self.inputs.push_back(Input::NodeDied {
+                node,
+                reason: reason.clone(),
+            });
         }
         if let Heard::Exited { .. } = &heard {
             self.environment.watch.gone(node);
@@ -176,7 +195,9 @@ impl Drive<'_> {
                     looked = true;
                 }
                 Tag::Member { fault } => {
-                    self.environment.faults.member_answered(fault, &ended.end, Instant::now());
+                    self.environment
+                        .faults
+                        .member_answered(fault, &ended.end, Instant::now());
                 }
             }
         }

@@ -38,14 +38,22 @@ struct Active {
     /// The nodes that it really hit.
     hit: BTreeSet<Node>,
     change: Option<Change>,
+    /// It is to be healed as soon as it stands.
+    heal: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Stage {
     /// Waiting until these are down; then it is injected.
-    Killing { waiting: BTreeSet<Node>, deadline: Instant },
+    Killing {
+        waiting: BTreeSet<Node>,
+        deadline: Instant,
+    },
     /// Waiting until these listen; then it is healed.
-    Restarting { waiting: BTreeSet<Node>, deadline: Instant },
+    Restarting {
+        waiting: BTreeSet<Node>,
+        deadline: Instant,
+    },
     /// Waiting for the cluster to change its members.
     Changing { healing: bool },
     /// It stands.
@@ -72,7 +80,11 @@ impl Faults {
 
     /// Takes in what a node said about a change of the members.
     pub fn member_answered(&mut self, fault: u32, end: &End, now: Instant) {
-        if let Some(change) = self.active.get_mut(&fault).and_then(|active| active.change.as_mut()) {
+        if let Some(change) = self
+            .active
+            .get_mut(&fault)
+            .and_then(|active| active.change.as_mut())
+        {
             change.answered(end, now);
         }
     }
@@ -95,7 +107,11 @@ fn list(nodes: &BTreeSet<Node>) -> String {
 }
 
 fn bite(bit: bool, evidence: String) -> Bite {
-    Bite { bit, links: Vec::new(), evidence }
+    Bite {
+        bit,
+        links: Vec::new(),
+        evidence,
+    }
 }
 
 impl ProcessEnvironment {
@@ -109,6 +125,7 @@ impl ProcessEnvironment {
             torn_bytes: 0,
             hit: BTreeSet::new(),
             change: None,
+            heal: false,
         };
         let mut result = None;
         match fault {
@@ -119,19 +136,30 @@ impl ProcessEnvironment {
                 result = Some(self.mistreat(id, &links, Mistreatment::Packets(packets), "mistreated"));
             }
             Resolved::Pause { nodes } => {
-                active.hit = nodes.into_iter().filter(|node| self.nodes.pause(*node, id)).collect();
-                result = Some(bite(!active.hit.is_empty(), format!("froze {}", list(&active.hit))));
+                active.hit = nodes
+                    .into_iter()
+                    .filter(|node| self.nodes.pause(*node, id))
+                    .collect();
+                result = Some(bite(
+                    !active.hit.is_empty(),
+                    format!("froze {}", list(&active.hit)),
+                ));
             }
             Resolved::Clock { nodes, bend } => {
                 for node in &nodes {
                     self.watch.forget_clock(*node);
                 }
-                active.hit =
-                    nodes.into_iter().filter(|node| self.nodes.bend(*node, id, Some(bend))).collect();
+                active.hit = nodes
+                    .into_iter()
+                    .filter(|node| self.nodes.bend(*node, id, Some(bend)))
+                    .collect();
                 result = Some(bite(false, format!("bent the clocks of {}", list(&active.hit))));
             }
             Resolved::Kill { nodes, crash } => {
-                active.hit = nodes.into_iter().filter(|node| self.nodes.mark_down(*node, id)).collect();
+                active.hit = nodes
+                    .into_iter()
+                    .filter(|node| self.nodes.mark_down(*node, id))
+                    .collect();
                 for &node in &active.hit {
                     match crash {
                         Crash::Kill => self.nodes.kill(node),
@@ -140,7 +168,10 @@ impl ProcessEnvironment {
                     }
                 }
                 let waiting = active.hit.clone();
-                active.stage = Stage::Killing { waiting, deadline: now + CRASH_LIMIT };
+                active.stage = Stage::Killing {
+                    waiting,
+                    deadline: now + CRASH_LIMIT,
+                };
             }
             Resolved::Leave { nodes } => {
                 active.change = Some(Change::new(id, &nodes, true, now));
@@ -164,25 +195,34 @@ impl ProcessEnvironment {
 
     /// Mends a fault; that it is done, or why not, is among [`Faults::done`] then or later.
     pub(super) fn heal(&mut self, id: u32, now: Instant) {
-        let Some(active) = self.faults.active.get(&id) else {
+        let Some(active) = self.faults.active.get_mut(&id) else {
             self.faults.healed(id, Err("there is no such fault".to_owned()));
             return;
         };
+        if active.stage != Stage::Injected {
+            active.heal = true;
+            return;
+        }
         let (since, hit) = (active.since, active.hit.clone());
         match active.fault.clone() {
             Resolved::Cut { links } | Resolved::Packets { links, .. } => {
-                let hits: Vec<(Link, Hits)> =
-                    links.into_iter().map(|link| (link, self.links.heal(id, link))).collect();
+                let hits: Vec<(Link, Hits)> = links
+                    .into_iter()
+                    .map(|link| (link, self.links.heal(id, link)))
+                    .collect();
                 self.faults.healed(id, Ok(packets_bite(&hits)));
             }
             Resolved::Pause { nodes } => {
-                let stuck: BTreeSet<Node> =
-                    nodes.into_iter().filter(|node| !self.nodes.resume(*node, id)).collect();
+                let stuck: BTreeSet<Node> = nodes
+                    .into_iter()
+                    .filter(|node| !self.nodes.resume(*node, id))
+                    .collect();
                 if stuck.is_empty() {
                     let result = bite(!hit.is_empty(), self.silence(&hit, since, now));
                     self.faults.healed(id, Ok(result));
                 } else {
-                    self.faults.healed(id, Err(format!("cannot let {} go on", list(&stuck))));
+                    self.faults
+                        .healed(id, Err(format!("cannot let {} go on", list(&stuck))));
                 }
             }
             Resolved::Clock { nodes, bend } => {
@@ -212,7 +252,8 @@ impl ProcessEnvironment {
                 continue;
             }
             if let Err(error) = self.start_node(node) {
-                self.faults.healed(id, Err(format!("cannot start {node} again: {error}")));
+                self.faults
+                    .healed(id, Err(format!("cannot start {node} again: {error}")));
                 return;
             }
             if self.nodes.http(node).is_none() {
@@ -220,7 +261,10 @@ impl ProcessEnvironment {
             }
         }
         if let Some(active) = self.faults.active.get_mut(&id) {
-            active.stage = Stage::Restarting { waiting, deadline: now + RESTART_LIMIT };
+            active.stage = Stage::Restarting {
+                waiting,
+                deadline: now + RESTART_LIMIT,
+            };
         }
         self.tick(now);
     }
@@ -228,7 +272,10 @@ impl ProcessEnvironment {
     /// Says how long frozen nodes were silent.
     fn silence(&self, hit: &BTreeSet<Node>, since: Instant, now: Instant) -> String {
         let silent = |node: &Node| {
-            let last = self.watch.answered(*node).map_or(since, |answered| answered.max(since));
+            let last = self
+                .watch
+                .answered(*node)
+                .map_or(since, |answered| answered.max(since));
             format!("{node} was silent for {:.1} s", (now - last).as_secs_f64())
         };
         if hit.is_empty() {
@@ -239,12 +286,16 @@ impl ProcessEnvironment {
 
     /// Says how far the clocks were seen to be off.
     fn clock_bite(&self, hit: &BTreeSet<Node>, bend: Bend) -> Bite {
-        let ahead: Vec<(Node, i64)> =
-            hit.iter().map(|node| (*node, self.watch.wall_ahead_ms(*node))).collect();
+        let ahead: Vec<(Node, i64)> = hit
+            .iter()
+            .map(|node| (*node, self.watch.wall_ahead_ms(*node)))
+            .collect();
         // A drift of a few parts per million may not show in milliseconds; the node was told all the same.
         let subtle = matches!(bend, Bend::Drift { rate_ppm } if rate_ppm.abs() < 10_000);
         let bit = ahead.iter().any(|(_, ahead)| ahead.abs() > 1) || (subtle && !hit.is_empty());
-        let words = ahead.iter().map(|(node, ahead)| format!("{node}'s clock was off by up to {ahead} ms"));
+        let words = ahead
+            .iter()
+            .map(|(node, ahead)| format!("{node}'s clock was off by up to {ahead} ms"));
         bite(bit, words.collect::<Vec<_>>().join(", "))
     }
 
@@ -252,7 +303,13 @@ impl ProcessEnvironment {
     pub(super) fn fault_heard(&mut self, node: Node, heard: &Heard) {
         for active in self.faults.active.values_mut() {
             match (&mut active.stage, heard) {
-                (Stage::Killing { .. }, Heard::Crashing { lost_records, torn_bytes }) => {
+                (
+                    Stage::Killing { .. },
+                    Heard::Crashing {
+                        lost_records,
+                        torn_bytes,
+                    },
+                ) => {
                     if active.hit.contains(&node) {
                         active.lost_records += lost_records;
                         active.torn_bytes += torn_bytes;
@@ -274,11 +331,18 @@ impl ProcessEnvironment {
         let ids: Vec<u32> = self.faults.active.keys().copied().collect();
         for id in ids {
             self.tick_fault(id, now);
+            let stands = |active: &&mut Active| active.heal && active.stage == Stage::Injected;
+            if let Some(active) = self.faults.active.get_mut(&id).filter(stands) {
+                active.heal = false;
+                self.heal(id, now);
+            }
         }
     }
 
     fn tick_fault(&mut self, id: u32, now: Instant) {
-        let Some(active) = self.faults.active.get_mut(&id) else { return };
+        let Some(active) = self.faults.active.get_mut(&id) else {
+            return;
+        };
         match &mut active.stage {
             Stage::Killing { waiting, deadline } => {
                 if waiting.is_empty() {
@@ -300,7 +364,12 @@ impl ProcessEnvironment {
                 } else if now >= *deadline {
                     let late = list(waiting);
                     let limit = RESTART_LIMIT.as_secs();
-                    self.faults.healed(id, Err(format!("{late} started again but does not listen after {limit} s")));
+                    self.faults.healed(
+                        id,
+                        Err(format!(
+                            "{late} started again but does not listen after {limit} s"
+                        )),
+                    );
                 }
             }
             Stage::Changing { healing } => {
@@ -326,8 +395,11 @@ impl ProcessEnvironment {
 }
 
 fn packets_bite(hits: &[(Link, Hits)]) -> Bite {
-    let links: Vec<(Link, u64)> =
-        hits.iter().map(|(link, hits)| (*link, hits.total())).filter(|(_, total)| *total > 0).collect();
+    let links: Vec<(Link, u64)> = hits
+        .iter()
+        .map(|(link, hits)| (*link, hits.total()))
+        .filter(|(_, total)| *total > 0)
+        .collect();
     let sum = |part: fn(&Hits) -> u64| hits.iter().map(|(_, hits)| part(hits)).sum::<u64>();
     let parts = [
         ("dropped", sum(|hits| hits.dropped)),
@@ -335,25 +407,40 @@ fn packets_bite(hits: &[(Link, Hits)]) -> Bite {
         ("doubled", sum(|hits| hits.duplicated)),
         ("overtook", sum(|hits| hits.reordered)),
     ];
-    let words: Vec<String> =
-        parts.iter().filter(|(_, count)| *count > 0).map(|(word, count)| format!("{word} {count}")).collect();
+    let words: Vec<String> = parts
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(word, count)| format!("{word} {count}"))
+        .collect();
     let evidence = if words.is_empty() {
         format!("no packet passed on {} links", hits.len())
     } else {
-        format!("{} packets on {} of {} links", words.join(", "), links.len(), hits.len())
+        format!(
+            "{} packets on {} of {} links",
+            words.join(", "),
+            links.len(),
+            hits.len()
+        )
     };
-    Bite { bit: !links.is_empty(), links, evidence }
+    Bite {
+        bit: !links.is_empty(),
+        links,
+        evidence,
+    }
 }
 
 fn kill_bite(active: &Active) -> Bite {
-    let Resolved::Kill { crash, .. } = &active.fault else { return Bite::default() };
+    let Resolved::Kill { crash, .. } = &active.fault else {
+        return Bite::default();
+    };
     let who = list(&active.hit);
     let (lost, torn) = (active.lost_records, active.torn_bytes);
     match crash {
         Crash::Kill => bite(!active.hit.is_empty(), format!("killed {who}")),
         Crash::LoseUnsynced => bite(lost > 0, format!("killed {who}: lost {lost} records")),
-        Crash::TornWrite => {
-            bite(torn > 0, format!("killed {who}: lost {lost} records, of which {torn} bytes were left"))
-        }
+        Crash::TornWrite => bite(
+            torn > 0,
+            format!("killed {who}: lost {lost} records, of which {torn} bytes were left"),
+        ),
     }
 }

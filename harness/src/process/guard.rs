@@ -28,7 +28,10 @@ impl Guard {
     pub fn start(program: Option<&Path>) -> io::Result<Self> {
         let mut command = spawn::this_program(program)?;
         command.arg(subprocess::GUARD);
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let mut process = spawn::spawn_survivor(command)?;
         let pipe = process.stdin.take();
         Ok(Guard { process, pipe })
@@ -92,7 +95,10 @@ pub fn main() -> ExitCode {
         let _ = signal::killpg(Pid::from_raw(pid), Signal::SIGKILL);
     }
     for _ in 0..100 {
-        if processes.iter().all(|pid| signal::killpg(Pid::from_raw(*pid), None).is_err()) {
+        if processes
+            .iter()
+            .all(|pid| signal::killpg(Pid::from_raw(*pid), None).is_err())
+        {
             break;
         }
         std::thread::sleep(Duration::from_millis(10));

@@ -79,7 +79,11 @@ impl Change {
 
     /// When to go on.
     pub fn next(&self) -> Instant {
-        if self.asking { self.deadline } else { self.next.min(self.deadline) }
+        if self.asking {
+            self.deadline
+        } else {
+            self.next.min(self.deadline)
+        }
     }
 
     /// Takes in an answer.
@@ -113,7 +117,9 @@ impl Change {
         connections: &mut Connections<Tag>,
     ) -> Progress {
         let view = watch.view(nodes);
-        let members = view.leader.and_then(|(leader, _)| watch.members(leader));
+        let members = view
+            .leader
+            .and_then(|(leader, _)| watch.members(leader, self.since));
         while let (Some(node), Some((voters, learners))) = (self.nodes.front(), &members)
             && !self.asking
         {
@@ -126,7 +132,11 @@ impl Change {
         }
         let Some(&node) = self.nodes.front() else {
             let word = if self.leaving { "left" } else { "joined again" };
-            return Progress::Done(format!("{} {word} after {:.1} s", self.names, (now - self.since).as_secs_f64()));
+            return Progress::Done(format!(
+                "{} {word} after {:.1} s",
+                self.names,
+                (now - self.since).as_secs_f64()
+            ));
         };
         if now >= self.deadline {
             let word = if self.leaving { "let go" } else { "let in again" };

@@ -102,9 +102,12 @@ impl ProcessEnvironment {
         let poll = Poll::new().map_err(|error| cannot("cannot wait for events", error))?;
         let waker =
             Waker::new(poll.registry(), WAKER).map_err(|error| cannot("cannot wait for events", error))?;
-        let registry = poll.registry().try_clone().map_err(|error| cannot("cannot wait for events", error))?;
-        let mut guard =
-            Guard::start(config.program.as_deref()).map_err(|error| cannot("cannot start the guard", error))?;
+        let registry = poll
+            .registry()
+            .try_clone()
+            .map_err(|error| cannot("cannot wait for events", error))?;
+        let mut guard = Guard::start(config.program.as_deref())
+            .map_err(|error| cannot("cannot start the guard", error))?;
         let root = config.data.clone().unwrap_or_else(std::env::temp_dir);
         let data = tempfile::Builder::new()
             .prefix("perjury-")
@@ -114,13 +117,17 @@ impl ProcessEnvironment {
         if !config.keep_data {
             guard.remove(&data);
         }
-        let links = Links::start(&all, config.seed).map_err(|error| cannot("cannot start the links", error))?;
+        let links =
+            Links::start(&all, config.seed).map_err(|error| cannot("cannot start the links", error))?;
         let folder = config.folder.display().to_string();
         let keep_data = config.keep_data;
         let nodes = Nodes::new(config, data.clone(), &links).map_err(|error| cannot(&folder, error))?;
         let mut environment = ProcessEnvironment {
             poll,
-            interrupter: Interrupter { flag: Arc::default(), waker: Arc::new(waker) },
+            interrupter: Interrupter {
+                flag: Arc::default(),
+                waker: Arc::new(waker),
+            },
             connections: Connections::new(registry, FIRST_CONNECTION),
             links,
             nodes,
@@ -141,7 +148,11 @@ impl ProcessEnvironment {
 
     /// Where the nodes serve clients.
     pub fn addresses(&self) -> Vec<(Node, SocketAddr)> {
-        self.nodes.all().into_iter().filter_map(|node| Some((node, self.nodes.http(node)?))).collect()
+        self.nodes
+            .all()
+            .into_iter()
+            .filter_map(|node| Some((node, self.nodes.http(node)?)))
+            .collect()
     }
 
     /// The nodes' data directories are in here while it lasts.
@@ -173,7 +184,8 @@ impl ProcessEnvironment {
                     START_LIMIT.as_secs()
                 )));
             };
-            self.wait(&mut events, Some(left)).map_err(|error| StartError(format!("cannot wait: {error}")))?;
+            self.wait(&mut events, Some(left))
+                .map_err(|error| StartError(format!("cannot wait: {error}")))?;
             for event in &events {
                 for (node, heard) in self.hear(event.token()) {
                     match heard {
@@ -204,7 +216,11 @@ impl ProcessEnvironment {
         let (Some(node), Some(guard)) = (self.nodes.of_token(token), &mut self.guard) else {
             return Vec::new();
         };
-        self.nodes.listen(node, &self.links, guard).into_iter().map(|heard| (node, heard)).collect()
+        self.nodes
+            .listen(node, &self.links, guard)
+            .into_iter()
+            .map(|heard| (node, heard))
+            .collect()
     }
 
     /// Stops everything and says what there is to say.
@@ -223,8 +239,11 @@ impl ProcessEnvironment {
                 self.hear(event.token());
             }
         }
-        let mut summary =
-            Summary { links: self.links.traffic(), restarts: self.nodes.restarts(), ..Summary::default() };
+        let mut summary = Summary {
+            links: self.links.traffic(),
+            restarts: self.nodes.restarts(),
+            ..Summary::default()
+        };
         for counts in self.watch.mutant_counts() {
             summary.count(counts);
         }
@@ -256,7 +275,9 @@ impl ProcessEnvironment {
 
 impl Drop for ProcessEnvironment {
     fn drop(&mut self) {
-        let Some(mut guard) = self.guard.take() else { return };
+        let Some(mut guard) = self.guard.take() else {
+            return;
+        };
         self.nodes.kill_all(&mut guard);
         if let Some(data) = self.data.take()
             && !self.keep_data

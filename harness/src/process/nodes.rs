@@ -79,7 +79,11 @@ impl Nodes {
         let slots = (1..=config.nodes)
             .map(Node)
             .map(|node| {
-                let peers = links.addresses(node).into_iter().map(|(to, at)| (NodeId(to.0), at)).collect();
+                let peers = links
+                    .addresses(node)
+                    .into_iter()
+                    .map(|(to, at)| (NodeId(to.0), at))
+                    .collect();
                 let slot = Slot {
                     running: None,
                     starts: 0,
@@ -101,7 +105,11 @@ impl Nodes {
 
     /// Those whose processes run, frozen or not.
     pub fn up(&self) -> Vec<Node> {
-        self.slots.iter().filter(|(_, slot)| slot.running.is_some()).map(|(node, _)| *node).collect()
+        self.slots
+            .iter()
+            .filter(|(_, slot)| slot.running.is_some())
+            .map(|(node, _)| *node)
+            .collect()
     }
 
     /// Where a node serves clients, if it does.
@@ -111,7 +119,10 @@ impl Nodes {
 
     /// How many times each node was started again.
     pub fn restarts(&self) -> BTreeMap<Node, u64> {
-        self.slots.iter().map(|(node, slot)| (*node, slot.starts.saturating_sub(1))).collect()
+        self.slots
+            .iter()
+            .map(|(node, slot)| (*node, slot.starts.saturating_sub(1)))
+            .collect()
     }
 
     fn log_path(&self, node: Node) -> PathBuf {
@@ -121,7 +132,9 @@ impl Nodes {
     /// Starts a node's process unless it runs.
     pub fn start(&mut self, node: Node, registry: &Registry, guard: &mut Guard) -> io::Result<()> {
         let log = self.log_path(node);
-        let Some(slot) = self.slots.get_mut(&node) else { return Ok(()) };
+        let Some(slot) = self.slots.get_mut(&node) else {
+            return Ok(());
+        };
         if slot.running.is_some() {
             return Ok(());
         }
@@ -132,7 +145,10 @@ impl Nodes {
             seed: self.config.seed,
             incarnation: slot.starts,
             data: self.data.join(node.to_string()),
-            trace: self.config.traces.then(|| self.config.folder.join(format!("{node}.trace.jsonl"))),
+            trace: self
+                .config
+                .traces
+                .then(|| self.config.folder.join(format!("{node}.trace.jsonl"))),
             peers: slot.peers.clone(),
             clock: combined(slot.bends.values()),
         };
@@ -154,7 +170,14 @@ impl Nodes {
             .write_all(line.as_bytes())
             .and_then(|()| output.set_nonblocking(true))
             .and_then(|()| registry.register(&mut output, token(node), Interest::READABLE));
-        slot.running = Some(Running { child, input, output, partial: Vec::new(), http: None, asked: false });
+        slot.running = Some(Running {
+            child,
+            input,
+            output,
+            partial: Vec::new(),
+            http: None,
+            asked: false,
+        });
         wired
     }
 
@@ -168,8 +191,12 @@ impl Nodes {
     pub fn listen(&mut self, node: Node, links: &Links, guard: &mut Guard) -> Vec<Heard> {
         let mut heard = Vec::new();
         let log = self.log_path(node);
-        let Some(slot) = self.slots.get_mut(&node) else { return heard };
-        let Some(running) = &mut slot.running else { return heard };
+        let Some(slot) = self.slots.get_mut(&node) else {
+            return heard;
+        };
+        let Some(running) = &mut slot.running else {
+            return heard;
+        };
         let mut buffer = [0; 4096];
         let ended = loop {
             match running.output.read(&mut buffer) {
@@ -191,8 +218,14 @@ impl Nodes {
                     }
                     heard.push(Heard::Ready);
                 }
-                Ok(Report::Crashing { lost_records, torn_bytes }) => {
-                    heard.push(Heard::Crashing { lost_records, torn_bytes });
+                Ok(Report::Crashing {
+                    lost_records,
+                    torn_bytes,
+                }) => {
+                    heard.push(Heard::Crashing {
+                        lost_records,
+                        torn_bytes,
+                    });
                 }
                 // A system under test may print what it likes.
                 Err(_) => {}
@@ -208,21 +241,28 @@ impl Nodes {
                 Ok(status) => describe_exit(status, &log),
                 Err(error) => format!("nobody knows how: {error}"),
             };
-            heard.push(Heard::Exited { asked: running.asked, reason });
+            heard.push(Heard::Exited {
+                asked: running.asked,
+                reason,
+            });
         }
         heard
     }
 
     /// Notes that a fault keeps a node down; true if it runs.
     pub fn mark_down(&mut self, node: Node, fault: u32) -> bool {
-        let Some(slot) = self.slots.get_mut(&node) else { return false };
+        let Some(slot) = self.slots.get_mut(&node) else {
+            return false;
+        };
         slot.downs.insert(fault);
         slot.running.is_some()
     }
 
     /// Notes that a fault keeps a node down no longer; true if nothing does any more.
     pub fn unmark_down(&mut self, node: Node, fault: u32) -> bool {
-        let Some(slot) = self.slots.get_mut(&node) else { return false };
+        let Some(slot) = self.slots.get_mut(&node) else {
+            return false;
+        };
         slot.downs.remove(&fault);
         slot.downs.is_empty()
     }
@@ -250,14 +290,20 @@ impl Nodes {
 
     /// Freezes a node's process; false if there is none.
     pub fn pause(&mut self, node: Node, fault: u32) -> bool {
-        let Some(slot) = self.slots.get_mut(&node) else { return false };
+        let Some(slot) = self.slots.get_mut(&node) else {
+            return false;
+        };
         slot.pauses.insert(fault);
-        slot.running.as_ref().is_some_and(|running| send_signal(running, Signal::SIGSTOP))
+        slot.running
+            .as_ref()
+            .is_some_and(|running| send_signal(running, Signal::SIGSTOP))
     }
 
     /// Lets a node's process go on, unless another fault keeps it frozen; false if the signal cannot be sent.
     pub fn resume(&mut self, node: Node, fault: u32) -> bool {
-        let Some(slot) = self.slots.get_mut(&node) else { return false };
+        let Some(slot) = self.slots.get_mut(&node) else {
+            return false;
+        };
         slot.pauses.remove(&fault);
         match &slot.running {
             Some(running) if slot.pauses.is_empty() => send_signal(running, Signal::SIGCONT),
@@ -267,13 +313,17 @@ impl Nodes {
 
     /// Bends a node's clock, or (none) sets right what this fault bent; false if it has no process.
     pub fn bend(&mut self, node: Node, fault: u32, bend: Option<Bend>) -> bool {
-        let Some(slot) = self.slots.get_mut(&node) else { return false };
+        let Some(slot) = self.slots.get_mut(&node) else {
+            return false;
+        };
         match bend {
             Some(bend) => drop(slot.bends.insert(fault, bend)),
             None => drop(slot.bends.remove(&fault)),
         }
         let bends = combined(slot.bends.values());
-        slot.running.as_mut().is_some_and(|running| tell(running, Command::Clock(bends)))
+        slot.running
+            .as_mut()
+            .is_some_and(|running| tell(running, Command::Clock(bends)))
     }
 
     fn running(&mut self, node: Node) -> Option<&mut Running> {
@@ -307,7 +357,9 @@ fn send_signal(running: &Running, signal: Signal) -> bool {
 }
 
 fn tell(running: &mut Running, command: Command) -> bool {
-    let Ok(mut line) = serde_json::to_string(&command) else { return false };
+    let Ok(mut line) = serde_json::to_string(&command) else {
+        return false;
+    };
     line.push('\n');
     // A process that just died will be heard of.
     running.input.write_all(line.as_bytes()).is_ok()
@@ -330,7 +382,9 @@ fn describe_exit(status: ExitStatus, log: &Path) -> String {
         (Some(code), _) if code == i32::from(EXIT_CORRUPT) => {
             format!("exited with code {code}: its log is damaged")
         }
-        (Some(code), _) if code == i32::from(EXIT_DISK) => format!("exited with code {code}: its disk failed"),
+        (Some(code), _) if code == i32::from(EXIT_DISK) => {
+            format!("exited with code {code}: its disk failed")
+        }
         (Some(101), _) => "panicked".to_owned(),
         (Some(code), _) => format!("exited with code {code}"),
         (None, Some(number)) => match Signal::try_from(number) {
@@ -340,7 +394,11 @@ fn describe_exit(status: ExitStatus, log: &Path) -> String {
         (None, None) => "ended".to_owned(),
     };
     let last = last_lines(log);
-    if last.is_empty() { how } else { format!("{how}; its last lines:\n{last}") }
+    if last.is_empty() {
+        how
+    } else {
+        format!("{how}; its last lines:\n{last}")
+    }
 }
 
 fn last_lines(log: &Path) -> String {

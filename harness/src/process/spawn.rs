@@ -20,7 +20,11 @@ static SPAWNER: LazyLock<Option<mpsc::Sender<Order>>> = LazyLock::new(|| {
             let _ = reply.send(command.spawn());
         }
     };
-    std::thread::Builder::new().name("spawner".into()).spawn(work).ok().map(|_| orders)
+    std::thread::Builder::new()
+        .name("spawner".into())
+        .spawn(work)
+        .ok()
+        .map(|_| orders)
 });
 
 /// Starts a process that dies with this one and is out of reach of the terminal's Ctrl-C.

@@ -44,7 +44,11 @@ struct Seen {
 impl Watch {
     pub fn new(nodes: &[Node]) -> Self {
         let pages = nodes.iter().map(|node| (*node, Seen::default())).collect();
-        Watch { pages, next: None, counts: BTreeMap::new() }
+        Watch {
+            pages,
+            next: None,
+            counts: BTreeMap::new(),
+        }
     }
 
     /// When to look next.
@@ -86,7 +90,9 @@ impl Watch {
 
     /// Takes in what a look found.
     pub fn looked(&mut self, node: Node, end: &End, now: Instant) {
-        let Some(seen) = self.pages.get_mut(&node) else { return };
+        let Some(seen) = self.pages.get_mut(&node) else {
+            return;
+        };
         seen.looking = false;
         seen.page = match end {
             End::Response { status: 200, body } => serde_json::from_slice(body).ok(),
@@ -117,12 +123,20 @@ impl Watch {
             .filter(|(_, status)| status.role == Role::Leader)
             .map(|(node, status)| (node, status.term))
             .max_by_key(|(node, term)| (*term, *node));
-        View { leader, up: nodes.up() }
+        View {
+            leader,
+            up: nodes.up(),
+        }
     }
 
-    /// The voters and learners as the leader knows them.
-    pub fn members(&self, leader: Node) -> Option<(Vec<Node>, Vec<Node>)> {
-        let status = &self.pages.get(&leader)?.page.as_ref()?.status;
+    /// The voters and learners as the leader knew them at some time after `since`.
+    pub fn members(&self, leader: Node, since: Instant) -> Option<(Vec<Node>, Vec<Node>)> {
+        let seen = self.pages.get(&leader)?;
+        // The page was made before the answer came, but not before the look began.
+        if seen.answered? < since + LIMIT {
+            return None;
+        }
+        let status = &seen.page.as_ref()?.status;
         let nodes = |ids: &[perjury_systems::replica::NodeId]| ids.iter().map(|id| Node(id.0)).collect();
         Some((nodes(&status.voters), nodes(&status.learners)))
     }

@@ -54,6 +54,7 @@ pub struct Closed {
     pub listener: Option<Box<dyn FnMut(u64, &Answer)>>,
     owners: Vec<(u64, usize)>,
     stopping: bool,
+    waiting: Vec<(u64, usize)>,
 }
 
 impl Closed {
@@ -63,18 +64,24 @@ impl Closed {
             nodes,
             todo,
             timeout_ms: 1000,
-            targets: (0..clients).map(|client| Node(client as u16 % nodes + 1)).collect(),
+            targets: (0..clients)
+                .map(|client| Node(client as u16 % nodes + 1))
+                .collect(),
             next_id: 0,
             tally: Tally::default(),
             listener: None,
             owners: vec![(0, 0); clients],
             stopping: false,
+            waiting: Vec::new(),
         }
     }
 
     /// Runs it.
     pub fn run(&mut self, environment: ProcessEnvironment) -> Summary {
-        environment.run(&mut |now, input, actions| self.step(now, input, actions), &mut |_| {})
+        environment.run(
+            &mut |now, input, actions| self.step(now, input, actions),
+            &mut |_| {},
+        )
     }
 
     fn ask(&mut self, client: usize, actions: &mut Vec<Action>) {
@@ -85,13 +92,20 @@ impl Closed {
         let (f, value) = match id % 3 {
             0 => (Function::Read, Value::Nil),
             1 => (Function::Write, Value::Int(id as i64)),
-            _ => (Function::Cas, Value::from(vec![Value::Int(id as i64 - 5), Value::Int(id as i64)])),
+            _ => (
+                Function::Cas,
+                Value::from(vec![Value::Int(id as i64 - 5), Value::Int(id as i64)]),
+            ),
         };
         actions.push(Action::Send(Attempt {
             id,
             client,
             node: self.targets[client],
-            call: Call { f, key: key.into(), value },
+            call: Call {
+                f,
+                key: key.into(),
+                value,
+            },
             session: None,
             timeout_ms: self.timeout_ms,
         }));
@@ -108,7 +122,12 @@ impl Closed {
                 if let Some(listener) = &mut self.listener {
                     listener(now, &answer);
                 }
-                let client = self.owners.iter().find(|(id, _)| *id == attempt).expect("asked").1;
+                let client = self
+                    .owners
+                    .iter()
+                    .find(|(id, _)| *id == attempt)
+                    .expect("it was asked")
+                    .1;
                 match &answer {
                     Answer::Ok { .. } => {
                         self.tally.ok += 1;
@@ -131,7 +150,10 @@ impl Closed {
                         self.targets[client] = Node(self.targets[client].0 % self.nodes + 1);
                     }
                 }
-                if !self.stopping {
+                let refused = matches!(answer, Answer::Unavailable { .. });
+                if refused {
+                    self.waiting.push((now + 10_000_000, client));
+                } else if !self.stopping {
                     self.ask(client, actions);
                 }
             }
@@ -141,9 +163,22 @@ impl Closed {
             Input::NodeDied { node, reason } => self.tally.died.push((node, reason)),
             other => self.tally.inputs.push(format!("{other:?}")),
         }
+        let due: Vec<usize> = self
+            .waiting
+            .iter()
+            .filter(|(at, _)| *at <= now)
+            .map(|(_, client)| *client)
+            .collect();
+        self.waiting.retain(|(at, _)| *at > now);
+        for client in due {
+            self.ask(client, actions);
+        }
+        let next = self.todo.first().map(|(at, _)| at * 1_000_000);
+        if let Some(at) = self.waiting.iter().map(|(at, _)| *at).chain(next).min() {
+            actions.push(Action::Wake(at.max(now)));
+        }
         while let Some((at, todo)) = self.todo.first().cloned() {
             if at > now / 1_000_000 {
-                actions.push(Action::Wake(at * 1_000_000));
                 break;
             }
             self.todo.remove(0);

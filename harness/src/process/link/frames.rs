@@ -8,7 +8,9 @@ pub(super) struct NoFrames;
 
 /// Splits off the first whole frame, with its length field.
 pub(super) fn split(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, NoFrames> {
-    let Some(length) = bytes.first_chunk::<4>() else { return Ok(None) };
+    let Some(length) = bytes.first_chunk::<4>() else {
+        return Ok(None);
+    };
     let length = u32::from_le_bytes(*length) as usize;
     if !(FRAME_HEADER_BYTES - 4..=MAX_FRAME_BYTES).contains(&length) {
         return Err(NoFrames);

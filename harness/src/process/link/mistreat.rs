@@ -37,7 +37,10 @@ fn bump(count: &AtomicU64) {
 /// Draws a packet's fate and counts what is done to it. Every fault draws the same number of times for every
 /// packet, so that the fate of one packet does not shift the fates of all that follow.
 pub(super) fn fate(faults: &[Active], rng: &mut ChaCha8Rng) -> Fate {
-    let mut fate = Fate { copies: 1, ..Fate::default() };
+    let mut fate = Fate {
+        copies: 1,
+        ..Fate::default()
+    };
     for Active { how, counts, .. } in faults {
         match how {
             Mistreatment::Cut => {
@@ -93,15 +96,24 @@ mod tests {
     use super::*;
 
     fn active(how: Mistreatment) -> Active {
-        Active { id: 1, how, counts: Arc::default() }
+        Active {
+            id: 1,
+            how,
+            counts: Arc::default(),
+        }
     }
 
     #[test]
     fn delays_have_the_mean_that_was_asked_for() {
-        let packets = Packets { delay_ms: 40, ..Packets::default() };
+        let packets = Packets {
+            delay_ms: 40,
+            ..Packets::default()
+        };
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let drawn = 200_000;
-        let sum: f64 = (0..drawn).map(|_| delay(&packets, rng.random()).as_secs_f64()).sum();
+        let sum: f64 = (0..drawn)
+            .map(|_| delay(&packets, rng.random()).as_secs_f64())
+            .sum();
         let mean_ms = sum / f64::from(drawn) * 1e3;
         assert!((mean_ms - 40.0).abs() < 2.0, "{mean_ms} ms");
     }
@@ -109,7 +121,12 @@ mod tests {
     #[test]
     fn a_lost_packet_does_not_shift_what_happens_to_those_after_it() {
         let fates = |loss_percent| {
-            let packets = Packets { loss_percent, duplicate_percent: 50, reorder_percent: 50, delay_ms: 3 };
+            let packets = Packets {
+                loss_percent,
+                duplicate_percent: 50,
+                reorder_percent: 50,
+                delay_ms: 3,
+            };
             let faults = [active(Mistreatment::Packets(packets))];
             let mut rng = ChaCha8Rng::seed_from_u64(7);
             (0..1000).map(|_| fate(&faults, &mut rng)).collect::<Vec<_>>()
@@ -121,11 +138,19 @@ mod tests {
 
     #[test]
     fn what_is_done_is_counted() {
-        let packets =
-            Packets { loss_percent: 100, duplicate_percent: 0, reorder_percent: 0, delay_ms: 0 };
+        let packets = Packets {
+            loss_percent: 100,
+            duplicate_percent: 0,
+            reorder_percent: 0,
+            delay_ms: 0,
+        };
         let faults = [active(Mistreatment::Cut), active(Mistreatment::Packets(packets))];
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         assert!((0..10).all(|_| fate(&faults, &mut rng).dropped));
-        assert!(faults.iter().all(|fault| fault.counts.dropped.load(Ordering::Relaxed) == 10));
+        assert!(
+            faults
+                .iter()
+                .all(|fault| fault.counts.dropped.load(Ordering::Relaxed) == 10)
+        );
     }
 }

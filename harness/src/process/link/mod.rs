@@ -52,7 +52,10 @@ impl Links {
         let control = Arc::new(Control::new(Waker::new(poll.registry(), proxy::WAKER)?));
         let mut links = BTreeMap::new();
         let mut proxies = Vec::new();
-        for (from, to) in nodes.iter().flat_map(|from| nodes.iter().map(move |to| (*from, *to))) {
+        for (from, to) in nodes
+            .iter()
+            .flat_map(|from| nodes.iter().map(move |to| (*from, *to)))
+        {
             if from == to {
                 continue;
             }
@@ -65,9 +68,14 @@ impl Links {
         }
         let for_thread = Arc::clone(&control);
         let server = proxy::Server::new(poll, proxies)?;
-        let thread =
-            std::thread::Builder::new().name("links".into()).spawn(move || server.serve(&for_thread))?;
-        Ok(Links { links, control, thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("links".into())
+            .spawn(move || server.serve(&for_thread))?;
+        Ok(Links {
+            links,
+            control,
+            thread: Some(thread),
+        })
     }
 
     /// Where node `from` reaches the others.
@@ -97,7 +105,10 @@ impl Links {
 
     /// Ends a mistreatment and says what it did.
     pub fn heal(&self, id: u32, link: Link) -> Hits {
-        self.links.get(&link).and_then(|state| state.remove(id)).unwrap_or_default()
+        self.links
+            .get(&link)
+            .and_then(|state| state.remove(id))
+            .unwrap_or_default()
     }
 
     /// What passed so far.

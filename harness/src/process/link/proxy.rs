@@ -157,13 +157,22 @@ impl Proxy {
         match event.token().0 % TOKENS {
             LISTENER => self.accept(registry, index),
             DOWN => self.down_ready(event, scratch),
-            other => self.up_ready(registry, index, (other - FIRST_UP, event.is_read_closed()), scratch),
+            other => self.up_ready(
+                registry,
+                index,
+                (other - FIRST_UP, event.is_read_closed()),
+                scratch,
+            ),
         }
     }
 
     fn accept(&mut self, registry: &Registry, index: usize) {
         while let Ok((mut stream, _)) = self.listener.accept() {
-            let free = self.ups.iter().position(Option::is_none).unwrap_or(self.ups.len());
+            let free = self
+                .ups
+                .iter()
+                .position(Option::is_none)
+                .unwrap_or(self.ups.len());
             if free + FIRST_UP >= TOKENS {
                 // A node has one connection; dozens are a node that has gone mad.
                 continue;
@@ -175,7 +184,10 @@ impl Proxy {
             if free == self.ups.len() {
                 self.ups.push(None);
             }
-            self.ups[free] = Some(Up { stream, partial: Vec::new() });
+            self.ups[free] = Some(Up {
+                stream,
+                partial: Vec::new(),
+            });
         }
     }
 
@@ -186,7 +198,9 @@ impl Proxy {
         (place, closed): (usize, bool),
         scratch: &mut [u8],
     ) {
-        let Some(Some(mut up)) = self.ups.get_mut(place).map(Option::take) else { return };
+        let Some(Some(mut up)) = self.ups.get_mut(place).map(Option::take) else {
+            return;
+        };
         let mut open = true;
         loop {
             match up.stream.read(scratch) {
@@ -195,7 +209,10 @@ impl Proxy {
                     break;
                 }
                 Ok(count) => {
-                    if self.take_in(registry, index, &mut up.partial, &scratch[..count]).is_err() {
+                    if self
+                        .take_in(registry, index, &mut up.partial, &scratch[..count])
+                        .is_err()
+                    {
                         open = false;
                         break;
                     }
@@ -271,7 +288,11 @@ impl Proxy {
                 continue;
             }
             self.serial += 1;
-            self.delayed.push(Reverse(Delayed { due, serial: self.serial, frame: frame.to_vec() }));
+            self.delayed.push(Reverse(Delayed {
+                due,
+                serial: self.serial,
+                frame: frame.to_vec(),
+            }));
         }
     }
 
@@ -307,10 +328,20 @@ impl Proxy {
     fn connect(&mut self, registry: &Registry, index: usize) {
         let Some(target) = self.target else { return };
         self.try_again = Some(Instant::now() + BACK_OFF);
-        let Ok(mut stream) = TcpStream::connect(target) else { return };
+        let Ok(mut stream) = TcpStream::connect(target) else {
+            return;
+        };
         let token = Token(index * TOKENS + DOWN);
-        if registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
-            self.down = Some(Down { stream, connected: false, waiting: Vec::new(), written: 0 });
+        if registry
+            .register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)
+            .is_ok()
+        {
+            self.down = Some(Down {
+                stream,
+                connected: false,
+                waiting: Vec::new(),
+                written: 0,
+            });
         }
     }
 

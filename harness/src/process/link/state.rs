@@ -85,7 +85,11 @@ impl LinkState {
 
     pub fn add(&self, id: u32, how: Mistreatment) {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        faults.push(Active { id, how, counts: Arc::default() });
+        faults.push(Active {
+            id,
+            how,
+            counts: Arc::default(),
+        });
         self.faulty.store(true, Ordering::Release);
     }
 
@@ -129,7 +133,10 @@ pub(super) struct Control {
 
 impl Control {
     pub fn new(waker: Waker) -> Self {
-        Control { waker, stop: AtomicBool::new(false) }
+        Control {
+            waker,
+            stop: AtomicBool::new(false),
+        }
     }
 
     pub fn wake(&self) {
