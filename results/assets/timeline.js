@@ -51,7 +51,6 @@
   }));
   const placeOf = new Map();
   for (let i = 0; i < size; i++) placeOf.set(ops.id[i], i);
-  const returned = (i) => (ops.d[i] < 0 || ops.o[i] === 2 ? Infinity : ops.t[i] + ops.d[i]);
 
   // Order of events: the axis counts invocations and answers instead of microseconds.
   let ranks = null;
@@ -144,8 +143,7 @@
   // The box of an operation: its left edge, right edge, top and height, in pixels.
   const box = (i) => {
     const from = x(ops.t[i]);
-    const until = returned(i);
-    const to = until === Infinity ? width : x(until);
+    const to = ops.d[i] < 0 ? width : x(ops.t[i] + ops.d[i]);
     const top = lanesTop + laneOf(i) * laneHeight;
     if (mode === "clients") {
       const margin = laneHeight > 14 ? 4 : 1;
@@ -220,10 +218,15 @@
     for (const { lane, cells } of data.counts) {
       const bottom = lanesTop + (lane + 1) * laneHeight - 2;
       for (const [stretch, ...counts] of cells) {
-        const from = x(stretch * each), to = x((stretch + 1) * each);
-        if (to < GUTTER || from > width) continue;
-        const middle = (stretch + 0.5) * each;
-        if (data.exact.some(([a, b]) => middle >= a && middle <= b) && to - from > 2) continue;
+        // Where the operations themselves are drawn, the bar gives way.
+        let start = stretch * each, stop = start + each;
+        for (const [a, b] of data.exact) {
+          if (start >= a && stop <= b) stop = start;
+          else if (start < a && stop > a) stop = a;
+          else if (start < b && stop > b) start = b;
+        }
+        const from = x(start), to = x(stop);
+        if (stop <= start || to < GUTTER || from > width) continue;
         let y = bottom;
         counts.forEach((count, outcome) => {
           const tall = count / most * (laneHeight - 4);
@@ -287,7 +290,28 @@
     pen.globalAlpha = 1;
   };
 
+  // What is not known to have ended may take effect at any later time: a thin line goes on to the right.
+  const drawOpenEnds = (pen) => {
+    pen.strokeStyle = colours.info;
+    pen.setLineDash([2, 4]);
+    const begun = new Map();
+    for (let i = 0; i < size; i++) {
+      if (ops.o[i] !== 2 || laneOf(i) < 0) continue;
+      const [, to, top, tall] = box(i);
+      const y = Math.floor(top + tall) - 0.5;
+      begun.set(y, Math.min(begun.get(y) ?? Infinity, Math.max(GUTTER, to)));
+    }
+    pen.beginPath();
+    for (const [y, from] of begun) {
+      pen.moveTo(from, y);
+      pen.lineTo(width, y);
+    }
+    pen.stroke();
+    pen.setLineDash([]);
+  };
+
   const drawOperations = (pen) => {
+    drawOpenEnds(pen);
     const last = new Map();
     const late = [];
     for (let i = 0; i < size; i++) {
@@ -502,7 +526,7 @@
       const [from, to, top, tall] = box(i);
       if (laneOf(i) < 0 || px < from - 2 || px > Math.max(to, from + 2) + 2 || py < top - 1 || py > top + tall + 1) continue;
       // Of those that lie on each other the one that began last is on top; what never ended lies below all.
-      if (best < 0 || returned(i) !== Infinity || returned(best) === Infinity) best = i;
+      if (best < 0 || ops.o[i] !== 2 || ops.o[best] === 2) best = i;
     }
     return best;
   };

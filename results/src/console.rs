@@ -79,6 +79,9 @@ fn write_summary(
         paint.standing(standing, &word),
         headline::sentence(evidence)
     )?;
+    if let Some(circumstances) = headline::circumstances(evidence) {
+        writeln!(out, "  {circumstances}")?;
+    }
     if let Some(verdict) = &evidence.verdict {
         for trouble in &verdict.troubles {
             writeln!(

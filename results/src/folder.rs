@@ -133,10 +133,7 @@ impl RunFolder {
 
     /// Whether a control node is writing to it right now.
     pub(crate) fn is_live(&self) -> Result<bool, StoreError> {
-        if !self.path.join(LOCK).exists() {
-            return Ok(false);
-        }
-        Ok(RunLock::try_take(&self.path)?.is_none())
+        RunLock::is_held(&self.path)
     }
 
     /// Everything that is left of the run, for a report. Also of a run that was killed.

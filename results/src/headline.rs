@@ -108,26 +108,56 @@ fn valid(evidence: &Evidence, verdict: &VerdictRecord) -> String {
     )
 }
 
-/// `Process 7 read x → 3 on n2, and no order of events explains it.`
-pub(crate) fn accusation(finding: &Finding) -> String {
-    let Some(operation) = finding.witnesses.first().and_then(culprit) else {
-        return words::tame(&finding.sentence, 400);
-    };
-    let key = operation
-        .key
-        .as_deref()
-        .map(|key| format!(" on {}", words::tame(key, 40)))
-        .unwrap_or_default();
+/// What a finding accuses the system of, in the checker's words.
+fn accusation(finding: &Finding) -> String {
+    words::tame(&finding.sentence, 400)
+}
+
+/// The circumstances of the lie, in one sentence: who answered, who led, what was broken.
+pub(crate) fn circumstances(evidence: &Evidence) -> Option<String> {
+    let witness = evidence.verdict.as_ref()?.violation()?.witnesses.first()?;
+    let operation = culprit(witness)?;
+    let at = operation
+        .completion
+        .at
+        .map_or(operation.invoked.time, |moment| moment.time);
     let node = operation.completion.node.as_ref().or(operation.node.as_ref());
-    let node = node
-        .map(|node| format!(" from {}", words::tame(node, 40)))
-        .unwrap_or_default();
-    format!(
-        "Process {}’s {}{key} {}{node}: no legal order explains that.",
-        operation.process,
-        words::call(operation, 40),
-        words::result(operation, 40),
-    )
+    let mut sentence = match node {
+        Some(node) => format!(
+            "It was {} that answered, at {}",
+            words::tame(node, 40),
+            words::moment(at)
+        ),
+        None => format!("It was answered at {}", words::moment(at)),
+    };
+    if let Some((leader, term)) = evidence.leader_at(at) {
+        let led = evidence
+            .views()
+            .filter(|(from, view)| *from <= at && view.leader == Some((leader, term)));
+        let since = led.map(|(from, _)| from).min().unwrap_or(at);
+        if node.is_some_and(|node| **node == leader.to_string()) {
+            sentence.push_str(&format!(", leading in term {term}"));
+        } else {
+            let after = words::duration(at - since);
+            sentence.push_str(&format!(", {after} after {leader} took the lead in term {term}"));
+        }
+    }
+    let active: Vec<_> = evidence
+        .faults_during(operation.invoked.time, at)
+        .take(3)
+        .map(|fault| {
+            format!(
+                "{} {}",
+                words::tame(&fault.kind, 20),
+                words::tame(&fault.description, 80)
+            )
+        })
+        .collect();
+    if !active.is_empty() {
+        sentence.push_str(&format!("; broken then: {}", words::listed(&active)));
+    }
+    sentence.push('.');
+    Some(sentence)
 }
 
 fn fallen(verdict: &VerdictRecord) -> String {

@@ -120,7 +120,11 @@ fn system(verdict: &VerdictRecord) -> TestCaseStatus {
             None => format!("at {}: {}", words::moment(failure.at), failure.reason),
         })
         .collect();
-    if let Some(recovery) = verdict.recovery.as_ref().filter(|recovery| !recovery.complete()) {
+    if let Some(recovery) = verdict
+        .recovery
+        .as_ref()
+        .filter(|recovery| problems.is_empty() && !recovery.complete())
+    {
         let late: Vec<String> = recovery
             .nodes
             .iter()

@@ -36,6 +36,22 @@ impl RunLock {
             Err(fs4::TryLockError::Error(error)) => Err(StoreError::io(&path, "lock it")(error)),
         }
     }
+
+    /// Whether someone holds the lock. Whoever only asks takes it shared, so that two who ask do not take each
+    /// other for a run that is going on.
+    pub(crate) fn is_held(dir: &Path) -> Result<bool, StoreError> {
+        let path = dir.join(LOCK);
+        let file = match File::open(&path).map_err(StoreError::io(&path, "open it")) {
+            Ok(file) => file,
+            Err(error) if error.is_not_found() => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        match FileExt::try_lock_shared(&file) {
+            Ok(()) => Ok(false),
+            Err(fs4::TryLockError::WouldBlock) => Ok(true),
+            Err(fs4::TryLockError::Error(error)) => Err(StoreError::io(&path, "look at its lock")(error)),
+        }
+    }
 }
 
 /// A run while it happens. It listens to the runner's notices and writes them down as they come, so that what

@@ -91,12 +91,17 @@ pub(crate) fn cut(value: &impl fmt::Display, limit: usize) -> String {
     limited.text
 }
 
-/// Text from outside on one line: control characters become visible, and it is cut after `limit` characters.
+/// Text from outside on one line: characters that control the terminal or turn the direction of writing become
+/// visible, and it is cut after `limit` characters.
 pub(crate) fn tame(text: &str, limit: usize) -> String {
+    let controls = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
     let mut tame: String = text
         .chars()
         .take(limit)
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .map(|c| if controls(c) { '\u{fffd}' } else { c })
         .collect();
     if text.chars().nth(limit).is_some() {
         tame.push('…');
@@ -186,6 +191,9 @@ mod tests {
     fn a_megabyte_of_text_is_cut_and_control_characters_are_shown() {
         let huge = Value::from("x".repeat(1 << 20).as_str());
         assert_eq!(cut(&huge, 5), "\"xxxx…");
-        assert_eq!(tame("a\u{1b}[31m\nb", 100), "a\u{fffd}[31m\u{fffd}b");
+        assert_eq!(
+            tame("a\u{1b}[31m\n\u{202e}b", 100),
+            "a\u{fffd}[31m\u{fffd}\u{fffd}b"
+        );
     }
 }

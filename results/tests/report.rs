@@ -4,8 +4,9 @@ mod samples;
 
 use std::path::PathBuf;
 
-use perjury_checker::Verdict;
-use perjury_results::{Evidence, report};
+use perjury_checker::verdict::{Order, Placed, Stuck};
+use perjury_checker::{Function, Operation, Value, Verdict};
+use perjury_results::{Evidence, RunOutcome, report};
 use samples::{Sample, run};
 
 /// Writes a report where a person can look at it, and returns it.
@@ -18,7 +19,10 @@ fn written(name: &str, evidence: &Evidence) -> String {
 
 #[test]
 fn a_stale_read_is_told_drawn_and_linked() {
-    let evidence = run(&Sample { lie: true, ..Sample::default() });
+    let evidence = run(&Sample {
+        lie: true,
+        ..Sample::default()
+    });
     let verdict = evidence.verdict.as_ref().expect("a verdict");
     assert_eq!(verdict.verdict(), Verdict::Invalid);
     let page = written("invalid", &evidence);
@@ -33,4 +37,220 @@ fn a_stale_read_is_told_drawn_and_linked() {
 fn a_valid_run_says_what_was_covered() {
     let page = written("valid", &run(&Sample::default()));
     assert!(page.contains("nothing that clients saw contradicts linearizability"));
+}
+
+#[test]
+fn an_undecided_run_says_what_is_missing() {
+    let mut evidence = run(&Sample {
+        operations: 300,
+        ..Sample::default()
+    });
+    let verdict = evidence.verdict.as_mut().expect("a verdict");
+    verdict.outcome = RunOutcome::Unknown;
+    verdict.exit_code = 2;
+    verdict.findings[0].verdict = Verdict::Unknown;
+    verdict.findings[0].sentence =
+        "The search of key x was not decided: the limit of 50000000 configurations was reached.".to_owned();
+    verdict.coverage.missing =
+        vec!["Only 3 reads succeeded while a partition was active; 10 are needed.".to_owned()];
+    let page = written("unknown", &evidence);
+    assert!(page.contains("Only 3 reads succeeded while a partition was active"));
+}
+
+#[test]
+fn trouble_in_the_harness_stands_first() {
+    let mut evidence = run(&Sample {
+        operations: 500,
+        ..Sample::default()
+    });
+    let verdict = evidence.verdict.as_mut().expect("a verdict");
+    verdict.outcome = RunOutcome::HarnessFailed;
+    verdict.exit_code = 255;
+    verdict.troubles = vec!["fault 3 could not be healed: the proxy of n1 → n4 does not answer".to_owned()];
+    let page = written("harness", &evidence);
+    let body = &page[page.find("<tbody>").expect("a table")..];
+    let trouble = body.find("the proxy of n1").expect("the trouble");
+    assert!(trouble < body.find("linearizability").expect("the property"));
+}
+
+#[test]
+fn a_run_that_was_killed_has_a_report_without_a_verdict() {
+    let mut evidence = run(&Sample {
+        operations: 500,
+        ..Sample::default()
+    });
+    evidence.verdict = None;
+    evidence.history_problem = Some("line 812 is torn: its writer was killed".to_owned());
+    let page = written("killed", &evidence);
+    assert!(page.contains("The control node died before it came to a verdict"));
+    assert!(page.contains("line 812 is torn"));
+}
+
+#[test]
+fn an_empty_history_has_a_report() {
+    let mut evidence = run(&Sample {
+        operations: 0,
+        partitions: false,
+        ..Sample::default()
+    });
+    evidence.notices.clear();
+    evidence.logs.clear();
+    written("empty", &evidence);
+}
+
+/// What somebody could write into a system under test to take over the page of whoever looks at its report.
+const HOSTILE: [&str; 6] = [
+    "</script><script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "\"><svg onload=alert(1)>",
+    "<!--<script>",
+    "{{ 7 * 7 }}",
+    "\u{2028}\u{202e}\u{0}\u{1b}[31m",
+];
+
+#[test]
+fn hostile_values_are_text() {
+    let mut evidence = run(&Sample {
+        lie: true,
+        ..Sample::default()
+    });
+    let hostile = |position: usize| HOSTILE[position % HOSTILE.len()];
+    let taint = |operation: &mut Operation| {
+        let text = hostile(operation.id);
+        operation.key = Some(text.into());
+        operation.argument = Value::from(text);
+        operation.completion.value = Value::from(vec![Value::from(text)]);
+        operation.completion.error = Some(text.into());
+        operation.completion.node = Some(text.into());
+        operation.f = Function::Other(text.into());
+    };
+    evidence.history.operations.iter_mut().for_each(taint);
+    let verdict = evidence.verdict.as_mut().expect("a verdict");
+    for finding in &mut verdict.findings {
+        finding.property = hostile(0).to_owned();
+        finding.sentence = hostile(1).to_owned();
+        finding.method = hostile(2).to_owned();
+        for witness in &mut finding.witnesses {
+            witness.operations.iter_mut().for_each(taint);
+            witness.key = Some(hostile(0).into());
+            witness.story = HOSTILE.map(str::to_owned).to_vec();
+            witness.orders = vec![Order {
+                steps: vec![Placed {
+                    operation: witness.operations[0].id,
+                    state: Value::from(hostile(1)),
+                }],
+                stuck: vec![Stuck {
+                    operation: witness.operations[1].id,
+                    reason: hostile(0).to_owned(),
+                }],
+            }];
+        }
+    }
+    verdict.troubles = HOSTILE.map(str::to_owned).to_vec();
+    verdict.coverage.missing = HOSTILE.map(str::to_owned).to_vec();
+    for text in HOSTILE {
+        verdict.coverage.functions.entry(text.to_owned()).or_default();
+        verdict.coverage.during.entry(text.to_owned()).or_default();
+        verdict.coverage.faults.entry(text.to_owned()).or_default();
+    }
+    for (position, fault) in evidence.faults.iter_mut().enumerate() {
+        fault.kind = hostile(position).to_owned();
+        fault.description = hostile(position + 1).to_owned();
+        fault.bite.evidence = hostile(position).to_owned();
+    }
+    for log in &mut evidence.logs {
+        log.node = hostile(1).to_owned();
+        log.lines = HOSTILE.map(str::to_owned).to_vec();
+    }
+    evidence.test.name = hostile(0).to_owned();
+    evidence.test.command = hostile(1).to_owned();
+    evidence.test.mutant = Some(hostile(2).to_owned());
+    evidence
+        .test
+        .settings
+        .insert(hostile(0).to_owned(), hostile(1).to_owned());
+    evidence.history_problem = Some(hostile(0).to_owned());
+    let page = written("hostile", &evidence);
+    for (position, markup) in ["<img", "<svg onload", "<script>alert", "<!--<script>", "{{ 7"]
+        .into_iter()
+        .enumerate()
+    {
+        // The template's braces are harmless here, but must come out as they went in.
+        let expected = usize::from(markup == "{{ 7") * page.matches("{{ 7").count();
+        assert_eq!(page.matches(markup).count(), expected, "{position}: {markup}");
+    }
+    // The data, the script, and nothing else.
+    assert_eq!(page.matches("<script").count(), 2);
+    assert_eq!(page.matches("</script").count(), 2);
+    assert!(!page.contains('\u{0}'));
+    assert!(!page.contains('\u{1b}'));
+}
+
+#[test]
+fn a_megabyte_of_text_is_cut() {
+    let mut evidence = run(&Sample {
+        operations: 2_000,
+        lie: false,
+        ..Sample::default()
+    });
+    let huge = "<".repeat(1 << 20);
+    for operation in evidence.history.operations.iter_mut().take(40) {
+        operation.argument = Value::from(huge.as_str());
+        operation.completion.value = Value::from(huge.as_str());
+        operation.completion.error = Some(huge.as_str().into());
+    }
+    evidence.logs[0].lines = vec![huge.clone(); 10];
+    let page = written("huge", &evidence);
+    assert!(page.len() < 2_000_000, "{} bytes", page.len());
+}
+
+#[test]
+fn nothing_is_fetched() {
+    let page = written(
+        "offline",
+        &run(&Sample {
+            lie: true,
+            ..Sample::default()
+        }),
+    );
+    assert!(page.contains("default-src &#39;none&#39;"));
+    for reference in [
+        "http://",
+        "https://",
+        " src=",
+        "@import",
+        "url(",
+        "<link",
+        "<iframe",
+        "fetch(",
+        "XMLHttpRequest",
+    ] {
+        assert!(!page.contains(reference), "{reference}");
+    }
+    assert!(!page.contains(" style=\""), "the policy forbids inline styles");
+    assert!(!page.contains(" onclick="), "the policy forbids inline handlers");
+}
+
+#[test]
+fn a_million_operations_fit_into_five_megabytes() {
+    let evidence = run(&Sample {
+        operations: 1_000_000,
+        clients: 40,
+        seconds: 60,
+        lie: true,
+        ..Sample::default()
+    });
+    assert_eq!(evidence.history.operations.len(), 1_000_000);
+    let page = written("million", &evidence);
+    assert!(page.len() < 5_000_000, "{} bytes", page.len());
+    assert!(page.contains("operations are here one by one"));
+}
+
+#[test]
+fn the_same_run_gives_the_same_page() {
+    let sample = Sample {
+        lie: true,
+        ..Sample::default()
+    };
+    assert!(report::render(&run(&sample)).ok() == report::render(&run(&sample)).ok());
 }

@@ -45,6 +45,7 @@ struct Page<'e> {
     mark: &'static str,
     word: String,
     sentence: String,
+    circumstances: Option<String>,
     run: &'e crate::record::TestRecord,
     started: String,
     chips: Vec<(&'static str, String)>,
@@ -53,6 +54,7 @@ struct Page<'e> {
     history_problem: Option<String>,
     cases: Vec<Case>,
     more_cases: usize,
+    run_is_empty: bool,
     timeline: Timeline,
     charts: Option<Charts>,
     functions: Table,
@@ -139,6 +141,7 @@ pub fn render(evidence: &Evidence) -> Result<String, askama::Error> {
         mark: standing.mark(),
         word: word.to_owned(),
         sentence,
+        circumstances: headline::circumstances(evidence),
         run: &evidence.test,
         started: evidence
             .test
@@ -159,6 +162,7 @@ pub fn render(evidence: &Evidence) -> Result<String, askama::Error> {
             .enumerate()
             .map(|(position, (finding, witness))| case(evidence, position + 1, finding, witness))
             .collect(),
+        run_is_empty: evidence.history.operations.is_empty(),
         timeline,
         charts: Charts::of(evidence),
         functions: verdict.map(tables::functions).unwrap_or_default(),

@@ -283,7 +283,11 @@ fn states(order: &Order, points: &[Point], scale: &Scale) -> Vec<Segment> {
 
 /// Whether an order is worth showing: it places something, or it is about the operation that lied.
 pub(crate) fn says_something(order: &Order, witness: &Witness) -> bool {
-    !order.steps.is_empty() || order.stuck.iter().any(|stuck| Some(stuck.operation) == witness.culprit)
+    !order.steps.is_empty()
+        || order
+            .stuck
+            .iter()
+            .any(|stuck| Some(stuck.operation) == witness.culprit)
 }
 
 /// When the witness begins and ends, in nanoseconds.

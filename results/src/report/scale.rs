@@ -4,9 +4,9 @@
 use perjury_checker::{Moment, Operation};
 
 /// Pixels between neighbouring events at least.
-const GAP: f64 = 22.0;
+const GAP: f64 = 18.0;
 /// Pixels that a stretch of time may add to a gap at most.
-const STRETCH: f64 = 46.0;
+const STRETCH: f64 = 30.0;
 
 /// Maps events and times to pixels.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ impl Scale {
                 None => left + BEFORE,
                 Some(before) => {
                     let elapsed_ms = event.time.saturating_sub(events[before].time) as f64 / 1e6;
-                    places[before] + GAP + (12.0 * (1.0 + elapsed_ms).ln()).min(STRETCH)
+                    places[before] + GAP + (8.0 * (1.0 + elapsed_ms).ln()).min(STRETCH)
                 }
             };
             for operation in operations

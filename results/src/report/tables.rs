@@ -54,7 +54,7 @@ pub(crate) fn judgements(evidence: &Evidence) -> Vec<Judgement> {
         class: class(finding.verdict),
         mark: headline::mark(finding.verdict),
         word: finding.verdict.to_string(),
-        sentence: words::tame(&finding.sentence, 600),
+        sentence: sentence(finding, verdict),
         method: method(finding),
     }));
     rows.push(coverage(verdict));
@@ -63,6 +63,38 @@ pub(crate) fn judgements(evidence: &Evidence) -> Vec<Judgement> {
         rows.push(self::harness(verdict));
     }
     rows
+}
+
+/// A finding's sentence; for the one that stands above the table already, how it is proven.
+fn sentence(finding: &perjury_checker::Finding, verdict: &VerdictRecord) -> String {
+    let above = verdict
+        .violation()
+        .is_some_and(|violation| std::ptr::eq(violation, finding));
+    match finding
+        .witnesses
+        .first()
+        .filter(|witness| above && !witness.operations.is_empty())
+    {
+        Some(witness) => {
+            let key = witness
+                .key
+                .as_deref()
+                .map(|key| format!(" on {}", words::tame(key, 60)))
+                .unwrap_or_default();
+            let more = match finding.witnesses.len() - 1 {
+                0 => String::new(),
+                more => format!(
+                    ", and {} in other places",
+                    words::plural(more as u64, "more violation")
+                ),
+            };
+            format!(
+                "Proven by {}{key}{more}.",
+                words::plural(witness.operations.len() as u64, "operation")
+            )
+        }
+        None => words::tame(&finding.sentence, 600),
+    }
 }
 
 fn class(verdict: Verdict) -> &'static str {
@@ -135,19 +167,8 @@ fn coverage(verdict: &VerdictRecord) -> Judgement {
                 words::plural(injected, "fault"),
             ));
         }
-        sentence.push_str(&format!(
-            "; {}.",
-            words::plural(coverage.leader_changes, "change of leader")
-                .replace("leaders", "leader")
-                .replace(
-                    "change of",
-                    if coverage.leader_changes == 1 {
-                        "change of"
-                    } else {
-                        "changes of"
-                    }
-                )
-        ));
+        let changes = words::plural(coverage.leader_changes, "new leader");
+        sentence.push_str(&format!("; {changes}."));
         sentence
     } else {
         coverage
@@ -205,7 +226,9 @@ fn system(verdict: &VerdictRecord) -> Judgement {
                 words::listed(&late),
                 words::duration(recovery.limit_ns)
             );
-            problems.push(problem.clone());
+            if problems.is_empty() {
+                problems.push(problem.clone());
+            }
             problem
         }
     };

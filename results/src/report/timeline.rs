@@ -14,8 +14,8 @@ use crate::words;
 
 /// Operations that are shown one by one at most. At some 45 bytes each this stays below 1.5 MB.
 const EXACT: usize = 30_000;
-/// Of these, around each witness, if there are more operations than that.
-const AROUND_EACH: usize = 5_000;
+/// Witnesses that operations are shown around, if there are more operations than that.
+const CENTRES: usize = 5;
 /// Counters of the aggregate: lanes times stretches of time.
 const COUNTERS: usize = 48_000;
 /// Characters of a value.
@@ -110,8 +110,8 @@ impl Timeline {
     }
 
     /// How many operations are shown one by one.
-    pub(crate) fn shown(&self) -> usize {
-        self.ops.id.len()
+    pub(crate) fn shown(&self) -> String {
+        words::count(self.ops.id.len() as u64)
     }
 
     pub(crate) fn of(evidence: &Evidence) -> Self {
@@ -238,15 +238,16 @@ fn choose(operations: &[Operation], witnesses: &[WitnessMark]) -> (Vec<usize>, V
     let centres = if witnesses.is_empty() {
         &nobody[..]
     } else {
-        &witnesses[..witnesses.len().min(5)]
+        &witnesses[..witnesses.len().min(CENTRES)]
     };
+    let around_each = EXACT / centres.len();
     for witness in centres {
         // Around the lie, as many before as after, so that what led to it and what came of it are both there.
         let focus = witness
             .culprit
             .unwrap_or_else(|| witness.ops.last().copied().unwrap_or(0));
-        let from = focus.saturating_sub(AROUND_EACH / 2);
-        let to = (from + AROUND_EACH).min(operations.len());
+        let from = focus.saturating_sub(around_each / 2);
+        let to = (from + around_each).min(operations.len());
         chosen.extend(from..to);
         chosen.extend(witness.ops.iter().copied().filter(|id| *id < operations.len()));
         if let (Some(first), Some(last)) = (operations.get(from), operations[..to].last()) {

@@ -29,7 +29,14 @@ pub struct Sample {
 
 impl Default for Sample {
     fn default() -> Self {
-        Sample { seed: 7, operations: 6_000, clients: 10, seconds: 30, partitions: true, lie: false }
+        Sample {
+            seed: 7,
+            operations: 6_000,
+            clients: 10,
+            seconds: 30,
+            partitions: true,
+            lie: false,
+        }
     }
 }
 
@@ -57,7 +64,11 @@ pub fn test(sample: &Sample) -> TestRecord {
         name: "raft-cas-partition".to_owned(),
         system: "raft".to_owned(),
         workload: "cas".to_owned(),
-        nemesis: if sample.partitions { vec!["partition".to_owned()] } else { Vec::new() },
+        nemesis: if sample.partitions {
+            vec!["partition".to_owned()]
+        } else {
+            Vec::new()
+        },
         environment: "process".to_owned(),
         nodes: 5,
         concurrency: sample.clients as usize,
@@ -78,7 +89,11 @@ pub fn test(sample: &Sample) -> TestRecord {
             "perjury test --system raft --workload cas --nemesis partition --time-limit {}s --seed {}{}",
             sample.seconds,
             sample.seed,
-            if sample.lie { " --mutant raft/read-local-at-leader" } else { "" },
+            if sample.lie {
+                " --mutant raft/read-local-at-leader"
+            } else {
+                ""
+            },
         ),
     }
 }
@@ -106,7 +121,8 @@ struct Pending {
 fn cut(sample: &Sample, time: u64) -> Option<u64> {
     let round = time / (5 * SECOND);
     let within = time % (5 * SECOND);
-    (sample.partitions && within >= 2 * SECOND && within < 4 * SECOND && time < sample.seconds * SECOND).then_some(round)
+    (sample.partitions && within >= 2 * SECOND && within < 4 * SECOND && time < sample.seconds * SECOND)
+        .then_some(round)
 }
 
 /// Who leads at a time, and in which term: after each cut another node, half a second late.
@@ -133,12 +149,21 @@ pub fn history(sample: &Sample) -> Vec<Event> {
             Some(_) => dice.below(5) < 2,
             None => dice.below(400) == 0,
         };
-        let latency = 400_000 + dice.below(2 * MS) + if dice.below(40) == 0 { dice.below(30 * MS) } else { 0 };
+        let latency = 400_000
+            + dice.below(2 * MS)
+            + if dice.below(40) == 0 {
+                dice.below(30 * MS)
+            } else {
+                0
+            };
         let key = (dice.below(9) / 3) as usize;
         let (f, argument) = match dice.below(10) {
             0..5 => (Function::Read, Value::Nil),
             5..8 => (Function::Write, Value::Int(number as i64)),
-            _ => (Function::Cas, Value::from(vec![Value::Int(0), Value::Int(number as i64)])),
+            _ => (
+                Function::Cas,
+                Value::from(vec![Value::Int(0), Value::Int(number as i64)]),
+            ),
         };
         let refused = lost && dice.below(3) > 0;
         let operation = Pending {
@@ -148,14 +173,36 @@ pub fn history(sample: &Sample) -> Vec<Event> {
             f,
             invoked,
             applied: if lost { None } else { Some(invoked + latency / 2) },
-            returned: Some(invoked + if refused { latency } else if lost { 1_000 * MS } else { latency }),
+            returned: Some(
+                invoked
+                    + if refused {
+                        latency
+                    } else if lost {
+                        1_000 * MS
+                    } else {
+                        latency
+                    },
+            ),
             argument,
             result: Value::Nil,
             observed: None,
-            kind: if refused { EventKind::Fail } else if lost { EventKind::Info } else { EventKind::Ok },
-            error: if refused { Some("no-leader") } else if lost { Some("timeout") } else { None },
+            kind: if refused {
+                EventKind::Fail
+            } else if lost {
+                EventKind::Info
+            } else {
+                EventKind::Ok
+            },
+            error: if refused {
+                Some("no-leader")
+            } else if lost {
+                Some("timeout")
+            } else {
+                None
+            },
         };
-        free[client] = operation.returned.unwrap_or(invoked) + if sample.operations > 100_000 { 0 } else { MS };
+        free[client] =
+            operation.returned.unwrap_or(invoked) + if sample.operations > 100_000 { 0 } else { MS };
         if operation.kind == EventKind::Info {
             process[client] += sample.clients;
         }
@@ -167,7 +214,9 @@ pub fn history(sample: &Sample) -> Vec<Event> {
 
 /// Lets every operation take effect in the order of time; the lie is one read of the old leader.
 fn apply(sample: &Sample, pending: &mut [Pending]) {
-    let mut order: Vec<usize> = (0..pending.len()).filter(|&p| pending[p].applied.is_some()).collect();
+    let mut order: Vec<usize> = (0..pending.len())
+        .filter(|&p| pending[p].applied.is_some())
+        .collect();
     order.sort_by_key(|&position| pending[position].applied);
     let mut state = [const { Value::Nil }; 3];
     let mut stale: Option<[Value; 3]> = None;
@@ -181,7 +230,11 @@ fn apply(sample: &Sample, pending: &mut [Pending]) {
         match operation.f {
             Function::Read => {
                 operation.result = state[key].clone();
-                if !lied && operation.invoked > 18_200 * MS && let Some(stale) = &stale && stale[key] != state[key] {
+                if !lied
+                    && operation.invoked > 18_200 * MS
+                    && let Some(stale) = &stale
+                    && stale[key] != state[key]
+                {
                     operation.result = stale[key].clone();
                     operation.node = leader(sample, 17_000 * MS).0;
                     lied = true;
@@ -189,7 +242,9 @@ fn apply(sample: &Sample, pending: &mut [Pending]) {
             }
             Function::Write => state[key] = operation.argument.clone(),
             _ => {
-                let Value::List(pair) = &operation.argument else { continue };
+                let Value::List(pair) = &operation.argument else {
+                    continue;
+                };
                 let new = pair[1].clone();
                 // Half of them guess right.
                 let hit = operation.invoked.is_multiple_of(2);
@@ -224,9 +279,17 @@ fn events(pending: &[Pending]) -> Vec<Event> {
             observed: None,
             version: None,
         };
-        events.push(event(operation.invoked, EventKind::Invoke, operation.argument.clone()));
+        events.push(event(
+            operation.invoked,
+            EventKind::Invoke,
+            operation.argument.clone(),
+        ));
         if let Some(returned) = operation.returned {
-            let value = if operation.f == Function::Read { operation.result.clone() } else { operation.argument.clone() };
+            let value = if operation.f == Function::Read {
+                operation.result.clone()
+            } else {
+                operation.argument.clone()
+            };
             let mut completion = event(returned, operation.kind, value);
             completion.error = operation.error.map(Into::into);
             completion.observed.clone_from(&operation.observed);
@@ -245,17 +308,31 @@ fn faults(sample: &Sample) -> Vec<FaultRecord> {
     let fault = |round: u64| {
         let (leads, _) = leader(sample, round * 5 * SECOND + 2 * SECOND);
         let minority = [leads, (leads + 1) % 5].map(|n| Node(n as u16 + 1));
-        let links = (1..=5).map(Node).filter(|n| !minority.contains(n)).flat_map(|other| {
-            minority.iter().flat_map(move |&one| [Link { from: one, to: other }, Link { from: other, to: one }])
-        });
+        let links = (1..=5)
+            .map(Node)
+            .filter(|n| !minority.contains(n))
+            .flat_map(|other| {
+                minority
+                    .iter()
+                    .flat_map(move |&one| [Link { from: one, to: other }, Link { from: other, to: one }])
+            });
         FaultRecord {
             id: round as u32,
             kind: "partition".to_owned(),
-            description: format!("{{{},{}}} | the rest ({} leads)", minority[0], minority[1], minority[0]),
-            fault: Resolved::Cut { links: links.collect() },
+            description: format!(
+                "{{{},{}}} | the rest ({} leads)",
+                minority[0], minority[1], minority[0]
+            ),
+            fault: Resolved::Cut {
+                links: links.collect(),
+            },
             injected_at: Some(round * 5 * SECOND + 2 * SECOND),
             healed_at: Some(round * 5 * SECOND + 4 * SECOND),
-            bite: Bite { bit: true, links: Vec::new(), evidence: "dropped 312 packets on 12 links".to_owned() },
+            bite: Bite {
+                bit: true,
+                links: Vec::new(),
+                evidence: "dropped 312 packets on 12 links".to_owned(),
+            },
             error: None,
         }
     };
@@ -265,30 +342,63 @@ fn faults(sample: &Sample) -> Vec<FaultRecord> {
 fn notices(sample: &Sample) -> Vec<Notice> {
     let end = sample.seconds * SECOND;
     let up: Vec<Node> = (1..=5).map(Node).collect();
-    let mut notices = vec![Notice::Phase { phase: Phase::Start, at: 0 }];
+    let mut notices = vec![Notice::Phase {
+        phase: Phase::Start,
+        at: 0,
+    }];
     let view = |at: u64| {
         let (leads, term) = leader(sample, at);
-        Notice::View { at, view: View { leader: Some((Node(leads as u16 + 1), term)), up: up.clone() } }
+        Notice::View {
+            at,
+            view: View {
+                leader: Some((Node(leads as u16 + 1), term)),
+                up: up.clone(),
+            },
+        }
     };
     notices.push(view(1));
-    notices.push(Notice::Phase { phase: Phase::Main, at: 200 * MS });
+    notices.push(Notice::Phase {
+        phase: Phase::Main,
+        at: 200 * MS,
+    });
     if sample.partitions {
         notices.extend((0..sample.seconds / 5).map(|round| view(round * 5 * SECOND + 2_500 * MS)));
     }
-    notices.push(Notice::Phase { phase: Phase::Heal, at: end });
-    notices.push(Notice::Phase { phase: Phase::Recover, at: end + 20 * MS });
+    notices.push(Notice::Phase {
+        phase: Phase::Heal,
+        at: end,
+    });
+    notices.push(Notice::Phase {
+        phase: Phase::Recover,
+        at: end + 20 * MS,
+    });
     for number in 1..=5 {
-        notices.push(Notice::Recovered { node: Node(number), after: u64::from(number) * 41 * MS });
+        notices.push(Notice::Recovered {
+            node: Node(number),
+            after: u64::from(number) * 41 * MS,
+        });
     }
-    notices.push(Notice::Phase { phase: Phase::Final, at: end + 300 * MS });
-    notices.push(Notice::Phase { phase: Phase::Done, at: end + 350 * MS });
+    notices.push(Notice::Phase {
+        phase: Phase::Final,
+        at: end + 300 * MS,
+    });
+    notices.push(Notice::Phase {
+        phase: Phase::Done,
+        at: end + 350 * MS,
+    });
     notices
 }
 
 fn coverage(sample: &Sample, history: &History, faults: &[FaultRecord]) -> Coverage {
-    let mut coverage = Coverage { leader_changes: if sample.partitions { sample.seconds / 5 } else { 0 }, ..Coverage::default() };
+    let mut coverage = Coverage {
+        leader_changes: if sample.partitions { sample.seconds / 5 } else { 0 },
+        ..Coverage::default()
+    };
     for operation in &history.operations {
-        let counts: &mut Counts = coverage.functions.entry(operation.f.name().to_owned()).or_default();
+        let counts: &mut Counts = coverage
+            .functions
+            .entry(operation.f.name().to_owned())
+            .or_default();
         match operation.completion.outcome {
             perjury_checker::Outcome::Ok => {
                 counts.ok += 1;
@@ -307,7 +417,13 @@ fn coverage(sample: &Sample, history: &History, faults: &[FaultRecord]) -> Cover
     }
     if !faults.is_empty() {
         let count = faults.len() as u64;
-        coverage.faults.insert("partition".to_owned(), Bites { injected: count, bit: count });
+        coverage.faults.insert(
+            "partition".to_owned(),
+            Bites {
+                injected: count,
+                bit: count,
+            },
+        );
         coverage.links_cut = 12;
         coverage.links_cut_with_traffic = 12;
     }
@@ -340,11 +456,16 @@ pub fn run(sample: &Sample) -> Evidence {
         checked_ns: 48 * MS,
         recovery: Some(Recovery {
             limit_ns: 10 * SECOND,
-            nodes: (1..=5).map(|number| (Node(number), Some(u64::from(number) * 41 * MS))).collect(),
+            nodes: (1..=5)
+                .map(|number| (Node(number), Some(u64::from(number) * 41 * MS)))
+                .collect(),
         }),
         system_failures: Vec::new(),
         troubles: Vec::new(),
-        mutant: sample.lie.then_some(perjury_results::MutantSeen { reached: 3_012, differed: 17 }),
+        mutant: sample.lie.then_some(perjury_results::MutantSeen {
+            reached: 3_012,
+            differed: 17,
+        }),
     };
     Evidence {
         test,
@@ -356,7 +477,16 @@ pub fn run(sample: &Sample) -> Evidence {
         logs: (1..=5)
             .map(|number| NodeLog {
                 node: format!("n{number}"),
-                lines: (0..20).map(|line| format!("{:>8.3} term={} role=follower applied={}", f64::from(line) * 1.5, 1 + line / 4, line * 311)).collect(),
+                lines: (0..20)
+                    .map(|line| {
+                        format!(
+                            "{:>8.3} term={} role=follower applied={}",
+                            f64::from(line) * 1.5,
+                            1 + line / 4,
+                            line * 311
+                        )
+                    })
+                    .collect(),
                 bytes_before: 0,
             })
             .collect(),

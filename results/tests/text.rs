@@ -1,0 +1,102 @@
+//! The verdict as text: on a terminal, and for a CI system.
+
+mod samples;
+
+use perjury_results::{RunOutcome, SystemFailure, console, junit};
+use samples::{Sample, run};
+
+fn lying() -> Sample {
+    Sample {
+        operations: 3_000,
+        lie: true,
+        ..Sample::default()
+    }
+}
+
+#[test]
+fn a_violation_is_understood_without_colour() {
+    let text = console::summary(&run(&lying()), None, false);
+    assert!(!text.contains('\u{1b}'));
+    for part in [
+        "✗ INVALID",
+        "✗ invalid linearizability",
+        "It was n",
+        "exit      1: a violation is proven",
+        "again     perjury test",
+        "partition",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing from\n{text}");
+    }
+    assert!(
+        text.trim_end().ends_with("--mutant raft/read-local-at-leader"),
+        "{text}"
+    );
+    assert!(console::summary(&run(&lying()), None, true).contains('\u{1b}'));
+}
+
+#[test]
+fn what_a_system_says_cannot_control_the_terminal() {
+    let mut evidence = run(&lying());
+    let verdict = evidence.verdict.as_mut().expect("a verdict");
+    verdict.findings[0].sentence = "\u{1b}[2J\u{7}\u{202e}gone\r\nValid".to_owned();
+    verdict.findings[0].witnesses[0].story = vec!["\u{1b}]0;owned\u{7}".to_owned()];
+    let text = console::summary(&evidence, None, false);
+    assert!(!text.contains(['\u{1b}', '\u{7}', '\u{202e}', '\r']), "{text:?}");
+}
+
+/// How often each kind of result stands in a JUnit file.
+fn counts(xml: &str) -> [usize; 3] {
+    ["<failure", "<error", "<skipped"].map(|tag| xml.matches(tag).count())
+}
+
+#[test]
+fn a_ci_system_tells_a_violation_from_what_proves_nothing() {
+    assert_eq!(
+        counts(&junit::render(&run(&Sample {
+            operations: 500,
+            ..Sample::default()
+        }))),
+        [0, 0, 0]
+    );
+
+    let invalid = junit::render(&run(&lying()));
+    assert_eq!(counts(&invalid), [1, 0, 0], "{invalid}");
+    assert!(
+        invalid.contains("name=\"seed\"") && invalid.contains("name=\"command\""),
+        "{invalid}"
+    );
+
+    let mut evidence = run(&Sample {
+        operations: 500,
+        ..Sample::default()
+    });
+    let verdict = evidence.verdict.as_mut().expect("a verdict");
+    verdict.outcome = RunOutcome::Unknown;
+    verdict.coverage.missing = vec!["no read succeeded".to_owned()];
+    assert_eq!(counts(&junit::render(&evidence)), [0, 1, 0]);
+
+    let verdict = evidence.verdict.as_mut().expect("a verdict");
+    verdict.outcome = RunOutcome::HarnessFailed;
+    verdict.troubles = vec!["a fault could not be healed".to_owned()];
+    assert_eq!(counts(&junit::render(&evidence)), [0, 2, 0]);
+
+    let verdict = evidence.verdict.as_mut().expect("a verdict");
+    verdict.system_failures = vec![SystemFailure {
+        at: 7,
+        node: None,
+        reason: "\u{0}<died> ]]> \u{1b}".to_owned(),
+    }];
+    let xml = junit::render(&evidence);
+    assert_eq!(counts(&xml), [1, 2, 0]);
+    assert!(!xml.contains(['\u{0}', '\u{1b}']) && !xml.contains("<died>"));
+
+    evidence.verdict = None;
+    assert_eq!(counts(&junit::render(&evidence)), [0, 1, 0]);
+
+    let mut nothing = run(&Sample {
+        operations: 0,
+        ..Sample::default()
+    });
+    nothing.verdict.as_mut().expect("a verdict").findings.clear();
+    assert_eq!(counts(&junit::render(&nothing)), [0, 0, 1]);
+}
