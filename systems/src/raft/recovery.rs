@@ -1,12 +1,14 @@
 //! Starting from what was durable.
 
+use std::collections::BTreeMap;
+
 use super::config::{Config, ConfigHistory};
 use super::identity::Identity;
 use super::log::Log;
 use super::progress::Image;
 use super::requests::Requests;
 use super::snapshots::Contents;
-use super::types::{HardState, Index, Record, Trace};
+use super::types::{Entry, HardState, Index, Record, Trace};
 use super::{Cx, Raft, State, mutants};
 use crate::digest::digest;
 use crate::replica::{Cluster, Durable, Lsn, NodeId};
@@ -92,62 +94,50 @@ impl Raft {
         }
         let mut hard_state = HardState::default();
         let mut identity = None;
-        let mut hole = None;
         let covered = self.log.base();
         let mut disagrees = false;
+        let mut entries: BTreeMap<Index, (Entry, Lsn)> = BTreeMap::new();
         for (lsn, record) in durable.records {
             // Where the snapshot was written, entries from before that do not follow from it went out of the log.
             if disagrees && snapshot_lsn < lsn {
                 disagrees = false;
-                self.forget_after(covered.index);
+                entries.clear();
             }
             match record {
                 Record::HardState(state) => hard_state = state,
                 Record::Identity(found) => identity = Some(found),
-                Record::Entry(entry) => {
-                    let (index, config) = (entry.at.index, entry.config().cloned());
-                    if index <= covered.index {
-                        if index == covered.index {
-                            disagrees = entry.at.term != covered.term && lsn < snapshot_lsn;
-                        }
-                        continue;
-                    }
-                    if !self.log.put(entry, lsn) {
-                        hole = Some(index);
-                    } else if let Some(config) = config {
-                        self.configs.push(index, config);
+                Record::Entry(entry) if entry.at.index <= covered.index => {
+                    if entry.at.index == covered.index {
+                        disagrees = entry.at.term != covered.term && lsn < snapshot_lsn;
                     }
                 }
+                Record::Entry(entry) => {
+                    entries.insert(entry.at.index, (entry, lsn));
+                }
                 Record::Remove { first, last } => {
-                    let end = self.log.last().index;
-                    if first <= end && last < end {
-                        hole = Some(last + 1);
-                    }
-                    if first <= covered.index {
-                        disagrees = false;
-                    }
-                    let first = first.max(covered.index + 1);
-                    self.log.truncate(first, Some(first));
-                    self.configs.roll_back(|index| index < first);
+                    disagrees &= first > covered.index;
+                    entries.retain(|index, _| *index < first || *index > last);
                 }
             }
         }
         if disagrees {
-            self.forget_after(covered.index);
+            entries.clear();
         }
-        if let Some(index) = hole {
-            self.halt(&format!("the log has a hole before entry {index}"), cx);
+        for (index, (entry, lsn)) in entries {
+            let config = entry.config().cloned();
+            if !self.log.put(entry, lsn) {
+                self.halt(&format!("the log has a hole before entry {index}"), cx);
+                break;
+            }
+            if let Some(config) = config {
+                self.configs.push(index, config);
+            }
         }
         self.log.synced(durable.end);
         let recovered = self.rules.recovered_hard_state(hard_state, self.log.last().term);
         self.term = recovered.term;
         self.vote = recovered.vote;
         identity
-    }
-
-    fn forget_after(&mut self, index: Index) {
-        self.log.truncate(index + 1, Some(index + 1));
-        self.configs.roll_back(|at| at <= index);
     }
 
     fn halt(&mut self, reason: &str, cx: &mut Cx) {

@@ -208,7 +208,22 @@ impl<W: Watch> Bed<W> {
         let mixed = self.seed ^ (u64::from(id.0) << 48) ^ (node.boots << 32);
         let rng = ChaCha8Rng::seed_from_u64(mixed);
         let mut out = Vec::new();
-        let driver = Driver::recover(&self.cluster, id, node.disk.durable(), rng, clocks, &mut out);
+        let driver: Driver<Raft> =
+            Driver::recover(&self.cluster, id, node.disk.durable(), rng, clocks, &mut out);
+        if std::env::var("BED_DEBUG").is_ok() && driver.replica().halted().is_some() {
+            let disk = &node.disk;
+            eprintln!(
+                "snapshot at {:?}, end {:?}",
+                disk.snapshot.as_ref().map(|(lsn, _)| lsn),
+                disk.end
+            );
+            for (lsn, record) in &disk.records {
+                match record {
+                    Record::Entry(entry) => eprintln!("{} entry {:?}", lsn.0, entry.at),
+                    other => eprintln!("{} {other:?}", lsn.0),
+                }
+            }
+        }
         self.watch.booted(id, driver.replica(), self.time);
         node.driver = Some(driver);
         self.carry_out(id, out);

@@ -650,3 +650,31 @@ fn is_ok(op: &Operation) -> bool {
         .as_ref()
         .is_some_and(|response| response.result.is_ok())
 }
+
+/// Prints the last traces of a run, to look into a failure.
+pub fn explain(plan: &Plan, seed: u64, last: usize) {
+    let cluster = plan.cluster();
+    let judge = Judge::new(&cluster.members);
+    let mut bed = Bed::new(cluster, seed, plan.weather, judge);
+    bed.keep_traces = true;
+    let mut run = Run {
+        bed,
+        plan: plan.clone(),
+        rng: ChaCha8Rng::seed_from_u64(seed ^ 0x5eed),
+        clients: Vec::new(),
+        operations: Vec::new(),
+        sessions: 0,
+        values: 0,
+        down: BTreeMap::new(),
+        heal_at: 0,
+        next_fault: 1_500 * MS,
+    };
+    let outcome = run.go();
+    let skip = run.bed.traces.len().saturating_sub(last);
+    for (time, node, trace) in run.bed.traces.iter().skip(skip) {
+        if !matches!(trace, Trace::ReadInvoked { .. } | Trace::ReadServed { .. }) {
+            eprintln!("{:>9.3} ms {node} {trace:?}", *time as f64 / MS as f64);
+        }
+    }
+    eprintln!("{:?}", outcome.finding());
+}

@@ -56,7 +56,11 @@ fn three_nodes_keep_every_invariant_without_prevote_and_with_tiny_appends() {
 
 #[test]
 fn all_faults_with_changing_members_and_a_slow_state_machine() {
-    check(Plan {
+    check(everything());
+}
+
+fn everything() -> Plan {
+    Plan {
         members: 3,
         spare: 3,
         faults: FAULTS.to_vec(),
@@ -67,7 +71,7 @@ fn all_faults_with_changing_members_and_a_slow_state_machine() {
             ("apply-delay-us", "3000"),
         ],
         ..Plan::default()
-    });
+    }
 }
 
 #[test]
@@ -121,4 +125,10 @@ fn the_same_seed_gives_the_same_run_to_the_last_trace() {
     for seed in 1..4 {
         assert_eq!(run(&plan, seed).hash, run(&plan, seed).hash, "seed {seed}");
     }
+}
+
+#[test]
+#[ignore = "prints one run"]
+fn explain() {
+    crate::chaos::explain(&everything(), first_seed(), 4000);
 }

@@ -55,7 +55,7 @@ impl Oracle {
     /// Notes what is committed and checks what is relied upon; says up to where this step committed by counting.
     pub(super) fn check(&mut self, step: &Step<'_>) -> Result<Option<Index>, String> {
         let mut counted_to = None;
-        for trace in step.traces {
+        for (position, trace) in step.traces.iter().enumerate() {
             match trace {
                 Trace::Committed {
                     index, term, counted, ..
@@ -63,7 +63,8 @@ impl Oracle {
                     if *counted {
                         counted_to = Some(*index);
                     }
-                    self.committed(step, *index, *term, *counted)?;
+                    let config = config_in_force(step, position);
+                    self.committed(step, *index, *term, counted.then_some(config))?;
                 }
                 Trace::Applied { at, digest, .. } => self.relied_on("it applied", *at, Some(*digest))?,
                 Trace::Proposed { id, at } => {
@@ -80,23 +81,30 @@ impl Oracle {
         Ok(counted_to)
     }
 
-    fn committed(&mut self, step: &Step<'_>, index: Index, term: Term, counted: bool) -> Result<(), String> {
+    /// `config` is the one under which a leader counted, if it did.
+    fn committed(
+        &mut self,
+        step: &Step<'_>,
+        index: Index,
+        term: Term,
+        config: Option<&Config>,
+    ) -> Result<(), String> {
         let log = step.raft.log();
         let running = step.before().filter(|before| before.running);
         let from = running.map_or(log.base().index, |before| before.commit) + 1;
         for place in from..=index {
-            // A snapshot may have been taken in the same step.
-            let compacted = || running.and_then(|before| before.log.entry(place));
+            // A leader may have taken a snapshot in the same step; a follower is asked what it applied.
+            let compacted = || running.filter(|_| config.is_some())?.log.entry(place);
             let Some(entry) = log.entry(place).or_else(compacted) else {
                 continue;
             };
             let digest = entry.digest();
-            if counted && !self.entries.contains_key(&place) {
+            if let (Some(config), false) = (config, self.entries.contains_key(&place)) {
                 let committed = Committed {
                     term: entry.at.term,
                     digest,
                     commit_term: term,
-                    config: step.raft.configs().latest().clone(),
+                    config: config.clone(),
                 };
                 self.entries.insert(place, committed);
             } else {
@@ -142,4 +150,14 @@ impl Oracle {
         }
         Ok(())
     }
+}
+
+/// The configuration at one of a step's traces: a later one of the same step may have been appended after it.
+fn config_in_force<'a>(step: &Step<'a>, position: usize) -> &'a Config {
+    let later = step.traces[position..].iter().find_map(|trace| match trace {
+        Trace::ConfigAppended { index, .. } => Some(*index),
+        _ => None,
+    });
+    let configs = step.raft.configs();
+    later.map_or(configs.latest(), |index| configs.as_of(index - 1))
 }
