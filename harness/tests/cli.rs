@@ -1,0 +1,260 @@
+//! The program as its users use it: arguments in, exit code and two streams out.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn perjury(folder: &Path, arguments: &[&str]) -> Output {
+    perjury_reading(folder, arguments, b"")
+}
+
+fn perjury_reading(folder: &Path, arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_perjury"))
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("perjury starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    // It may end before it has read everything.
+    let _ = stdin.write_all(input);
+    drop(stdin);
+    child.wait_with_output().expect("perjury ends")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs it in an empty folder and checks the exit code and that standard error has these words.
+#[track_caller]
+fn refuses(arguments: &[&str], words: &[&str]) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let output = perjury(folder.path(), arguments);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(254), "{arguments:?}: {told}");
+    assert!(output.stdout.is_empty(), "errors go to standard error");
+    for word in words {
+        assert!(told.contains(word), "{arguments:?} should say {word:?}: {told}");
+    }
+    let left: Vec<_> = std::fs::read_dir(folder.path()).expect("the folder").collect();
+    assert!(left.is_empty(), "wrong usage leaves nothing behind: {left:?}");
+}
+
+#[test]
+fn wrong_usage_is_254_and_names_the_mend() {
+    refuses(&[], &["Usage"]);
+    refuses(&["test", "--nemesys", "kill"], &["--nemesis"]);
+    refuses(
+        &["test", "--nemesis", "partitoin"],
+        &["did you mean \"partition\""],
+    );
+    refuses(&["test", "--workload", "bank"], &["register"]);
+    refuses(&["test", "--system", "zookeeper"], &["raft"]);
+    refuses(&["test", "--nodes", "0"], &["--nodes"]);
+    refuses(&["test", "--time-limit", "soon"], &["30s"]);
+    refuses(&["test", "--mutant", "raft/no-such-bug"], &["no-such-bug"]);
+    refuses(&["test", "--mutant", "zab/whatever"], &["--system zab"]);
+    refuses(&["test", "--set", "heartbeat"], &["NAME=VALUE"]);
+    refuses(&["test", "--set", "heart-beat=1"], &["heartbeat-ms"]);
+    refuses(&["test", "--plan", "nowhere.json"], &["nowhere.json"]);
+    refuses(&["test", "--name", "../elsewhere"], &["cannot name a folder"]);
+    refuses(&["check", "nowhere.jsonl"], &["nowhere.jsonl"]);
+    refuses(&["check", "-", "--model", "quantum"], &["cas-register"]);
+    refuses(&["check", "-", "--format", "xml"], &["jsonl"]);
+    refuses(&["show"], &["no run"]);
+}
+
+#[test]
+fn help_shows_an_example_for_each_command() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for command in [
+        "test", "check", "generate", "list", "show", "report", "replay", "matrix", "prune", "cluster",
+    ] {
+        let output = perjury(folder.path(), &[command, "--help"]);
+        assert_eq!(output.status.code(), Some(0), "{command}");
+        assert!(
+            text(&output.stdout).contains("Example: perjury"),
+            "{command} --help shows no example"
+        );
+    }
+}
+
+#[test]
+fn every_list_has_something_and_json_is_json() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for what in [
+        "systems",
+        "settings",
+        "workloads",
+        "nemeses",
+        "mutants",
+        "models",
+        "formats",
+    ] {
+        let output = perjury(folder.path(), &["list", what]);
+        assert_eq!(output.status.code(), Some(0), "{what}");
+        assert!(!output.stdout.is_empty(), "there are no {what}");
+        let output = perjury(folder.path(), &["list", what, "--json"]);
+        for line in text(&output.stdout).lines() {
+            let row: serde_json::Value = serde_json::from_str(line).expect("a JSON object a line");
+            assert!(row["name"].is_string(), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_made_history_is_valid_and_a_planted_lie_is_found() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let good = perjury(folder.path(), &["generate", "--operations", "300", "--seed", "5"]);
+    let verdict = perjury_reading(
+        folder.path(),
+        &["check", "-", "--model", "register"],
+        &good.stdout,
+    );
+    assert_eq!(verdict.status.code(), Some(0), "{}", text(&verdict.stdout));
+    let bad = perjury(
+        folder.path(),
+        &["generate", "--operations", "300", "--seed", "5", "--stale"],
+    );
+    let verdict = perjury_reading(
+        folder.path(),
+        &["check", "-", "--model", "register", "--json"],
+        &bad.stdout,
+    );
+    assert_eq!(verdict.status.code(), Some(1), "{}", text(&verdict.stdout));
+    let finding: serde_json::Value = serde_json::from_slice(&verdict.stdout).expect("JSON");
+    assert_eq!(finding["verdict"], "invalid");
+    assert!(
+        !finding["witnesses"][0]["story"]
+            .as_array()
+            .expect("a story")
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_history_that_was_cut_short_is_checked_and_a_damaged_one_is_refused_with_its_line() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let history = perjury(folder.path(), &["generate", "--operations", "50", "--seed", "9"]).stdout;
+    let file = folder.path().join("history.jsonl");
+    std::fs::write(&file, &history[..history.len() - 10]).expect("written");
+    let verdict = perjury(folder.path(), &["check", "history.jsonl", "--model", "register"]);
+    assert_eq!(verdict.status.code(), Some(0), "{}", text(&verdict.stderr));
+    assert!(text(&verdict.stderr).contains("cut short"));
+
+    let mut damaged: Vec<String> = text(&history).lines().map(str::to_owned).collect();
+    damaged[6] = "{\"index\": oh}".to_owned();
+    std::fs::write(&file, damaged.join("\n")).expect("written");
+    let verdict = perjury(folder.path(), &["check", "history.jsonl", "--model", "register"]);
+    assert_eq!(verdict.status.code(), Some(254));
+    assert!(
+        text(&verdict.stderr).contains("history.jsonl:7:"),
+        "{}",
+        text(&verdict.stderr)
+    );
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_perjury"))
+        .args(["generate", "--operations", "100000", "--seed", "1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("perjury starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("perjury ends");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(
+        !text(&output.stderr).contains("error"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn a_test_leaves_a_run_behind_that_can_be_shown_checked_replayed_and_pruned() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let arguments = [
+        "test",
+        "--nodes",
+        "3",
+        "--workload",
+        "register",
+        "--nemesis",
+        "partition-one",
+        "--time-limit",
+        "3s",
+        "--interval",
+        "1s",
+        "--concurrency",
+        "4",
+        "--seed",
+        "11",
+        "--json",
+    ];
+    let output = perjury(folder.path(), &arguments);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}\n{}", text(&output.stdout));
+    assert!(
+        told.starts_with("run "),
+        "the run's id and its seed come first: {told}"
+    );
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert_eq!(summary["verdict"]["outcome"], "valid");
+    let run = folder.path().join("results/runs/latest");
+    for file in [
+        "test.json",
+        "history.jsonl",
+        "faults.json",
+        "verdict.json",
+        "report.html",
+        "junit.xml",
+        "nodes/n1.log",
+    ] {
+        assert!(run.join(file).exists(), "{file} is missing");
+    }
+    let history = run.join("history.jsonl");
+    let history = history.to_str().expect("a path in UTF-8");
+    let verdict = perjury(folder.path(), &["check", history, "--model", "register"]);
+    assert_eq!(verdict.status.code(), Some(0), "{}", text(&verdict.stdout));
+    let shown = perjury(folder.path(), &["show", "latest"]);
+    assert!(
+        text(&shown.stdout).contains("--seed 11"),
+        "{}",
+        text(&shown.stdout)
+    );
+    let listed = perjury(folder.path(), &["list", "runs", "--json"]);
+    assert_eq!(text(&listed.stdout).lines().count(), 1);
+    let pruned = perjury(folder.path(), &["prune", "--keep", "0"]);
+    assert_eq!(
+        text(&pruned.stdout).lines().count(),
+        1,
+        "{}",
+        text(&pruned.stderr)
+    );
+    assert!(perjury(folder.path(), &["list", "runs"]).stdout.is_empty());
+}
+
+#[test]
+fn a_file_of_defaults_is_obeyed_and_a_wrong_one_refused_with_its_line() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("perjury.toml"), "[generate]\noperations = 7\n").expect("written");
+    let made = perjury(folder.path(), &["generate", "--seed", "1"]);
+    let invocations = text(&made.stdout)
+        .lines()
+        .filter(|line| line.contains("\"invoke\""))
+        .count();
+    assert_eq!(invocations, 7);
+    std::fs::write(folder.path().join("perjury.toml"), "[generate]\noperation = 7\n").expect("written");
+    let refused = perjury(folder.path(), &["generate", "--seed", "1"]);
+    assert_eq!(refused.status.code(), Some(254));
+    assert!(
+        text(&refused.stderr).contains("perjury.toml:2"),
+        "{}",
+        text(&refused.stderr)
+    );
+}
