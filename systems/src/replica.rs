@@ -382,6 +382,13 @@ pub trait Replica: Clone + Debug + Sized + 'static {
     fn recover(cluster: &Cluster, me: NodeId, durable: Durable<Self::Record>, cx: &mut Context<Self>)
     -> Self;
 
+    /// Whether a node may start from a log that is damaged in the middle, by ending it there. It may not: what came
+    /// after was acknowledged. Only a planted mistake says otherwise.
+    fn starts_from_damaged_log(cluster: &Cluster) -> bool {
+        let _ = cluster;
+        false
+    }
+
     /// Handles one event.
     fn step(&mut self, event: Event<Self>, cx: &mut Context<Self>);
 

@@ -13,11 +13,12 @@ use crate::replica::{NodeId, RequestId};
 /// A change under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
-    pub(crate) id: RequestId,
+    /// The client that waits; none once it was told that it takes too long.
+    pub(crate) id: Option<RequestId>,
     step: Step,
     leaves: Option<NodeId>,
     joins: Option<NodeId>,
-    /// When the learner must have caught up.
+    /// Until when the client waits, and the learner must have caught up.
     deadline: Duration,
 }
 
@@ -153,7 +154,7 @@ impl Raft {
             }
         };
         let change = Change {
-            id,
+            id: Some(id),
             step,
             leaves: plan.leaves,
             joins: plan.joins,
@@ -275,30 +276,36 @@ impl Raft {
         self.step_down(None, cx);
     }
 
-    /// Gives up waiting for a learner that does not catch up; it stays a learner.
+    /// Gives up waiting for a learner that does not catch up, which stays a learner; and tells the client of a change
+    /// that takes too long, while the change goes on.
     pub(super) fn expire_change(&mut self, cx: &mut Cx) {
         let State::Leader(leader) = &mut self.state else {
             return;
         };
-        if let Some(change) = leader.change
-            && change.step == Step::CatchingUp
-            && change.deadline <= cx.now
-        {
-            leader.change = None;
-            self.answer_change(
-                change.id,
-                Err(unknown("the node did not catch up; it is a learner now")),
-                cx,
-            );
+        let Some(change) = &mut leader.change else {
+            return;
+        };
+        if change.deadline > cx.now {
+            return;
         }
+        let id = change.id.take();
+        let reason = if change.step == Step::CatchingUp {
+            leader.change = None;
+            "the node did not catch up; it is a learner now"
+        } else {
+            "the new members are not committed yet"
+        };
+        self.answer_change(id, Err(unknown(reason)), cx);
     }
 
     pub(super) fn has_change(&self) -> bool {
-        matches!(&self.state, State::Leader(leader) if leader.change.is_some())
+        matches!(&self.state, State::Leader(leader) if leader.change.is_some_and(|change| change.id.is_some()))
     }
 
-    pub(super) fn answer_change(&mut self, id: RequestId, result: Result<Reply, Failure>, cx: &mut Cx) {
-        self.answer(id, result, cx);
+    pub(super) fn answer_change(&self, id: Option<RequestId>, result: Result<Reply, Failure>, cx: &mut Cx) {
+        if let Some(id) = id {
+            self.answer(id, result, cx);
+        }
     }
 
     /// A configuration was appended: it is in force from now on (paper §6).

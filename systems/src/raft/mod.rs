@@ -175,6 +175,10 @@ impl Replica for Raft {
         Raft::start(cluster, me, durable, cx)
     }
 
+    fn starts_from_damaged_log(cluster: &Cluster) -> bool {
+        mutants::rules(cluster.mutant.as_deref()).may_start_from_damaged_log()
+    }
+
     fn step(&mut self, event: Event<Self>, cx: &mut Cx) {
         if let Some(reason) = &self.halted {
             if let Event::Request { id, .. } = event {

@@ -1,0 +1,287 @@
+//! Mistakes about what is replicated, committed, applied and answered.
+
+use super::super::rules::Swap;
+use super::super::rules::replication::{Loss, Splice};
+use super::super::types::Term;
+use super::Mutant;
+use crate::replica::Difficulty;
+use crate::replica::MutantInfo;
+
+pub(super) const MUTANTS: &[Mutant] = &[
+    Mutant {
+        info: MutantInfo {
+            name: "raft/commit-old-term-by-count",
+            id: "R22",
+            change: "commits an entry of an earlier term by counting replicas (figure 8)",
+            source: "paper §5.4.2; LogCabin #44; PySyncObj #169",
+            workload: "append",
+            nemesis: "partition-minority,kill",
+            settings: &[
+                "max-entries-per-append=1",
+                "prevote=off",
+                "election-timeout-ms=100",
+            ],
+            finding: "commitment of an old term (R-I9), then a leader without it (R-I4); appended elements are lost",
+            difficulty: Difficulty::Hard,
+        },
+        swap: Swap::MayCommit(|_, _, _| true),
+    },
+    Mutant {
+        info: MutantInfo {
+            name: "raft/commit-scan-stops-at-old-term",
+            id: "R23",
+            change: "stops looking for what to commit at the first entry of an earlier term",
+            source: "RaftOS #30",
+            workload: "register",
+            nemesis: "partition-leader,kill",
+            settings: &[],
+            finding: "nothing commits after a change of leaders (recovery time-out)",
+            difficulty: Difficulty::Medium,
+        },
+        swap: Swap::MayCommit(|term, entry_term, oldest| entry_term == term && oldest == term),
+    },
+    Mutant {
+        info: MutantInfo {
+            name: "raft/follower-commit-past-last-new",
+            id: "R24",
+            change: "as follower commits up to the end of its own log",
+            source: "paper figure 2, AppendEntries 5; WRaft #118; KAFKA-14704",
+            workload: "append",
+            nemesis: "partition-leader,packets",
+            settings: &["prevote=off"],
+            finding: "an entry committed that is another leader's (R-I5); appended elements are lost",
+            difficulty: Difficulty::Medium,
+        },
+        swap: Swap::FollowerCommit(|leader_commit, _, last| leader_commit.min(last)),
+    },
+    Mutant {
+        info: MutantInfo {
+            name: "raft/skip-prev-log-check",
+            id: "R26",
+            change: "accepts every append, wherever its log ends",
+            source: "paper §5.3",
+            workload: "append",
+            nemesis: "partition-leader,packets",
+            settings: &[],
+            finding: "logs that do not match (R-I3), different entries applied (R-I5)",
+            difficulty: Difficulty::Easy,
+        },
+        swap: Swap::PlaceFor(|prev, _, last| Some(prev.index.min(last) + 1)),
+    },
+    Mutant {
+        info: MutantInfo {
+            name: "raft/prev-log-index-only",
+            id: "R27",
+            change: "checks that there is an entry at prevLogIndex, and not its term",
+            source: "paper §5.3",
+            workload: "append",
+            nemesis: "partition-minority",
+            settings: &[],
+            finding: "logs that do not match (R-I3), different entries applied (R-I5)",
+            difficulty: Difficulty::Easy,
+        },
+        swap: Swap::PlaceFor(|prev, mine, _| mine.map(|_| prev.index + 1)),
+    },
+    Mutant {
+        info: MutantInfo {
+            name: "raft/truncate-on-any-append",
+            id: "R28",
+            change: "removes everything after prevLogIndex before it appends, also what matches",
+            source: "RaftOS #26; openraft 9540c904",
+            workload: "append",
+            nemesis: "packets,kill",
+            settings: &[],
+            finding: "acknowledged entries are gone from a majority (R-I6); lost updates",
+            difficulty: Difficulty::Easy,
+        },
+        swap: Swap::Splicing(|_, first, last| {
+            if first <= last {
+                Splice::RemoveFrom(first)
+            } else {
+                Splice::Extend
+            }
+        }),
+    },
+    Mutant {
+        info: MutantInfo {
+            name: "raft/overwrite-without-truncating-tail",
+            id: "R29",
+            change: "overwrites conflicting entries and keeps the tail behind them",
+            source: "paper figure 2, AppendEntries 3",
+            workload: "append",
+            nemesis: "partition-minority",
+            settings: &["max-entries-per-append=1"],
+            finding: "logs that do not match (R-I3), a wrong leader (R-I4)",
+            difficulty: Difficulty::Medium,
+        },
+        swap: Swap::Splicing(|conflict, _, _| conflict.map_or(Splice::Extend, Splice::Overwrite)),
+    },
+    Mutant {
+        info: MutantInfo {
+            name: "raft/ack-with-last-log-index",
+            id: "R30",
+            change: "acknowledges up to the end of its log instead of what the append covered",
+            source: "the etcd and WRaft family",
+            workload: "append",
+            nemesis: "partition-minority",
+            settings: &["prevote=off"],
+            finding: "a commit without a majority (R-I6); lost updates",
+            difficulty: Difficulty::Medium,
+        },
+        swap: Swap::AckedIndex(|_, last| last),
+    },
+    Mutant {
+        info: MutantInfo {
+            name: "raft/accept-append-from-old-term",
+            id: "R31",
+            change: "takes entries from a leader of an earlier term",
+            source: "paper figure 2, AppendEntries 1",
+            workload: "append",
+            nemesis: "partition-leader,packets",
+            settings: &["prevote=off", "check-quorum=off"],
+            finding: "logs that do not match (R-I3), entries gone from a majority (R-I6)",
+            difficulty: Difficulty::Easy,
+        },
+        swap: Swap::AcceptsLeader(|_, _| true),
+    },
+    Mutant {
+        info: MutantInfo {
+            name: "raft/stale-append-reply-counted",
+            id: "R32",
+            change: "counts an answer to an append of an earlier term",
+            source: "openraft a80579ef; the specification's DropStaleResponse",
+            workload: "append",
+            nemesis: "packets,partition-flapping",
+            settings: &["prevote=off"],
+            finding: "a commit without a majority (R-I6); lost updates",
+            difficulty: Difficulty::Hard,
+        },
+        swap: Swap::CountsAppendReply(|_, _| true),
+    },
+    Mutant {
+        info: MutantInfo {
+            name: "raft/match-index-regress",
+            id: "R33",
+            change: "sets the match index to what an answer says, also to less",
+            source: "RaftOS #25; PySyncObj #167",
+            workload: "register",
+            nemesis: "packets",
+            settings: &[],
+            finding: "a match index that falls (R-I8)",
+            difficulty: Difficulty::Easy,
+        },
+        swap: Swap::MatchAfter(|_, acked| acked),
+    },
+    Mutant {
+        info: MutantInfo {
+            name: "raft/commit-quorum-half",
+            id: "R35",
+            change: "takes half of the voters, itself included, for a majority in commitment",
+            source: "openraft d60f1e85",
+            workload: "register",
+            nemesis: "partition-leader",
+            settings: &[],
+            finding: "a commit without a majority (R-I6); lost updates",
+            difficulty: Difficulty::Easy,
+        },
+        swap: Swap::CommitQuorum(|voters| (voters / 2).max(1)),
+    },
+    Mutant {
+        info: MutantInfo {
+            name: "raft/quorum-index-off-by-one",
+            id: "R36",
+            change: "takes half for a majority where the number of voters is even",
+            source: "raft-rs 2d89626",
+            workload: "register",
+            nemesis: "membership,partition-halves",
+            settings: &[],
+            finding: "a commit without a majority (R-I6); lost updates",
+            difficulty: Difficulty::Medium,
+        },
+        swap: Swap::CommitQuorum(|voters| voters.div_ceil(2)),
+    },
+    Mutant {
+        info: MutantInfo {
+            name: "raft/ack-before-commit",
+            id: "R37",
+            change: "answers once the command stands in its own log",
+            source: "Jepsen's analyses of asynchronous replication",
+            workload: "set",
+            nemesis: "partition-leader,kill",
+            settings: &[],
+            finding: "an acknowledged entry that nobody has committed (R-I5); acknowledged elements are lost",
+            difficulty: Difficulty::Easy,
+        },
+        swap: Swap::MayAnswer(|_| true),
+    },
+    Mutant {
+        info: MutantInfo {
+            name: "raft/apply-uncommitted",
+            id: "R38",
+            change: "applies what is appended",
+            source: "RedisRaft #23, dirty reads",
+            workload: "append",
+            nemesis: "partition-leader",
+            settings: &[],
+            finding: "an entry applied that nobody has committed (R-I5); reads of elements that then vanish",
+            difficulty: Difficulty::Easy,
+        },
+        swap: Swap::ApplyLimit(|_, last| last),
+    },
+    Mutant {
+        info: MutantInfo {
+            name: "raft/leader-loss-reported-as-fail",
+            id: "R39",
+            change: "on stepping down says that pending commands surely did not happen",
+            source: "RedisRaft #23, aborted reads",
+            workload: "append",
+            nemesis: "partition-leader",
+            settings: &[],
+            finding: "an element that was refused for certain is read",
+            difficulty: Difficulty::Medium,
+        },
+        swap: Swap::AnswerOnStepDown(|| Loss::Refused),
+    },
+    Mutant {
+        info: MutantInfo {
+            name: "raft/reply-keyed-by-index-only",
+            id: "R40",
+            change: "remembers waiting clients by index alone",
+            source: "openraft 43dd8b6f",
+            workload: "register",
+            nemesis: "partition-leader",
+            settings: &[],
+            finding: "an acknowledged write that is not the committed one (R-I5); lost updates",
+            difficulty: Difficulty::Medium,
+        },
+        swap: Swap::ProposalKey(|index, _| (index, Term::MAX)),
+    },
+    Mutant {
+        info: MutantInfo {
+            name: "raft/pipeline-positional-acks",
+            id: "R41",
+            change: "takes every answer for the oldest append's that is in flight",
+            source: "hashicorp/raft 1.5.0 on pipelining",
+            workload: "append",
+            nemesis: "packets",
+            settings: &[],
+            finding: "a commit without a majority (R-I6); lost updates",
+            difficulty: Difficulty::Medium,
+        },
+        swap: Swap::AckedByReply(|acked, oldest_in_flight| oldest_in_flight.unwrap_or(acked)),
+    },
+    Mutant {
+        info: MutantInfo {
+            name: "raft/entry-cache-not-truncated",
+            id: "R43",
+            change: "keeps removed entries in the cache that applying and sending read first",
+            source: "CockroachDB #63302 and #63473",
+            workload: "append",
+            nemesis: "partition-minority",
+            settings: &["prevote=off"],
+            finding: "two payloads for one index and term (R-I3), different states (R-I12)",
+            difficulty: Difficulty::Medium,
+        },
+        swap: Swap::CacheTruncation(|_| None),
+    },
+];
