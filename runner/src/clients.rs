@@ -210,7 +210,7 @@ impl Client {
                 if hint.is_some() || self.leader == Some(node) {
                     self.leader = hint;
                 }
-                if deposed && self.rng.random_range(0..LEFT_AT_THAT) == 0 {
+                if deposed && !open.doubt && self.rng.random_range(0..LEFT_AT_THAT) == 0 {
                     return Some(Next::End(open.given_up(error)));
                 }
                 if !open.doubt
@@ -390,6 +390,25 @@ mod tests {
         for (f, retries, answers, expected) in cases {
             let (outcome, _) = ending(f.clone(), retries, answers);
             assert_eq!(outcome, expected, "{f} (retries: {retries}): {answers:?}");
+        }
+    }
+
+    #[test]
+    fn a_doubtful_request_is_retried_until_it_is_settled_or_late() {
+        for seed in 0..50 {
+            let mut client = Client::new(0, 3, seed);
+            client.obeyed = Some(Node(1));
+            let call = Call {
+                f: Function::Increment,
+                key: Key::from("k0"),
+                value: 1.into(),
+            };
+            client.begin(0, call, Node(1), 1_000 * MS, false);
+            assert!(matches!(client.answered(0, lost(), true), Some(Next::Retry(_))));
+            assert!(
+                matches!(client.answered(MS, away(), true), Some(Next::Retry(_))),
+                "seed {seed}"
+            );
         }
     }
 
