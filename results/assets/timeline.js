@@ -52,6 +52,14 @@
   const placeOf = new Map();
   for (let i = 0; i < size; i++) placeOf.set(ops.id[i], i);
 
+  // Operations are in the order of invocation: what can be in view begins this long before it.
+  let longest = 0;
+  const unknown = [];
+  for (let i = 0; i < size; i++) {
+    longest = Math.max(longest, ops.d[i] < 0 ? end : ops.d[i]);
+    if (ops.o[i] === 2) unknown.push(i);
+  }
+
   // Order of events: the axis counts invocations and answers instead of microseconds.
   let ranks = null;
   const ranked = () => {
@@ -210,32 +218,58 @@
   };
 
   // Where operations are not here one by one, their number stands as a bar: ok below, then fail, then info.
+  // Each level counts over stretches twice as long as the one before, so that no more is drawn than is seen.
+  let levels = null;
+  const countLevels = () => {
+    levels = [];
+    let stretches = data.stretches;
+    let lanes = data.counts.map(({ cells }) => cells);
+    while (lanes.length && stretches >= 60) {
+      let most = 1;
+      for (const cells of lanes) for (const cell of cells) most = Math.max(most, cell[1] + cell[2] + cell[3]);
+      levels.push({ each: end / data.stretches * 2 ** levels.length, most, lanes });
+      stretches /= 2;
+      lanes = lanes.map((cells) => {
+        const merged = [];
+        for (const [stretch, ok, fail, info] of cells) {
+          const last = merged[merged.length - 1];
+          if (last && last[0] === stretch >> 1) { last[1] += ok; last[2] += fail; last[3] += info; }
+          else merged.push([stretch >> 1, ok, fail, info]);
+        }
+        return merged;
+      });
+    }
+  };
   const drawCounts = (pen) => {
     if (!data.counts.length || mode !== "clients" || ordinal) return;
-    const each = end / data.stretches;
-    let most = 1;
-    for (const { cells } of data.counts) for (const cell of cells) most = Math.max(most, cell[1] + cell[2] + cell[3]);
-    for (const { lane, cells } of data.counts) {
-      const bottom = lanesTop + (lane + 1) * laneHeight - 2;
-      for (const [stretch, ...counts] of cells) {
-        // Where the operations themselves are drawn, the bar gives way.
-        let start = stretch * each, stop = start + each;
-        for (const [a, b] of data.exact) {
-          if (start >= a && stop <= b) stop = start;
-          else if (start < a && stop > a) stop = a;
-          else if (start < b && stop > b) start = b;
+    if (!levels) countLevels();
+    const perTime = (width - GUTTER) / (view.to - view.from);
+    const level = levels.find(({ each }) => each * perTime >= 2.5) ?? levels[levels.length - 1];
+    const { each, most } = level;
+    const room = laneHeight - 4;
+    for (const outcome of [0, 1, 2]) {
+      pen.fillStyle = colours[OUTCOMES[outcome]];
+      pen.globalAlpha = outcome === 0 ? 0.35 : 0.9;
+      level.lanes.forEach((cells, lane) => {
+        const bottom = lanesTop + (lane + 1) * laneHeight - 2;
+        const first = view.from / each - 1, last = view.to / each;
+        for (const cell of cells) {
+          if (cell[0] < first || !cell[outcome + 1]) continue;
+          if (cell[0] > last) break;
+          // Where the operations themselves are drawn, the bar gives way.
+          let start = cell[0] * each, stop = start + each;
+          for (const [a, b] of data.exact) {
+            if (start >= a && stop <= b) stop = start;
+            else if (start < a && stop > a) stop = a;
+            else if (start < b && stop > b) start = b;
+          }
+          if (stop <= start) continue;
+          const from = Math.max(GUTTER, x(start));
+          const under = outcome === 0 ? 0 : outcome === 1 ? cell[1] : cell[1] + cell[2];
+          const tall = cell[outcome + 1] / most * room;
+          pen.fillRect(from, bottom - under / most * room - tall, Math.max(0.5, x(stop) - from), tall);
         }
-        const from = x(start), to = x(stop);
-        if (stop <= start || to < GUTTER || from > width) continue;
-        let y = bottom;
-        counts.forEach((count, outcome) => {
-          const tall = count / most * (laneHeight - 4);
-          pen.fillStyle = colours[OUTCOMES[outcome]];
-          pen.globalAlpha = outcome === 0 ? 0.35 : 0.9;
-          y -= tall;
-          pen.fillRect(Math.max(GUTTER, from), y, Math.max(1, to - Math.max(GUTTER, from)), tall);
-        });
-      }
+      });
     }
     pen.globalAlpha = 1;
   };
@@ -248,7 +282,7 @@
     const dim = matches && !matches.has(i);
     pen.globalAlpha = dim ? 0.15 : 1;
     const wide = right - left;
-    if (wide < 5 && !strong && !role) {
+    if (wide < 9 && !strong && !role) {
       pen.fillStyle = colours[outcome];
       if (outcome === "fail") pen.fillRect(left, top + tall / 3, wide, tall / 3);
       else pen.fillRect(left, top, wide, tall);
@@ -295,8 +329,10 @@
     pen.strokeStyle = colours.info;
     pen.setLineDash([2, 4]);
     const begun = new Map();
-    for (let i = 0; i < size; i++) {
-      if (ops.o[i] !== 2 || laneOf(i) < 0) continue;
+    const last = unwarp(view.to);
+    for (const i of unknown) {
+      if (ops.t[i] > last) break;
+      if (laneOf(i) < 0) continue;
       const [, to, top, tall] = box(i);
       const y = Math.floor(top + tall) - 0.5;
       begun.set(y, Math.min(begun.get(y) ?? Infinity, Math.max(GUTTER, to)));
@@ -314,7 +350,8 @@
     drawOpenEnds(pen);
     const last = new Map();
     const late = [];
-    for (let i = 0; i < size; i++) {
+    const stop = unwarp(view.to) + 1;
+    for (let i = below(ops.t, unwarp(view.from) - longest); i < size && ops.t[i] <= stop; i++) {
       if (laneOf(i) < 0) continue;
       const place = box(i);
       if (place[1] < GUTTER || place[0] > width) continue;

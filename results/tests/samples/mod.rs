@@ -121,7 +121,7 @@ struct Pending {
 fn cut(sample: &Sample, time: u64) -> Option<u64> {
     let round = time / (5 * SECOND);
     let within = time % (5 * SECOND);
-    (sample.partitions && within >= 2 * SECOND && within < 4 * SECOND && time < sample.seconds * SECOND)
+    (sample.partitions && (2 * SECOND..4 * SECOND).contains(&within) && time < sample.seconds * SECOND)
         .then_some(round)
 }
 
