@@ -2,117 +2,124 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+use std::fs;
+
+use perjury_nemesis::{Bend, Crash, Link, Node, Packets, Resolved};
 use support::{Closed, Todo, config, run};
 
-#[test]
-fn a_cluster_serves_and_leaves_nothing_behind() {
-    let folder = tempfile::tempdir().expect("a directory");
-    let mut closed = Closed::new(4, 1, vec![(1000, Todo::Finish)]);
-    let summary = run(config("memory", 1, folder.path()), &mut closed);
-    eprintln!("{:?} {summary:?}", closed.tally);
-    assert!(closed.tally.ok > 100, "{:?}", closed.tally);
-    assert_eq!(
-        closed.tally.unknown + closed.tally.unavailable,
-        0,
-        "{:?}",
-        closed.tally
-    );
-    let left: Vec<_> = std::fs::read_dir(folder.path())
-        .expect("a directory")
-        .flatten()
-        .collect();
-    assert_eq!(left.len(), 1, "only the logs stay: {left:?}");
+fn nodes(numbers: &[u16]) -> BTreeSet<Node> {
+    numbers.iter().map(|number| Node(*number)).collect()
 }
 
-fn links(from: &[u16], to: &[u16]) -> std::collections::BTreeSet<perjury_nemesis::Link> {
-    use perjury_nemesis::{Link, Node};
+fn links(from: &[u16], to: &[u16]) -> BTreeSet<Link> {
     from.iter()
-        .flat_map(|a| to.iter().map(move |b| (*a, *b)))
-        .filter(|(a, b)| a != b)
-        .map(|(a, b)| Link {
-            from: Node(a),
-            to: Node(b),
-        })
+        .flat_map(|from| to.iter().map(|to| Link { from: Node(*from), to: Node(*to) }))
+        .filter(|link| link.from != link.to)
         .collect()
 }
 
 #[test]
-fn every_fault_bites_and_heals() {
-    use perjury_nemesis::{Bend, Crash, Node, Packets, Resolved};
+fn a_cluster_serves_and_leaves_nothing_behind_but_its_logs() {
     let folder = tempfile::tempdir().expect("a directory");
-    let some = |nodes: &[u16]| nodes.iter().map(|node| Node(*node)).collect();
-    let packets = Packets {
-        delay_ms: 5,
-        loss_percent: 10,
-        duplicate_percent: 10,
-        reorder_percent: 10,
-    };
-    let faults = [
-        Resolved::Cut {
-            links: links(&[1], &[2, 3]),
-        },
-        Resolved::Packets {
-            links: links(&[1, 2, 3], &[1, 2, 3]),
-            packets,
-        },
-        Resolved::Pause { nodes: some(&[2]) },
-        Resolved::Clock {
-            nodes: some(&[1, 3]),
-            bend: Bend::Jump { offset_ms: -5000 },
-        },
-        Resolved::Clock {
-            nodes: some(&[1]),
-            bend: Bend::Drift { rate_ppm: 300_000 },
-        },
-        Resolved::Clock {
-            nodes: some(&[2]),
-            bend: Bend::Strobe {
-                offset_ms: 2000,
-                every_ms: 150,
-            },
-        },
-        Resolved::Kill {
-            nodes: some(&[1]),
-            crash: Crash::Kill,
-        },
-        Resolved::Kill {
-            nodes: some(&[1, 2, 3]),
-            crash: Crash::LoseUnsynced,
-        },
-        Resolved::Kill {
-            nodes: some(&[1, 2, 3]),
-            crash: Crash::TornWrite,
-        },
-        Resolved::Leave { nodes: some(&[3]) },
-        Resolved::Leave { nodes: some(&[1]) },
-        Resolved::Leave { nodes: some(&[2]) },
-    ];
+    let mut closed = Closed::new(4, 1, vec![(500, Todo::Finish)]);
+    run(config("memory", 1, folder.path()), &mut closed);
+    assert!(closed.tally.ok > 0, "{:?}", closed.tally);
+    assert_eq!(closed.tally.unknown + closed.tally.unavailable, 0, "{:?}", closed.tally);
+    let left: Vec<_> = fs::read_dir(folder.path()).expect("listed").flatten().collect();
+    assert_eq!(left.len(), 1, "only the logs stay: {left:?}");
+}
+
+/// Injects the faults one after the other into three Raft nodes under load, and heals each; every one has to bite.
+fn assert_bite_and_heal(faults: &[Resolved]) {
+    let folder = tempfile::tempdir().expect("a directory");
     let mut todo = Vec::new();
     for (id, fault) in faults.iter().enumerate() {
         let at = 1000 + id as u64 * 2000;
         todo.push((at, Todo::Inject(id as u32, fault.clone())));
         todo.push((at + 1000, Todo::Heal(id as u32)));
     }
-    todo.push((1000 + faults.len() as u64 * 2000 + 12000, Todo::Finish));
     let mut closed = Closed::new(6, 3, todo);
+    closed.finish_when_healed = faults.len();
     closed.timeout_ms = 500;
-    let summary = run(config("raft", 3, folder.path()), &mut closed);
+    run(config("raft", 3, folder.path()), &mut closed);
     let tally = &closed.tally;
-    for (id, result) in tally.injected.iter().chain(&tally.healed) {
-        eprintln!("{id} {:?}: {result:?}", faults[*id as usize]);
-    }
-    eprintln!(
-        "{summary:?} {} ok {} failed {} unavailable {} unknown",
-        tally.ok, tally.failed, tally.unavailable, tally.unknown
-    );
-    eprintln!("{:?}", tally.inputs);
-    assert_eq!(tally.died, []);
-    assert_eq!(tally.healed.len(), faults.len());
+    assert_eq!(tally.died, [], "{tally:?}");
+    assert_eq!(tally.injected.len(), faults.len(), "{tally:?}");
     for (id, result) in &tally.healed {
-        assert!(
-            result.as_ref().is_ok_and(|bite| bite.bit),
-            "{:?}: {result:?}",
-            faults[*id as usize]
-        );
+        assert!(result.as_ref().is_ok_and(|bite| bite.bit), "{:?}: {result:?}", faults[*id as usize]);
     }
+    assert!(tally.ok > 0 && tally.errors.iter().all(|error| error != "invalid"), "{tally:?}");
+}
+
+#[test]
+fn network_faults_bite_and_heal() {
+    let packets = Packets { delay_ms: 5, loss_percent: 10, duplicate_percent: 10, reorder_percent: 10 };
+    assert_bite_and_heal(&[
+        Resolved::Cut { links: links(&[1], &[2, 3]) },
+        Resolved::Cut { links: links(&[2, 3], &[1]) },
+        Resolved::Packets { links: links(&[1, 2, 3], &[1, 2, 3]), packets },
+    ]);
+}
+
+#[test]
+fn clocks_bend_and_processes_freeze() {
+    assert_bite_and_heal(&[
+        Resolved::Pause { nodes: nodes(&[2]) },
+        Resolved::Clock { nodes: nodes(&[1, 3]), bend: Bend::Jump { offset_ms: -5000 } },
+        Resolved::Clock { nodes: nodes(&[1]), bend: Bend::Drift { rate_ppm: 300_000 } },
+        Resolved::Clock { nodes: nodes(&[2]), bend: Bend::Strobe { offset_ms: 2000, every_ms: 150 } },
+    ]);
+}
+
+#[test]
+fn killed_nodes_lose_what_they_had_not_synced_and_start_again() {
+    assert_bite_and_heal(&[
+        Resolved::Kill { nodes: nodes(&[1]), crash: Crash::Kill },
+        Resolved::Kill { nodes: nodes(&[1, 2, 3]), crash: Crash::LoseUnsynced },
+        Resolved::Kill { nodes: nodes(&[1, 2, 3]), crash: Crash::TornWrite },
+    ]);
+}
+
+#[test]
+fn every_node_can_leave_and_join_again_the_leader_too() {
+    assert_bite_and_heal(&[
+        Resolved::Leave { nodes: nodes(&[1]) },
+        Resolved::Leave { nodes: nodes(&[2]) },
+        Resolved::Leave { nodes: nodes(&[3]) },
+    ]);
+}
+
+#[test]
+fn a_node_that_finds_its_log_damaged_is_reported_dead_with_the_reason() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let data = folder.path().to_owned();
+    let todo = vec![
+        (1000, Todo::Inject(1, Resolved::Kill { nodes: nodes(&[2]), crash: Crash::Kill })),
+        (1500, Todo::Damage(data)),
+        (1500, Todo::Heal(1)),
+    ];
+    let mut closed = Closed::new(3, 3, todo);
+    closed.finish_when_healed = 1;
+    run(config("raft", 3, folder.path()), &mut closed);
+    let [(node, reason)] = &closed.tally.died[..] else { panic!("{:?}", closed.tally) };
+    assert_eq!(*node, Node(2));
+    assert!(reason.contains("its log is damaged") && reason.contains("wal-"), "{reason}");
+}
+
+#[test]
+fn traces_of_a_killed_node_reach_the_file() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let mut with_traces = config("raft", 1, folder.path());
+    with_traces.traces = true;
+    let todo = vec![
+        (300, Todo::Inject(1, Resolved::Kill { nodes: nodes(&[1]), crash: Crash::Kill })),
+        (400, Todo::Heal(1)),
+    ];
+    let mut closed = Closed::new(1, 1, todo);
+    closed.finish_when_healed = 1;
+    run(with_traces, &mut closed);
+    let text = fs::read_to_string(folder.path().join("nodes/n1.trace.jsonl")).expect("traces");
+    assert!(text.lines().count() > 2, "{text}");
+    assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
 }

@@ -2,7 +2,6 @@
 #![allow(dead_code)] // Each test uses what it needs of it.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use perjury::{ClusterConfig, ProcessEnvironment, Summary};
 use perjury_checker::{Function, Value};
@@ -38,6 +37,8 @@ pub struct Tally {
 pub enum Todo {
     Inject(u32, Resolved),
     Heal(u32),
+    /// Flip a bit in the first record of every log of n2 below this folder.
+    Damage(PathBuf),
     Finish,
 }
 
@@ -51,6 +52,8 @@ pub struct Closed {
     pub targets: Vec<Node>,
     pub next_id: u64,
     pub tally: Tally,
+    /// Finish once so many faults were healed; 0 for never.
+    pub finish_when_healed: usize,
     pub listener: Option<Box<dyn FnMut(u64, &Answer)>>,
     owners: Vec<(u64, usize)>,
     stopping: bool,
@@ -69,6 +72,7 @@ impl Closed {
                 .collect(),
             next_id: 0,
             tally: Tally::default(),
+            finish_when_healed: 0,
             listener: None,
             owners: vec![(0, 0); clients],
             stopping: false,
@@ -159,7 +163,13 @@ impl Closed {
             }
             Input::Woke => {}
             Input::Injected { id, result } => self.tally.injected.push((id, result)),
-            Input::Healed { id, result } => self.tally.healed.push((id, result)),
+            Input::Healed { id, result } => {
+                self.tally.healed.push((id, result));
+                if self.tally.healed.len() == self.finish_when_healed {
+                    // A moment for what may still come of it.
+                    self.todo = vec![(now / 1_000_000 + 300, Todo::Finish)];
+                }
+            }
             Input::NodeDied { node, reason } => self.tally.died.push((node, reason)),
             other => self.tally.inputs.push(format!("{other:?}")),
         }
@@ -185,6 +195,7 @@ impl Closed {
             match todo {
                 Todo::Inject(id, fault) => actions.push(Action::Inject { id, fault }),
                 Todo::Heal(id) => actions.push(Action::Heal { id }),
+                Todo::Damage(folder) => damage(&folder),
                 Todo::Finish => {
                     self.stopping = true;
                     actions.push(Action::Finish);
@@ -194,10 +205,25 @@ impl Closed {
     }
 }
 
+fn damage(folder: &Path) {
+    let data = std::fs::read_dir(folder)
+        .expect("listed")
+        .flatten()
+        .map(|entry| entry.path().join("n2"))
+        .find(|path| path.is_dir())
+        .expect("a data directory");
+    let log = std::fs::read_dir(data)
+        .expect("listed")
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "log"))
+        .expect("a log");
+    let mut bytes = std::fs::read(&log).expect("read");
+    bytes[20] ^= 1;
+    std::fs::write(&log, bytes).expect("written");
+}
+
 /// Runs a closed loop against a fresh cluster.
 pub fn run(config: ClusterConfig, closed: &mut Closed) -> Summary {
-    let begin = Instant::now();
-    let environment = ProcessEnvironment::start(config).expect("the cluster starts");
-    eprintln!("started after {:?}", begin.elapsed());
-    closed.run(environment)
+    closed.run(ProcessEnvironment::start(config).expect("the cluster starts"))
 }

@@ -133,3 +133,6 @@ impl Drop for Links {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
