@@ -4,8 +4,9 @@
 //! {"f": "cas", "key": "k0", "value": [7, 8]}      fails with {"error": "precondition-failed", "observed": 5}
 //! ```
 //!
-//! What is expected is what was last seen of the key, so that about as many succeed as lose a race. No value is
-//! written twice, so that each says which operation wrote it; one that failed tells what it saw.
+//! What is expected is mostly what was last seen of the key, and sometimes what was seen before that: such a one
+//! must fail, and where it succeeds, a node believed in a state that was long gone. No value is written twice, so
+//! that each says which operation wrote it; one that failed tells what it saw.
 
 use perjury_checker::models::Cell;
 use perjury_checker::{Finding, Function, History, Operation, Outcome, Value};
@@ -18,14 +19,32 @@ use crate::workload::{Call, Minimum, Workload};
 
 const KEYS: usize = 3;
 const READS_PERCENT: u32 = 35;
+/// Of what is not a read.
 const WRITES_PERCENT: u32 = 25;
+/// Of the compare-and-sets.
+const OUTDATED_PERCENT: u32 = 25;
 
 /// The workload `cas`.
 #[derive(Clone, Debug)]
 pub struct Cas {
     keys: Keys,
     values: Values,
-    seen: Vec<Value>,
+    seen: Vec<Seen>,
+}
+
+/// What was seen of a key.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    last: Value,
+    before: Value,
+}
+
+impl Seen {
+    fn see(&mut self, value: Value) {
+        if value != self.last {
+            self.before = std::mem::replace(&mut self.last, value);
+        }
+    }
 }
 
 impl Cas {
@@ -34,7 +53,7 @@ impl Cas {
         let share = if options.values.is_some() { 100 } else { 300 };
         let keys = Keys::new(options.keys.unwrap_or(KEYS), options.ops_per_key.unwrap_or(share));
         Cas {
-            seen: vec![Value::Nil; keys.places().len()],
+            seen: vec![Seen::default(); keys.places().len()],
             keys,
             values: Values::new(options.values),
         }
@@ -49,7 +68,7 @@ impl Workload for Cas {
     fn next(&mut self, _client: usize, rng: &mut ChaCha8Rng) -> Call {
         let (place, key, fresh) = self.keys.draw(rng);
         if fresh {
-            self.seen[place] = Value::Nil;
+            self.seen[place] = Seen::default();
         }
         if percent(rng, READS_PERCENT) {
             return parts::read(key);
@@ -62,10 +81,17 @@ impl Workload for Cas {
                 value: new,
             };
         }
+        let seen = &self.seen[place];
+        let expected = if percent(rng, OUTDATED_PERCENT) {
+            &seen.before
+        } else {
+            &seen.last
+        };
+        let value = vec![expected.clone(), new].into();
         Call {
             f: Function::Cas,
             key,
-            value: vec![self.seen[place].clone(), new].into(),
+            value,
         }
     }
 
@@ -85,7 +111,7 @@ impl Workload for Cas {
             _ => None,
         };
         if let Some(seen) = seen {
-            self.seen[place] = seen;
+            self.seen[place].see(seen);
         }
     }
 
