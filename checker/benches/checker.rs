@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use perjury_checker::formats::{Format, write_event};
 use perjury_checker::generate::{Load, Recipe, linearizable, make_stale};
 use perjury_checker::models::Cell;
-use perjury_checker::{Event, Finding, History, Options, check};
+use perjury_checker::{Event, Finding, History, Options, Verdict, check};
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
@@ -140,7 +140,47 @@ fn main() {
         linearizable(&list),
         &Cell::append_list(),
     );
+    for (clients, unknown_permille) in [(5, 0), (10, 0), (20, 0), (5, 50), (10, 50), (20, 50)] {
+        seeds(&Recipe {
+            clients,
+            unknown_permille,
+            operations: 1000,
+            ..five.clone()
+        });
+    }
     files();
+}
+
+/// Many seeds of a family with a lie in each: what matters is the worst.
+fn seeds(recipe: &Recipe) {
+    let (mut worst, mut states, mut invalid, mut unknown) = (Duration::ZERO, 0, 0, 0);
+    let mut all = Duration::ZERO;
+    for seed in 0..100 {
+        let mut events = linearizable(&Recipe {
+            seed,
+            ..recipe.clone()
+        });
+        for permille in [300, 400, 500, 600, 700, 800] {
+            make_stale(&mut events, permille, 7);
+        }
+        let history = History::from_events(events).expect("generated histories are well-formed");
+        let (took, finding) = timed(|| check(&history, &Cell::cas_register(), &Options::default()));
+        all += took;
+        worst = worst.max(took);
+        states = states.max(finding.states);
+        invalid += u32::from(finding.verdict == Verdict::Invalid);
+        unknown += u32::from(finding.verdict == Verdict::Unknown);
+    }
+    let Recipe {
+        clients,
+        unknown_permille,
+        ..
+    } = recipe;
+    let name =
+        format!("cas, five values, C={clients}, {unknown_permille} ‰ unknown, n=1000, lies, 100 seeds");
+    let worst = worst.as_secs_f64() * 1e3;
+    let more = format!("{invalid} invalid, {unknown} unknown; the worst {worst:.2} ms, {states} states");
+    report(&name, 100_000, all, &more);
 }
 
 fn files() {

@@ -2,10 +2,10 @@
 
 use super::Method;
 use super::cells::{Act, CellSpec};
-use super::problem::{Numbered, Op, Spec};
-use super::search::{Answer, WIDEST, search};
+use super::problem::{NEVER, Numbered, Op, Spec};
+use super::search::{Answer, Unknown, WIDEST, search};
 use super::{lists, zones};
-use crate::budget::Budget;
+use crate::budget::{Budget, Spent};
 use crate::models::Model;
 
 /// What was found out about one key.
@@ -18,6 +18,13 @@ pub(crate) enum Found {
     Illegal(Vec<usize>),
     /// Not decided, and why.
     Unknown(String),
+}
+
+/// Operations (indexes) that show that a key is illegal, and the method that found it.
+#[derive(Clone, Debug)]
+pub(crate) struct Evidence {
+    pub operations: Vec<usize>,
+    pub method: Method,
 }
 
 /// The answer, and how it was come by.
@@ -117,7 +124,7 @@ impl Decide for CellSpec {
 /// Decides by search, without what is useless.
 pub(crate) fn by_search<S: Spec>(ops: &[Op], spec: &mut S, budget: &Budget) -> Decided {
     let initial = spec.init();
-    let (answer, states) = search_from(ops, spec, &[initial], budget);
+    let (answer, states) = in_stages(ops, spec, &[initial], budget);
     let answer = match answer {
         Answer::Legal => Found::Legal,
         Answer::Illegal(stuck) => {
@@ -140,15 +147,42 @@ pub(crate) fn by_search<S: Spec>(ops: &[Op], spec: &mut S, budget: &Budget) -> D
     }
 }
 
+/// Configurations that the search explores before it tries the shortcut.
+const STATES_BEFORE_SHORTCUT: u64 = 20_000;
+
+/// Searches for a while; then tries the shortcut that may prove that there is no legal order; then goes on.
+fn in_stages<S: Spec>(ops: &[Op], spec: &mut S, roots: &[u32], budget: &Budget) -> (Answer, u64) {
+    let unknown = ops.iter().any(|op| op.returned == NEVER);
+    if !unknown || budget.states <= STATES_BEFORE_SHORTCUT {
+        return search_from(ops, spec, roots, Unknown::Once, budget);
+    }
+    let short = budget.clone().with_states(STATES_BEFORE_SHORTCUT);
+    let (answer, first) = search_from(ops, spec, roots, Unknown::Once, &short);
+    if !matches!(answer, Answer::Spent(Spent::States(_))) {
+        return (answer, first);
+    }
+    let rest = budget.clone().with_states(budget.states - first);
+    let (answer, second) = search_from(ops, spec, roots, Unknown::Freely, &rest);
+    if let Answer::Illegal(_) | Answer::Spent(Spent::Time) = answer {
+        return (answer, first + second);
+    }
+    let rest = budget
+        .clone()
+        .with_states((budget.states - first).saturating_sub(second));
+    let (answer, third) = search_from(ops, spec, roots, Unknown::Once, &rest);
+    (answer, first + second + third)
+}
+
 /// Searches from any of the roots, without what is useless.
 pub(crate) fn search_from<S: Spec>(
     ops: &[Op],
     spec: &mut S,
     roots: &[u32],
+    unknown: Unknown,
     budget: &Budget,
 ) -> (Answer, u64) {
     let Some(useless) = spec.useless(ops).filter(|useless| useless.contains(&true)) else {
-        return search(ops, spec, roots, budget);
+        return search(ops, spec, roots, unknown, budget);
     };
     let (indexes, kept): (Vec<usize>, Vec<Op>) = ops
         .iter()
@@ -156,7 +190,7 @@ pub(crate) fn search_from<S: Spec>(
         .enumerate()
         .filter(|(index, _)| !useless[*index])
         .unzip();
-    match search(&kept, spec, roots, budget) {
+    match search(&kept, spec, roots, unknown, budget) {
         (Answer::Illegal(stuck), states) => (Answer::Illegal(indexes[stuck]), states),
         other => other,
     }

@@ -4,6 +4,7 @@
 mod cells;
 mod decide;
 mod lists;
+mod merge;
 mod orders;
 mod problem;
 mod search;
@@ -19,10 +20,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::budget::Budget;
 use crate::history::{History, Key, Operation};
 use crate::models::{Model, Unsupported};
-use crate::verdict::{Finding, Verdict, Witness};
+use crate::verdict::{Finding, Witness};
 
 use cells::CellSpec;
-use decide::{Decide, Decided, Found};
+use decide::{Decide, Evidence};
+use merge::{Judged, Merged};
 use problem::{Numbered, Op};
 use story::Teller;
 
@@ -78,31 +80,84 @@ impl Method {
     }
 }
 
-/// What was decided about one key.
-struct Judged {
-    decision: Decision,
-    method: &'static str,
-    operations: u64,
-    states: u64,
-}
-
-enum Decision {
-    Valid,
-    Invalid(Box<Witness>),
-    Unknown(String),
-}
-
 /// Decides whether a history is linearizable for a model, key by key.
+///
+/// Operations of which nothing can be concluded (reads that failed or never completed, writes that failed) are
+/// left out. A history with an operation that the model does not know is at best `unknown`.
 pub fn check<M: Model>(history: &History, model: &M, options: &Options) -> Finding {
     let keys = partition(history, model.partitioned());
-    let judged = in_parallel(options.threads.get(), keys.len(), |index| {
-        judge(&keys[index].1, keys[index].0, model, options)
-    });
+    let threads = options.threads.get();
+    let work = |key: usize| Work {
+        operations: &keys[key].1,
+        key: keys[key].0,
+        model,
+        options,
+    };
     let mut merged = Merged::default();
-    for (result, (key, _)) in judged.into_iter().zip(&keys) {
-        merged.add(result, *key, options.witnesses);
+    let judged = in_parallel(threads, keys.len(), |key| work(key).judge());
+    for (judged, (key, _)) in judged.into_iter().zip(&keys) {
+        merged.add(judged, *key);
     }
-    merged.finish(model.name(), keys.len())
+    let invalid = merged.explainable(&keys, options.witnesses);
+    let witnesses = in_parallel(threads, invalid.len(), |place| {
+        let (key, evidence) = &invalid[place];
+        work(*key).explain(evidence.clone())
+    });
+    merged.finish(
+        model.name(),
+        keys.len(),
+        witnesses.into_iter().flatten().collect(),
+    )
+}
+
+/// One key, and how to check it.
+struct Work<'a, M: Model> {
+    operations: &'a [&'a Operation],
+    key: Option<&'a Key>,
+    model: &'a M,
+    options: &'a Options,
+}
+
+impl<M: Model> Work<'_, M> {
+    fn judge(&self) -> Result<Judged, Unsupported> {
+        let Options { method, budget, .. } = self.options;
+        let all = self.operations.iter().copied();
+        let (decided, operations) = match self.model.cell() {
+            Some(cell) => {
+                let (ops, mut spec) = CellSpec::compile(cell, all)?;
+                (spec.decide(&ops, *method, budget), ops.len())
+            }
+            None => {
+                let (ops, mut spec) = Numbered::compile(self.model, all)?;
+                (spec.decide(&ops, *method, budget), ops.len())
+            }
+        };
+        Ok(Judged {
+            decided,
+            operations: operations as u64,
+        })
+    }
+
+    fn explain(&self, evidence: Evidence) -> Option<Witness> {
+        let all = self.operations.iter().copied();
+        match self.model.cell() {
+            Some(cell) => {
+                let (ops, mut spec) = CellSpec::compile(cell, all).ok()?;
+                Some(self.witness(&ops, &mut spec, evidence))
+            }
+            None => {
+                let (ops, mut spec) = Numbered::compile(self.model, all).ok()?;
+                Some(self.witness(&ops, &mut spec, evidence))
+            }
+        }
+    }
+
+    fn witness<S: Decide>(&self, ops: &[Op], spec: &mut S, evidence: Evidence) -> Witness {
+        let teller = Teller::new(self.operations, ops, self.model);
+        let sources = |kernel: &[usize]| teller.sources(kernel);
+        let kernel = witness::minimise(ops, spec, evidence, self.options.budget.bytes, sources);
+        teller.tell(&kernel, self.key)
+    }
 }
 
 /// The operations of each key, in the order of the keys' names.
@@ -148,136 +203,4 @@ fn in_parallel<T: Send>(threads: usize, count: usize, work: impl Fn(usize) -> T 
         }
     });
     done.into_inner().unwrap_or_default().into_values().collect()
-}
-
-fn judge<M: Model>(
-    operations: &[&Operation],
-    key: Option<&Key>,
-    model: &M,
-    options: &Options,
-) -> Result<Judged, Unsupported> {
-    let context = Context {
-        operations,
-        key,
-        model,
-        options,
-    };
-    match model.cell() {
-        Some(cell) => {
-            let (ops, mut spec) = CellSpec::compile(cell, operations.iter().copied())?;
-            Ok(context.judge(&ops, &mut spec))
-        }
-        None => {
-            let (ops, mut spec) = Numbered::compile(model, operations.iter().copied())?;
-            Ok(context.judge(&ops, &mut spec))
-        }
-    }
-}
-
-/// One key, and how to check it.
-struct Context<'a, M: Model> {
-    operations: &'a [&'a Operation],
-    key: Option<&'a Key>,
-    model: &'a M,
-    options: &'a Options,
-}
-
-impl<M: Model> Context<'_, M> {
-    fn judge<S: Decide>(&self, ops: &[Op], spec: &mut S) -> Judged {
-        let Decided {
-            answer,
-            method,
-            states,
-        } = spec.decide(ops, self.options.method, &self.options.budget);
-        let decision = match answer {
-            Found::Legal => Decision::Valid,
-            Found::Illegal(evidence) => {
-                let teller = Teller::new(self.operations, ops, self.model);
-                let sources = |kernel: &[usize]| teller.sources(kernel);
-                let kernel = witness::minimise(ops, spec, evidence, method, &self.options.budget, sources);
-                Decision::Invalid(Box::new(teller.tell(&kernel, self.key)))
-            }
-            Found::Unknown(reason) => Decision::Unknown(reason),
-        };
-        Judged {
-            decision,
-            method: method.name(),
-            operations: ops.len() as u64,
-            states,
-        }
-    }
-}
-
-/// The keys' results, put together.
-#[derive(Default)]
-struct Merged<'k> {
-    operations: u64,
-    states: u64,
-    methods: BTreeMap<&'static str, u64>,
-    invalid: Vec<(Option<&'k Key>, Witness)>,
-    unknown: Vec<String>,
-}
-
-impl<'k> Merged<'k> {
-    fn add(&mut self, result: Result<Judged, Unsupported>, key: Option<&'k Key>, _witnesses: usize) {
-        match result {
-            Ok(judged) => {
-                self.operations += judged.operations;
-                self.states += judged.states;
-                *self.methods.entry(judged.method).or_default() += 1;
-                match judged.decision {
-                    Decision::Valid => {}
-                    Decision::Invalid(witness) => self.invalid.push((key, *witness)),
-                    Decision::Unknown(reason) => self.unknown.push(match key {
-                        Some(key) => format!("key {key}: {reason}"),
-                        None => reason,
-                    }),
-                }
-            }
-            Err(unsupported) => self.unknown.push(unsupported.to_string()),
-        }
-    }
-
-    fn finish(self, model: &str, keys: usize) -> Finding {
-        let method = self
-            .methods
-            .iter()
-            .map(|(method, keys)| format!("{method} ({keys})"))
-            .collect::<Vec<_>>();
-        let of = |count: usize| {
-            if count == 1 {
-                "1 key".to_owned()
-            } else {
-                format!("{count} keys")
-            }
-        };
-        let verdict = match (self.invalid.len(), self.unknown.len()) {
-            (0, 0) => Verdict::Valid,
-            (0, _) => Verdict::Unknown,
-            _ => Verdict::Invalid,
-        };
-        let mut witnesses: Vec<Witness> = self.invalid.into_iter().map(|(_, witness)| witness).collect();
-        witnesses.sort_by_key(|witness| witness.operations.len());
-        let sentence = match verdict {
-            Verdict::Valid => format!(
-                "All {} operations on {} are linearizable for the model {model}.",
-                self.operations,
-                of(keys)
-            ),
-            Verdict::Unknown => format!("Not decided: {}.", self.unknown.join("; ")),
-            Verdict::Invalid => witnesses
-                .first()
-                .and_then(|witness| witness.story.last().cloned())
-                .unwrap_or_default(),
-        };
-        Finding {
-            property: "linearizability".to_owned(),
-            verdict,
-            sentence,
-            method: method.join(", "),
-            operations: self.operations,
-            states: self.states,
-            witnesses,
-        }
-    }
 }

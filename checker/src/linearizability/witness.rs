@@ -8,15 +8,17 @@
 //! weakening any one of its operations as well makes an order possible.
 
 use super::Method;
-use super::decide::{Decide, Found, search_from};
+use super::decide::{Decide, Evidence, Found, search_from};
 use super::problem::Op;
-use super::search::Answer;
+use super::search::{Answer, Unknown};
 use crate::budget::Budget;
+
+// A proven violation is explained also when the time for checking is up; these bound what that may cost.
 
 /// Configurations that one attempt to weaken an operation may explore.
 const STATES_PER_ATTEMPT: u64 = 100_000;
 /// Configurations that all attempts may explore together.
-const STATES_IN_ALL: u64 = 5_000_000;
+const STATES_IN_ALL: u64 = 1_000_000;
 
 /// Up to how many earlier effects are searched through; of more than that, only the states that they may have
 /// led to are considered, which is weaker but does not depend on the length of the history.
@@ -36,20 +38,20 @@ pub(crate) struct Kernel {
 pub(crate) fn minimise<S: Decide>(
     ops: &[Op],
     spec: &mut S,
-    evidence: Vec<usize>,
-    method: Method,
-    budget: &Budget,
+    evidence: Evidence,
+    bytes: u64,
     sources: impl Fn(&[usize]) -> Vec<usize>,
 ) -> Kernel {
+    let Evidence { operations, method } = evidence;
     let mut minimiser = Minimiser {
         ops,
         spec,
-        budget,
+        bytes,
         method,
         states: 0,
         gave_up: false,
     };
-    let (ops, mut kernel) = minimiser.earliest(evidence);
+    let (ops, mut kernel) = minimiser.earliest(operations);
     minimiser.ops = &ops;
     kernel.retain(|&index| ops[index].required);
     // What made an unknown operation count may be missing from the evidence.
@@ -91,7 +93,7 @@ const MOST_WITH_SOURCES: usize = 40;
 struct Minimiser<'a, S: Decide> {
     ops: &'a [Op],
     spec: &'a mut S,
-    budget: &'a Budget,
+    bytes: u64,
     method: Method,
     states: u64,
     gave_up: bool,
@@ -116,12 +118,13 @@ impl<S: Decide> Minimiser<'_, S> {
             .map(|op| op.returned)
             .collect();
         returns.sort_unstable();
+        let attempt = self.attempt();
         // Up to any completion below `low` it is legal, from that at `high` on it is not.
         let (mut low, mut high) = (0, returns.len().saturating_sub(1));
         while low < high {
             let middle = low + (high - low) / 2;
             let prefix = prefix(self.ops, returns[middle]);
-            match self.spec.decide(&prefix, Method::Cheapest, self.budget).answer {
+            match self.spec.decide(&prefix, Method::Cheapest, &attempt).answer {
                 Found::Illegal(evidence) => {
                     high = middle;
                     best = (prefix, evidence);
@@ -130,6 +133,12 @@ impl<S: Decide> Minimiser<'_, S> {
             }
         }
         best
+    }
+
+    fn attempt(&self) -> Budget {
+        Budget::unlimited()
+            .with_states(STATES_PER_ATTEMPT)
+            .with_bytes(self.bytes)
     }
 
     /// The last few operations of the evidence, by completion, that suffice.
@@ -170,7 +179,7 @@ impl<S: Decide> Minimiser<'_, S> {
 
     /// Whether the kernel alone, all else being optional, has no legal order. When in doubt: no.
     fn illegal(&mut self, kernel: &[usize]) -> bool {
-        if self.states > STATES_IN_ALL || self.budget.expired() {
+        if self.states > STATES_IN_ALL {
             self.gave_up = true;
             return false;
         }
@@ -203,17 +212,14 @@ impl<S: Decide> Minimiser<'_, S> {
                 }
             }
         }
-        let attempt = self
-            .budget
-            .clone()
-            .with_states(STATES_PER_ATTEMPT.min(self.budget.states));
+        let attempt = self.attempt();
         let roots = if before.len() > MOST_BEFORE {
             self.spec.roots(&inside, &before)
         } else {
             None
         };
         if let Some(roots) = roots {
-            let (answer, states) = search_from(&inside, self.spec, &roots, &attempt);
+            let (answer, states) = search_from(&inside, self.spec, &roots, Unknown::Once, &attempt);
             self.states += states;
             self.gave_up |= !matches!(answer, Answer::Legal | Answer::Illegal(_));
             return matches!(answer, Answer::Illegal(_));

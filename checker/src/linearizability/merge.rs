@@ -1,0 +1,131 @@
+//! The keys' results, put together.
+
+use std::collections::BTreeMap;
+
+use super::decide::{Decided, Evidence, Found};
+use crate::history::{Key, Operation};
+use crate::models::Unsupported;
+use crate::verdict::{Finding, Verdict, Witness};
+
+/// What was decided about one key.
+pub(super) struct Judged {
+    pub decided: Decided,
+    pub operations: u64,
+}
+
+/// The keys' results so far.
+#[derive(Default)]
+pub(super) struct Merged<'k> {
+    operations: u64,
+    states: u64,
+    methods: BTreeMap<&'static str, u64>,
+    invalid: BTreeMap<Option<&'k Key>, Evidence>,
+    unknown: Vec<String>,
+}
+
+/// The most reasons for `unknown` that are told one by one.
+const REASONS: usize = 3;
+
+impl<'k> Merged<'k> {
+    pub(super) fn add(&mut self, judged: Result<Judged, Unsupported>, key: Option<&'k Key>) {
+        let Judged { decided, operations } = match judged {
+            Ok(judged) => judged,
+            Err(unsupported) => return self.unknown.push(unsupported.to_string()),
+        };
+        self.operations += operations;
+        self.states += decided.states;
+        *self.methods.entry(decided.method.name()).or_default() += 1;
+        match decided.answer {
+            Found::Legal => {}
+            Found::Illegal(operations) => {
+                self.invalid.insert(
+                    key,
+                    Evidence {
+                        operations,
+                        method: decided.method,
+                    },
+                );
+            }
+            Found::Unknown(reason) => self.unknown.push(match key {
+                Some(key) => format!("key {key}: {reason}"),
+                None => reason,
+            }),
+        }
+    }
+
+    /// The first few keys that are invalid, by their place among `keys`, with the evidence.
+    pub(super) fn explainable(
+        &self,
+        keys: &[(Option<&'k Key>, Vec<&Operation>)],
+        most: usize,
+    ) -> Vec<(usize, Evidence)> {
+        let place = |(key, evidence): (&Option<&Key>, &Evidence)| {
+            let place = keys.binary_search_by_key(key, |(other, _)| *other).ok()?;
+            Some((place, evidence.clone()))
+        };
+        self.invalid.iter().filter_map(place).take(most).collect()
+    }
+
+    pub(super) fn finish(self, model: &str, keys: usize, mut witnesses: Vec<Witness>) -> Finding {
+        let verdict = match (self.invalid.len(), self.unknown.len()) {
+            (0, 0) => Verdict::Valid,
+            (0, _) => Verdict::Unknown,
+            _ => Verdict::Invalid,
+        };
+        witnesses.sort_by_key(|witness| witness.operations.len());
+        let sentence = match verdict {
+            Verdict::Valid => {
+                format!(
+                    "All {} operations on {} are linearizable for the model {model}.",
+                    self.operations,
+                    of(keys)
+                )
+            }
+            Verdict::Unknown => {
+                let mut reasons = self.unknown.iter().take(REASONS).cloned().collect::<Vec<_>>();
+                if self.unknown.len() > REASONS {
+                    reasons.push(format!("{} more", self.unknown.len() - REASONS));
+                }
+                format!("Not decided: {}.", reasons.join("; "))
+            }
+            Verdict::Invalid => {
+                let broken = self.invalid.keys().next().copied().flatten();
+                let count = self.invalid.len();
+                let mut sentence = match (count, broken) {
+                    (1, Some(key)) => format!("Key {key} is not linearizable for the model {model}."),
+                    (1, None) => format!("The history is not linearizable for the model {model}."),
+                    _ => format!(
+                        "{count} of {} are not linearizable for the model {model}.",
+                        of(keys)
+                    ),
+                };
+                if let Some(last) = witnesses.first().and_then(|witness| witness.story.last()) {
+                    sentence = format!("{sentence} {last}");
+                }
+                sentence
+            }
+        };
+        let method = self
+            .methods
+            .iter()
+            .map(|(method, keys)| format!("{method} ({keys})"))
+            .collect::<Vec<_>>();
+        Finding {
+            property: "linearizability".to_owned(),
+            verdict,
+            sentence,
+            method: method.join(", "),
+            operations: self.operations,
+            states: self.states,
+            witnesses,
+        }
+    }
+}
+
+fn of(keys: usize) -> String {
+    if keys == 1 {
+        "1 key".to_owned()
+    } else {
+        format!("{keys} keys")
+    }
+}

@@ -1,0 +1,235 @@
+//! What a caller relies on: budgets hold, threads do not matter, names and formats are understood.
+
+use std::num::NonZero;
+
+use perjury_checker::budget::Budget;
+use perjury_checker::formats::Format;
+use perjury_checker::generate::{Load, Recipe, linearizable, make_stale};
+use perjury_checker::models::{Cell, ModelName, ModelOptions};
+use perjury_checker::{History, Method, Options, Value, Verdict, check};
+
+fn history(recipe: &Recipe) -> History {
+    History::from_events(linearizable(recipe)).unwrap()
+}
+
+#[test]
+fn a_spent_budget_is_unknown_and_says_so() {
+    let recipe = Recipe {
+        load: Load::CasRegister,
+        values: Some(5),
+        clients: 20,
+        ..Recipe::default()
+    };
+    let history = history(&recipe);
+    for (budget, reason) in [
+        (Budget::unlimited().with_states(10), "limit of 10 configurations"),
+        (Budget::unlimited().with_bytes(10), "memory"),
+        (Budget::unlimited().until(|| true), "time was up"),
+    ] {
+        let options = Options {
+            budget,
+            ..Options::default()
+        };
+        let finding = check(&history, &Cell::cas_register(), &options);
+        assert_eq!(finding.verdict, Verdict::Unknown);
+        assert!(finding.sentence.contains(reason), "{}", finding.sentence);
+    }
+    assert_eq!(
+        check(&history, &Cell::cas_register(), &Options::default()).verdict,
+        Verdict::Valid
+    );
+}
+
+#[test]
+fn a_proven_violation_wins_over_a_key_that_is_not_decided() {
+    let mut events = linearizable(&Recipe {
+        keys: 2,
+        operations: 400,
+        ..Recipe::default()
+    });
+    // One key gets an operation that no method for registers knows; the other one a lie.
+    events.retain(|event| event.key.as_deref() == Some("k0"));
+    make_stale(&mut events, 500, 5).unwrap();
+    let mut strange = events[0].clone();
+    (strange.key, strange.f) = (Some("k1".into()), "increment".into());
+    (strange.index, strange.process) = (u64::MAX, perjury_checker::Process::Client(9999));
+    events.push(strange);
+    let history = History::from_events(events).unwrap();
+    let finding = check(&history, &Cell::register(), &Options::default());
+    assert_eq!(finding.verdict, Verdict::Invalid, "{}", finding.sentence);
+}
+
+#[test]
+fn the_finding_does_not_depend_on_the_number_of_threads() {
+    for seed in 0..5 {
+        let recipe = Recipe {
+            load: Load::CasRegister,
+            keys: 8,
+            values: Some(4),
+            seed,
+            operations: 2000,
+            ..Recipe::default()
+        };
+        let mut events = linearizable(&recipe);
+        for permille in [100, 300, 500, 700] {
+            make_stale(&mut events, permille, 3);
+        }
+        let history = History::from_events(events).unwrap();
+        let with = |threads| {
+            let options = Options {
+                threads: NonZero::new(threads).unwrap(),
+                ..Options::default()
+            };
+            check(&history, &Cell::cas_register(), &options)
+        };
+        assert_eq!(with(1), with(4));
+    }
+}
+
+#[test]
+fn a_stale_read_late_in_a_long_history_is_explained_in_three_operations() {
+    let mut events = linearizable(&Recipe {
+        operations: 20_000,
+        ..Recipe::default()
+    });
+    make_stale(&mut events, 950, 40).unwrap();
+    let history = History::from_events(events).unwrap();
+    for method in [Method::Cheapest, Method::Search] {
+        let options = Options {
+            method,
+            ..Options::default()
+        };
+        let finding = check(&history, &Cell::register(), &options);
+        assert_eq!(finding.verdict, Verdict::Invalid);
+        let witness = &finding.witnesses[0];
+        assert!(witness.operations.len() <= 4, "{:#?}", witness.story);
+        let conclusion = witness.story.last().unwrap();
+        assert!(
+            conclusion.contains("stale read") || conclusion.contains("back in time"),
+            "{conclusion}"
+        );
+        assert!(witness.orders.iter().all(|order| !order.stuck.is_empty()) && !witness.orders.is_empty());
+    }
+}
+
+#[test]
+fn every_name_of_a_model_and_of_a_format_is_understood() {
+    for model in ModelName::ALL {
+        assert_eq!(model.name().parse(), Ok(model));
+        assert!(!model.describe().is_empty());
+    }
+    for format in Format::ALL {
+        assert_eq!(format.name().parse(), Ok(format));
+        assert!(!format.describe().is_empty());
+    }
+    assert!(
+        "regster"
+            .parse::<ModelName>()
+            .unwrap_err()
+            .to_string()
+            .contains("register, cas-register")
+    );
+    assert!("xml".parse::<Format>().unwrap_err().to_string().contains("jsonl"));
+}
+
+const STALE_EDN: &str = "; a comment
+[{:process 0, :type :invoke, :f :write, :value 1}
+ {:f :write :type :ok :process 0 :value 1, :time 5}
+ {:process :nemesis, :type :info, :f :start, :value nil}
+ {:process 1, :type :invoke, :f :read, :value nil} {:process 1, :type :ok, :f :read, :value 0}]";
+
+const ETCD: &str = "INFO  jepsen.core - running
+INFO  jepsen.util - 0\t:invoke\t:write\t1
+INFO  jepsen.util - 0\t:ok\t:write\t1
+INFO  jepsen.util - 1\t:invoke\t:cas\t[1 2]
+INFO  jepsen.util - 1\t:fail\t:cas\t[1 2]
+INFO  jepsen.util - 1\t:invoke\t:read\tnil
+INFO  jepsen.util - 1\t:fail\t:read\t:timed-out
+";
+
+const KV: &str = "{:process 0, :type :invoke, :f :append, :key \"0\", :value \"a\"}
+{:process 0, :type :ok, :f :append, :key \"0\", :value \"a\"}
+{:process 0, :type :invoke, :f :get, :key \"1\", :value nil}
+{:process 0, :type :ok, :f :get, :key \"1\", :value \"\"}
+{:process 1, :type :invoke, :f :get, :key \"0\", :value nil}
+{:process 1, :type :ok, :f :get, :key \"0\", :value \"a\"}
+";
+
+const JSONL: &str = r#"{"index":0,"time":1,"process":0,"type":"invoke","f":"cas","key":"x","value":[null,1]}
+{"index":1,"time":2,"process":0,"type":"fail","f":"cas","key":"x","value":[null,1],"error":"precondition-failed","observed":null}
+"#;
+
+#[test]
+fn each_format_is_detected_and_read_as_it_is_meant() {
+    for (text, format, model, initial, verdict) in [
+        (
+            STALE_EDN,
+            Format::Edn,
+            ModelName::Register,
+            Some(Value::Int(0)),
+            Verdict::Invalid,
+        ),
+        (
+            ETCD,
+            Format::EtcdLog,
+            ModelName::CasRegister,
+            None,
+            Verdict::Invalid,
+        ),
+        (KV, Format::KvLog, ModelName::KeyValue, None, Verdict::Valid),
+        // It failed because it saw nil, and expected nil.
+        (
+            JSONL,
+            Format::Jsonl,
+            ModelName::CasRegister,
+            None,
+            Verdict::Invalid,
+        ),
+    ] {
+        assert_eq!(Format::detect(text), Some(format));
+        let parsed = format.read(text).unwrap();
+        let options = ModelOptions {
+            initial: initial.or(parsed.options.initial),
+            ..parsed.options
+        };
+        let finding = model.check(&parsed.history, &options, &Options::default());
+        assert_eq!(finding.verdict, verdict, "{format}: {}", finding.sentence);
+    }
+    assert_eq!(Format::detect("<xml/>"), None);
+    assert_eq!(Format::detect(""), None);
+}
+
+#[test]
+fn a_read_of_nil_says_nothing_in_knossos_files() {
+    let text = STALE_EDN.replace(":value 0}", ":value nil}");
+    let parsed = Format::Edn.read(&text).unwrap();
+    let finding = ModelName::Register.check(&parsed.history, &parsed.options, &Options::default());
+    assert_eq!(finding.verdict, Verdict::Valid);
+    let strict = ModelOptions::default();
+    assert_eq!(
+        ModelName::Register
+            .check(&parsed.history, &strict, &Options::default())
+            .verdict,
+        Verdict::Invalid
+    );
+}
+
+#[test]
+fn malformed_files_are_errors_with_the_line() {
+    for (format, text, line) in [
+        (
+            Format::Edn,
+            "[{:process 0, :type :invoke, :f :read}\n {:process 0}]",
+            2,
+        ),
+        (Format::Edn, "[{:process 0, :type :invoke, :f :read}", 1),
+        (Format::Edn, "{:process 0, :type :invoke, :f :read}\n7", 2),
+        (Format::Edn, "{:process 0, :type :ok, :f :read}", 1),
+        (Format::EtcdLog, "\nINFO  jepsen.util - 0\t:ok\t:write\t1", 2),
+        (Format::KvLog, "{:process -1, :type :ok, :f :get}", 1),
+    ] {
+        let error = format.read(text).unwrap_err();
+        assert_eq!(error.line, line, "{error}");
+        assert!(!error.mend.is_empty());
+    }
+}
