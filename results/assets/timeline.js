@@ -9,6 +9,7 @@
   const OUTCOMES = ["ok", "fail", "info"];
   const GUTTER = 74;
   const ROW = 17;
+  const STRIP = 11;
 
   // --- the elements, made here because without a script they would be of no use ---
 
@@ -107,7 +108,7 @@
   let matches = null;
   let anomaly = -1;
   let colours = {};
-  let width = 800, height = 300, lanesTop = 0, laneHeight = 24, lanes = 1;
+  let width = 800, height = 300, stripsTop = 0, lanesTop = 0, laneHeight = 24, lanes = 1;
 
   const readColours = () => {
     const style = getComputedStyle(document.documentElement);
@@ -134,9 +135,10 @@
   const laneOf = (i) => (mode === "clients" ? ops.c[i] : ops.k[i]);
   const layOut = () => {
     lanes = Math.max(1, mode === "clients" ? data.clients : data.keys.length);
-    const fair = mode === "clients" ? 28 : Math.max(28, Math.min(160, data.clients * 5 + 4));
+    const fair = mode === "clients" ? 28 : Math.max(28, Math.min(220, data.clients * 9 + 4));
     laneHeight = Math.max(mode === "clients" ? 7 : 10, Math.min(fair, 560 / lanes));
-    lanesTop = 6 + ROW * faultRows.length + (data.views.length ? ROW : 0) + 4;
+    stripsTop = 6 + ROW * faultRows.length + (data.views.length ? ROW : 0) + 2;
+    lanesTop = stripsTop + (data.views.length ? STRIP * data.cluster.length + 6 : 2);
     height = lanesTop + lanes * laneHeight + 26;
     width = Math.max(280, canvas.parentElement.clientWidth);
     for (const [element, tall] of [[canvas, height], [overview, 46]]) {
@@ -213,7 +215,44 @@
       pen.strokeStyle = colours.line;
       pen.strokeRect(from + 0.5, top + 0.5, to - from - 1, ROW - 4);
       pen.fillStyle = seen.leader ? colours.ink : colours.soft;
-      clipText(pen, seen.leader ? `${seen.leader} leads, term ${seen.term}` : "no leader", from + 5, to - 2, top + 11);
+      const room = to - from;
+      const text = !seen.leader ? (room > 70 ? "no leader" : "–")
+        : room > 110 ? `${seen.leader} leads, term ${seen.term}` : room > 50 ? `${seen.leader}, t${seen.term}` : room > 24 ? seen.leader : "";
+      clipText(pen, text, from + 5, to - 2, top + 11);
+    });
+  };
+
+  // A strip for each node: a line while it is up, thick while it leads, hatched while a fault hits it.
+  const drawNodes = (pen) => {
+    data.cluster.forEach((node, place) => {
+      const top = stripsTop + place * STRIP;
+      data.views.forEach((seen, position) => {
+        const from = Math.max(GUTTER, x(seen.t));
+        const to = Math.min(width, position + 1 < data.views.length ? x(data.views[position + 1].t) : width);
+        if (to <= GUTTER || from >= width || !seen.up.includes(node)) return;
+        pen.fillStyle = seen.leader === node ? colours.ok : colours.soft;
+        pen.globalAlpha = seen.leader === node ? 0.75 : 0.35;
+        if (seen.leader === node) pen.fillRect(from, top + 1, to - from, STRIP - 3);
+        else pen.fillRect(from, top + STRIP / 2 - 1.5, to - from, 2);
+        pen.globalAlpha = 1;
+      });
+      for (const fault of data.faults) {
+        if (!fault.nodes.includes(node)) continue;
+        const from = Math.max(GUTTER, x(fault.from)), to = Math.min(width, x(fault.to ?? end));
+        if (to < GUTTER || from > width) continue;
+        pen.strokeStyle = colours[fault.kind] || colours.soft;
+        pen.save();
+        pen.beginPath();
+        pen.rect(from, top, Math.max(2, to - from), STRIP - 1);
+        pen.clip();
+        pen.beginPath();
+        for (let at = from - (from % 6) - STRIP; at < to; at += 6) {
+          pen.moveTo(at, top + STRIP);
+          pen.lineTo(at + STRIP, top);
+        }
+        pen.stroke();
+        pen.restore();
+      }
     });
   };
 
@@ -327,6 +366,7 @@
   // What is not known to have ended may take effect at any later time: a thin line goes on to the right.
   const drawOpenEnds = (pen) => {
     pen.strokeStyle = colours.info;
+    pen.globalAlpha = 0.6;
     pen.setLineDash([2, 4]);
     const begun = new Map();
     const last = unwarp(view.to);
@@ -344,6 +384,7 @@
     }
     pen.stroke();
     pen.setLineDash([]);
+    pen.globalAlpha = 1;
   };
 
   const drawOperations = (pen) => {
@@ -412,13 +453,21 @@
     pen.rect(GUTTER, 0, width - GUTTER, height);
     pen.clip();
     drawFaults(pen);
-    if (data.views.length) drawLeaders(pen);
+    if (data.views.length) {
+      drawLeaders(pen);
+      drawNodes(pen);
+    }
     drawCounts(pen);
     drawOperations(pen);
     pen.restore();
     pen.fillStyle = colours.soft;
     if (faultRows.length) pen.fillText("broken", 8, 15);
-    if (data.views.length) pen.fillText("leader", 8, 15 + faultRows.length * ROW);
+    if (data.views.length) {
+      pen.fillText("leader", 8, 15 + faultRows.length * ROW);
+      pen.font = `9.5px ${colours.sans}`;
+      data.cluster.forEach((node, place) => pen.fillText(node, 8, stripsTop + place * STRIP + 8));
+      pen.font = `11px ${colours.sans}`;
+    }
     pen.fillStyle = colours.ink;
     const skip = Math.max(1, Math.ceil(12 / laneHeight));
     for (let lane = 0; lane < lanes; lane += skip) {

@@ -1,7 +1,7 @@
 //! Everything that is left of a run: what a report is made from.
 
 use perjury_checker::{History, Outcome};
-use perjury_nemesis::Node;
+use perjury_nemesis::{Node, Resolved};
 use perjury_runner::{FaultRecord, Notice, Phase, View};
 
 use crate::record::{TestRecord, VerdictRecord};
@@ -101,6 +101,32 @@ impl Evidence {
             }] += 1;
         }
         counts
+    }
+}
+
+/// Whether a fault hits a node, as a strip of the node's life shows it.
+pub(crate) fn hits(fault: &FaultRecord, node: Node) -> bool {
+    match &fault.fault {
+        Resolved::Kill { nodes, .. }
+        | Resolved::Pause { nodes }
+        | Resolved::Clock { nodes, .. }
+        | Resolved::Leave { nodes } => nodes.contains(&node),
+        // A node counts as hit if no other loses more links: not if it only cannot reach those cut off.
+        Resolved::Cut { links } | Resolved::Packets { links, .. } => {
+            let lost = |one: Node| {
+                links
+                    .iter()
+                    .filter(|link| link.from == one || link.to == one)
+                    .count()
+            };
+            let most = links
+                .iter()
+                .flat_map(|link| [link.from, link.to])
+                .map(lost)
+                .max()
+                .unwrap_or(0);
+            most > 0 && lost(node) == most
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod error;
 mod evidence;
 mod files;
 mod folder;
+pub mod github;
 mod headline;
 mod history;
 pub mod junit;

@@ -2,7 +2,7 @@
 
 mod samples;
 
-use perjury_results::{RunOutcome, SystemFailure, console, junit};
+use perjury_results::{RunOutcome, SystemFailure, console, github, junit};
 use samples::{Sample, run};
 
 fn lying() -> Sample {
@@ -99,4 +99,30 @@ fn a_ci_system_tells_a_violation_from_what_proves_nothing() {
     });
     nothing.verdict.as_mut().expect("a verdict").findings.clear();
     assert_eq!(counts(&junit::render(&nothing)), [0, 0, 1]);
+}
+
+#[test]
+fn a_job_summary_says_what_lied_and_lets_nothing_out_of_its_cell() {
+    let mut evidence = run(&lying());
+    let text = github::summary(&evidence);
+    for part in [
+        "### ✗ INVALID",
+        "| linearizability | ✗ invalid |",
+        "\n    perjury test",
+        "It was n",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing from\n{text}");
+    }
+    let verdict = evidence.verdict.as_mut().expect("a verdict");
+    verdict.findings[0].sentence = "| <img src=x> [a](b) @everyone\n### heading `code`".to_owned();
+    verdict.findings[0].witnesses[0].story = vec!["</details><script>".to_owned(); 3];
+    let text = github::summary(&evidence);
+    assert!(
+        !text.contains("<img") && !text.contains("<script") && !text.contains("@everyone"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("\n### heading") && text.contains("\\| &lt;img"),
+        "{text}"
+    );
 }

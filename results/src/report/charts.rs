@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use perjury_checker::Outcome;
-use perjury_nemesis::{Node, Resolved};
+use perjury_nemesis::Node;
 use perjury_runner::FaultRecord;
 
 use super::picture::px;
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, hits};
 use crate::words;
 
 pub(crate) const LEFT: f64 = 64.0;
@@ -560,29 +560,7 @@ fn led(evidence: &Evidence, node: Node, end: u64) -> Vec<Span> {
 }
 
 fn hit(fault: &FaultRecord, node: Node, end: u64) -> Option<Span> {
-    let hit = match &fault.fault {
-        Resolved::Kill { nodes, .. }
-        | Resolved::Pause { nodes }
-        | Resolved::Clock { nodes, .. }
-        | Resolved::Leave { nodes } => nodes.contains(&node),
-        // A node counts as hit if no other loses more links: not if it only cannot reach those cut off.
-        Resolved::Cut { links } | Resolved::Packets { links, .. } => {
-            let lost = |one: Node| {
-                links
-                    .iter()
-                    .filter(|link| link.from == one || link.to == one)
-                    .count()
-            };
-            let most = links
-                .iter()
-                .flat_map(|link| [link.from, link.to])
-                .map(lost)
-                .max()
-                .unwrap_or(0);
-            most > 0 && lost(node) == most
-        }
-    };
-    let from = fault.injected_at.filter(|_| hit)?;
+    let from = fault.injected_at.filter(|_| hits(fault, node))?;
     let class = format!("hit {}", words::tame(&fault.kind, 20));
     Some(span(
         from,

@@ -12,3 +12,4 @@ mod tables;
 mod timeline;
 
 pub use page::render;
+pub(crate) use tables::judgements;

@@ -37,6 +37,7 @@ pub(crate) struct Timeline {
     keys: Vec<String>,
     functions: Vec<String>,
     nodes: Vec<String>,
+    cluster: Vec<String>,
     strings: Vec<String>,
     ops: Columns,
     counts: Vec<Counts>,
@@ -84,6 +85,8 @@ struct Fault {
     to: Option<u64>,
     kind: String,
     text: String,
+    /// The nodes that it hits.
+    nodes: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -166,6 +169,9 @@ impl Timeline {
             keys: names.keys,
             functions: names.functions,
             nodes: names.nodes,
+            cluster: (1..=evidence.test.nodes.min(25))
+                .map(|node| format!("n{node}"))
+                .collect(),
             strings: names.strings,
             ops: columns,
             counts,
@@ -370,6 +376,11 @@ fn faults(evidence: &Evidence) -> Vec<Fault> {
             to: fault.healed_at.map(|at| at / 1_000),
             kind: words::tame(&fault.kind, 20),
             text: words::tame(&fault.description, 120),
+            nodes: (1..=evidence.test.nodes)
+                .map(perjury_nemesis::Node)
+                .filter(|node| crate::evidence::hits(fault, *node))
+                .map(|node| node.to_string())
+                .collect(),
         })
     });
     injected.take(MARKS).collect()
