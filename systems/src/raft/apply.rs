@@ -7,7 +7,7 @@ use super::types::{Timer, Trace};
 use super::{Cx, Raft};
 
 /// How many entries a slow state machine applies at a time.
-const SLOW_BATCH: usize = 16;
+const SLOW_BATCH: usize = 2;
 
 impl Raft {
     /// Applies what may be applied, at once or, with a slow state machine, a batch at a time.

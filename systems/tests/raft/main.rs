@@ -3,4 +3,7 @@
 mod bed;
 mod chaos;
 mod correct;
+mod directed;
+mod hunt;
+mod script;
 mod smoke;

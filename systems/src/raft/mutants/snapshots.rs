@@ -92,20 +92,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         info: MutantInfo {
-            name: "raft/snapshot-boundary-off-by-one",
-            id: "R59",
-            change: "sends appends to a follower that needs the last compacted entry",
-            source: "WRaft #118; RedisLabs/raft #47",
-            workload: "register",
-            nemesis: "partition-one",
-            settings: &["snapshot-every=20", "snapshot-keep=0"],
-            finding: "a follower never catches up (recovery time-out)",
-            difficulty: Difficulty::Easy,
-        },
-        swap: Swap::NeedsSnapshot(|next, base| next < base),
-    },
-    Mutant {
-        info: MutantInfo {
             name: "raft/term-from-snapshot",
             id: "R61",
             change: "takes a snapshot's last term for its own",
