@@ -84,6 +84,14 @@ const STOPPED: &[(Class, u32)] = &[
     (Class::Majority, 8),
     (Class::All, 7),
 ];
+/// What was not fsynced is lost for good only if every copy is lost at once, so many nodes are hit together.
+const CRASHED: &[(Class, u32)] = &[
+    (Class::One, 10),
+    (Class::Leader, 20),
+    (Class::Minority, 25),
+    (Class::Majority, 25),
+    (Class::All, 20),
+];
 /// Clocks matter as they differ from each other.
 const BENT: &[(Class, u32)] = &[
     (Class::One, 30),
@@ -111,11 +119,11 @@ impl Draw<'_> {
                 crash: Crash::Kill,
             },
             Part::DiskLoseUnsynced => Fault::Kill {
-                target: self.target(STOPPED),
+                target: self.target(CRASHED),
                 crash: Crash::LoseUnsynced,
             },
             Part::DiskTornWrite => Fault::Kill {
-                target: self.target(STOPPED),
+                target: self.target(CRASHED),
                 crash: Crash::TornWrite,
             },
             Part::Pause => Fault::Pause {

@@ -31,7 +31,7 @@ pub struct Options {
     /// How long the main phase lasts.
     pub time_limit_ms: u64,
     /// Mean time from the start of one round of faults to the start of the next. None chooses one that lets
-    /// every kind come up: up to three seconds.
+    /// every kind come up: up to two seconds.
     pub interval_ms: Option<u64>,
     /// Mean time that a fault lasts. None: somewhat more than half of the interval.
     pub duration_ms: Option<u64>,
@@ -170,7 +170,7 @@ impl Pace {
         let wanted = limit_ms * 6 / 5 / (2 * kinds).max(4);
         let interval_ms = options
             .interval_ms
-            .unwrap_or_else(|| wanted.clamp(800, 3_000))
+            .unwrap_or_else(|| wanted.clamp(800, 2_000))
             .clamp(100, limit_ms);
         let duration_ms = options
             .duration_ms
@@ -279,8 +279,13 @@ impl Rounds<'_> {
             let lasts_ms = self.duration().min(end_ms.saturating_sub(start_ms)).max(1);
             self.place(part, start_ms, lasts_ms);
             over_ms = over_ms.max(start_ms + lasts_ms);
-            // The next one begins while this one is in force.
-            start_ms += lasts_ms * self.draw.rng.random_range(5..=70) / 100;
+            // The next one begins while this one is in force; or just when it is mended, as that is when a
+            // node that has fallen behind can be chosen to lead.
+            start_ms += if self.draw.rng.random_range(0..100) < 35 {
+                (lasts_ms + self.draw.rng.random_range(0..=80)).saturating_sub(40)
+            } else {
+                lasts_ms * self.draw.rng.random_range(5..=70) / 100
+            };
             if start_ms + 50 >= end_ms {
                 break;
             }

@@ -10,6 +10,10 @@ use crate::step::{FaultRecord, View};
 
 const KINDS: usize = kinds::ALL.len();
 
+/// Operations are expected to succeed while faults of a kind are in force if these last at least this long, all
+/// together: a shorter time may be all election.
+const OPPORTUNITY_NS: u64 = 1_500_000_000;
+
 /// One kind of fault: how many are in force, and since which event there was always one.
 #[derive(Clone, Copy, Debug, Default)]
 struct Active {
@@ -187,14 +191,11 @@ fn missing(
                 bites.injected
             ));
         }
-        let survivable = |record: &&FaultRecord| {
-            record.kind == *kind && record.injected_at.is_some() && leaves_a_majority(&record.fault, nodes)
-        };
         let during: u64 = coverage
             .during
             .get(*kind)
             .map_or(0, |counts| counts.values().sum());
-        if during < minimum.during_each_fault && records.iter().any(|record| survivable(&record)) {
+        if during < minimum.during_each_fault && opportunity_ns(records, kind, nodes) >= OPPORTUNITY_NS {
             missing.push(format!(
                 "{during} operations succeeded while a {kind} fault was in force, at least {} are needed",
                 minimum.during_each_fault
@@ -202,6 +203,15 @@ fn missing(
         }
     }
     missing
+}
+
+/// How long faults of a kind were in force under which operations can be expected to succeed, in nanoseconds.
+fn opportunity_ns(records: &[FaultRecord], kind: &str, nodes: u16) -> u64 {
+    let survivable = records
+        .iter()
+        .filter(|record| record.kind == kind && leaves_a_majority(&record.fault, nodes));
+    let spans = survivable.filter_map(|record| record.healed_at?.checked_sub(record.injected_at?));
+    spans.sum()
 }
 
 /// Whether operations can be expected to succeed while this fault is in force.
