@@ -1,12 +1,16 @@
 //! A whole cluster in one thread, in virtual time.
 
 mod environment;
+pub mod hunt;
 pub mod run;
 pub mod setup;
+pub mod swarm;
 pub mod systems;
 pub mod world;
 
+pub use hunt::{Campaign, Found, Tally, hunt};
 pub use run::{Outcome, Violation, Wanted, run, run_as, validate};
 pub use setup::{Setup, Work};
+pub use swarm::{Draws, Swarm};
 pub use systems::Simulated;
 pub use world::{Breach, Invariants, On, Strike, Trigger, Unwatched, Weather};

@@ -1,0 +1,285 @@
+//! Draws runs: which faults, how often, how many nodes, which workload, which knobs of the protocol, which weather.
+//!
+//! A run that has everything at once finds less than many runs that each lack something (Groce et al., Swarm Testing,
+//! ISSTA 2012): a fault that always comes hides what happens only without it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use perjury_nemesis::{Nemesis, NemesisError, Node, Options as Planning, kinds, plan, stream};
+use perjury_systems::raft::Raft;
+use perjury_systems::replica::Replica;
+use rand_chacha::ChaCha8Rng;
+
+use crate::setup::{Setup, Work};
+use crate::world::{On, Strike, Trigger, Weather, below, between};
+
+/// What a campaign leaves to chance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Swarm {
+    /// What is fixed, and what everything is that is not drawn.
+    pub base: Setup,
+    /// What plans are drawn from, as the command line takes it: `swarm`, `partition,kill`.
+    pub nemesis: String,
+    /// Draw what of the rest.
+    pub draws: Draws,
+}
+
+/// What is drawn, besides the plan. What is not is as in the base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draws {
+    /// The number of nodes.
+    pub nodes: bool,
+    /// The workload, its shape, concurrency and rate.
+    pub workload: bool,
+    /// The length of the main phase, and how dense faults are.
+    pub pace: bool,
+    /// The system's settings (those that the base gives stay).
+    pub settings: bool,
+    /// The weather.
+    pub weather: bool,
+    /// Faults that strike at events.
+    pub triggers: bool,
+}
+
+impl Draws {
+    /// Draw everything.
+    pub const ALL: Draws = Draws {
+        nodes: true,
+        workload: true,
+        pace: true,
+        settings: true,
+        weather: true,
+        triggers: true,
+    };
+    /// Draw nothing but the plan.
+    pub const NONE: Draws = Draws {
+        nodes: false,
+        workload: false,
+        pace: false,
+        settings: false,
+        weather: false,
+        triggers: false,
+    };
+}
+
+/// One of some choices.
+fn pick<T: Copy>(rng: &mut ChaCha8Rng, choices: &[T]) -> T {
+    choices[below(rng, choices.len() as u64) as usize]
+}
+
+/// Whether to do what comes up so many times in a hundred.
+fn percent(rng: &mut ChaCha8Rng, chance: u64) -> bool {
+    below(rng, 100) < chance
+}
+
+impl Swarm {
+    /// Everything that can be drawn is, but what `base` sets of the system's settings.
+    pub fn new(base: Setup) -> Self {
+        Swarm {
+            base,
+            nemesis: perjury_nemesis::menu::SWARM.to_owned(),
+            draws: Draws::ALL,
+        }
+    }
+
+    /// The run of this seed.
+    ///
+    /// # Errors
+    /// If there is no such nemesis, or the cluster cannot have it.
+    pub fn setup(&self, seed: u64) -> Result<Setup, NemesisError> {
+        let mut rng = stream(seed, "swarm");
+        let rng = &mut rng;
+        let mut setup = self.base.clone();
+        setup.options.seed = seed;
+        setup.noise = None;
+        if self.draws.nodes {
+            setup.options.nodes = pick(rng, &[3, 3, 3, 4, 5, 5, 5, 5, 5, 7]);
+        }
+        if self.draws.workload {
+            self.draw_workload(&mut setup, rng);
+        }
+        if self.draws.settings {
+            draw_settings(&mut setup, rng);
+        }
+        if self.draws.weather {
+            setup.weather = draw_weather(rng);
+        }
+        let mut planning = Planning::new(setup.options.nodes, setup.options.time_limit_ms);
+        if self.draws.pace {
+            setup.options.time_limit_ms = pick(rng, &[2_000, 4_000, 6_000, 8_000, 12_000]);
+            planning.time_limit_ms = setup.options.time_limit_ms;
+            planning.interval_ms = Some(pick(rng, &[300, 500, 800, 1_500, 3_000]));
+            planning.duration_ms = Some(pick(rng, &[100, 200, 400, 800, 1_500]));
+        }
+        planning.drift_limit_ppm = drift_limit_ppm(&setup);
+        setup.weather.drift_ppm = setup.weather.drift_ppm.min(planning.drift_limit_ppm);
+        if setup.members.is_some_and(|members| members < setup.options.nodes) {
+            planning.can.remove(kinds::MEMBERSHIP);
+        }
+        let nemesis: Nemesis = self.nemesis.parse()?;
+        setup.plan = plan(&nemesis, &planning, &mut stream(seed, "nemesis"))?;
+        if self.draws.triggers {
+            setup.triggers.extend(draw_triggers(&setup, rng));
+        }
+        Ok(setup)
+    }
+
+    fn draw_workload(&self, setup: &mut Setup, rng: &mut ChaCha8Rng) {
+        let name = pick(rng, &["cas", "cas", "register", "register", "append", "append", "counter", "set"]);
+        setup.workload = Work::named(name);
+        if percent(rng, 60) {
+            setup.workload.keys = Some(pick(rng, &[1, 1, 2, 3, 5]));
+        }
+        setup.options.concurrency = pick(rng, &[3, 5, 8, 10, 15]);
+        setup.options.rate = pick(rng, &[30.0, 60.0, 100.0, 200.0, 400.0]);
+        setup.options.request_timeout_ms = pick(rng, &[250, 500, 1_000]);
+    }
+}
+
+/// By how much clocks may be off: as much as the system claims to bear.
+fn drift_limit_ppm(setup: &Setup) -> u32 {
+    let default = Planning::new(1, 1).drift_limit_ppm;
+    if setup.settings.get("reads").is_some_and(|reads| reads == "lease") {
+        setup.settings.get("lease-drift-ppm").and_then(|ppm| ppm.parse().ok()).unwrap_or(100_000).min(default)
+    } else {
+        default
+    }
+}
+
+/// Settings that are legal together, and within the timing that the protocol requires: elections take much longer than
+/// packets and fsyncs.
+fn draw_settings(setup: &mut Setup, rng: &mut ChaCha8Rng) {
+    if setup.system != Raft::NAME {
+        return;
+    }
+    let mut drawn: BTreeMap<&str, String> = BTreeMap::new();
+    let given = |name: &str| setup.settings.get(name).map(String::as_str);
+    let heartbeat: u64 = pick(rng, &[20, 50, 50, 100]);
+    let timeout = heartbeat * pick(rng, &[3, 4, 6, 10]);
+    if given("heartbeat-ms").is_none() && given("election-timeout-ms").is_none() {
+        drawn.insert("heartbeat-ms", heartbeat.to_string());
+        drawn.insert("election-timeout-ms", timeout.max(100).to_string());
+    }
+    let lease = percent(rng, 25);
+    let prevote = percent(rng, 60);
+    let quorum = if prevote { percent(rng, 85) } else { percent(rng, 40) };
+    if lease && given("reads").is_none() && given("prevote").is_none_or(|prevote| prevote == "on") {
+        drawn.insert("reads", "lease".to_owned());
+        drawn.insert("lease-drift-ppm", pick(rng, &["20000", "100000", "300000"]).to_owned());
+        drawn.insert("prevote", "on".to_owned());
+    } else if given("reads") != Some("lease") && !prevote {
+        drawn.insert("prevote", "off".to_owned());
+    }
+    if !quorum {
+        drawn.insert("check-quorum", "off".to_owned());
+    }
+    let mut some = |chance: u64, name: &'static str, choices: &[&str]| {
+        if percent(rng, chance) {
+            drawn.insert(name, pick(rng, choices).to_owned());
+        }
+    };
+    some(60, "max-entries-per-append", &["1", "1", "2", "8"]);
+    some(50, "max-inflight", &["1", "2", "64"]);
+    some(60, "snapshot-every", &["0", "5", "20", "100"]);
+    some(60, "snapshot-keep", &["0", "0", "3", "20"]);
+    some(40, "chunk-bytes", &["64", "256", "4096"]);
+    some(40, "membership", &["single"]);
+    some(30, "catch-up-lag", &["0", "2"]);
+    some(25, "apply-delay-us", &["300", "3000", "20000"]);
+    some(20, "session-capacity", &["3", "100"]);
+    some(25, "request-timeout-ms", &["150", "600"]);
+    for (name, value) in drawn {
+        setup.settings.entry(name.to_owned()).or_insert(value);
+    }
+}
+
+fn draw_weather(rng: &mut ChaCha8Rng) -> Weather {
+    let mut weather = Weather::FAIR;
+    if percent(rng, 50) {
+        weather.latency_us = pick(rng, &[50, 200, 1_000]);
+        weather.jitter_us = pick(rng, &[50, 500, 3_000]);
+        weather.spread = pick(rng, &[1, 2, 5]);
+    }
+    if percent(rng, 30) {
+        weather.loss_ppm = pick(rng, &[1_000, 10_000, 50_000]);
+    }
+    if percent(rng, 30) {
+        weather.duplicate_ppm = pick(rng, &[1_000, 20_000, 100_000]);
+    }
+    if percent(rng, 40) {
+        weather.reorder_ppm = pick(rng, &[10_000, 50_000, 200_000]);
+        weather.reorder_ms = pick(rng, &[5, 30, 200]);
+    }
+    if percent(rng, 30) {
+        weather.clog_every_ms = pick(rng, &[200, 800, 2_000]);
+        weather.clog_ms = pick(rng, &[50, 300, 1_000]);
+    }
+    if percent(rng, 50) {
+        weather.fsync_us = pick(rng, &[20, 200, 2_000]);
+        weather.fsync_jitter_us = pick(rng, &[50, 1_000, 5_000]);
+    }
+    if percent(rng, 25) {
+        weather.stall_ppm = pick(rng, &[1_000, 20_000]);
+        weather.stall_ms = pick(rng, &[50, 300]);
+    }
+    if percent(rng, 30) {
+        weather.drift_ppm = pick(rng, &[500, 10_000]);
+        weather.offset_ms = pick(rng, &[0, 1_000]);
+    }
+    if percent(rng, 20) {
+        weather.client_loss_ppm = pick(rng, &[1_000, 20_000]);
+    }
+    weather.boot_ms = pick(rng, &[1, 20, 20, 200]);
+    weather
+}
+
+/// Steps of Raft at which something may strike.
+const STEPS: &[&str] = &[
+    "Voted",
+    "VoteCounted",
+    "Campaigned",
+    "BecameLeader",
+    "TermChanged",
+    "SteppedDown",
+    "Appended",
+    "Truncated",
+    "Committed",
+    "Applied",
+    "Acked",
+    "SnapshotTaken",
+    "SnapshotInstalled",
+    "ConfigAppended",
+    "HandedOver",
+    "Recovered",
+];
+
+fn draw_triggers(setup: &Setup, rng: &mut ChaCha8Rng) -> Vec<Trigger> {
+    // Half of all runs have none.
+    let count = pick(rng, &[0, 0, 0, 0, 1, 2, 4, 8]);
+    let mut steps = BTreeSet::new();
+    while steps.len() < 3 {
+        steps.insert(pick(rng, STEPS));
+    }
+    let steps: Vec<&str> = steps.into_iter().collect();
+    let mut triggers: Vec<Trigger> = (0..count)
+        .map(|_| Trigger {
+            node: percent(rng, 40).then(|| Node(between(rng, 1, u64::from(setup.options.nodes)) as u16)),
+            on: match below(rng, 10) {
+                0 => On::Append,
+                1 => On::Send,
+                2 => On::Reply,
+                3 => On::Snapshot,
+                _ => On::Step(pick(rng, &steps).to_owned()),
+            },
+            skip: pick(rng, &[0, 0, 0, 1, 3, 10]),
+            after_ms: below(rng, setup.options.time_limit_ms.saturating_sub(200)),
+            strike: pick(
+                rng,
+                &[Strike::KillBefore, Strike::KillAfter, Strike::KillAfter, Strike::Pause, Strike::CutOff],
+            ),
+            heal_ms: pick(rng, &[10, 50, 200, 500, 1_000]),
+        })
+        .collect();
+    triggers.sort_by_key(|trigger| trigger.after_ms);
+    triggers
+}
