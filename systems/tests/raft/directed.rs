@@ -374,3 +374,36 @@ fn an_empty_disk_under_a_known_id_does_not_vote() {
     };
     check("amnesiac-rejoins-as-voter", "R-I1", schedule);
 }
+
+/// One node is put in another's place: the old majority and the new one need not overlap.
+#[test]
+fn replacing_a_node_goes_through_both_majorities() {
+    let schedule = |mutant: Option<&str>| {
+        let settings = [("prevote", "off"), ("check-quorum", "off"), ("catch-up-lag", "0")];
+        let mut s = Script::new(3, 1, &settings, mutant);
+        s.elect(1, &[2, 3]);
+        s.beat(1, &[2, 3]);
+        let (leaves, joins) = (NodeId(3), NodeId(4));
+        s.reconfigure(1, Reconfigure::Replace { leaves, joins });
+        // Nodes 2 and 3 hear of the learner, and of nothing after it.
+        for _ in 0..12 {
+            s.tick(1, Timer::Heartbeat);
+            for node in [2, 3] {
+                if !s.raft(1).configs().latest().is_voter(joins) {
+                    s.deliver(1, node);
+                    s.deliver(node, 1);
+                }
+            }
+            s.deliver(1, 4);
+            s.deliver(4, 1);
+        }
+        s.lose();
+        s.write(1, 5);
+        s.beat(1, &[4]);
+        s.elect(2, &[3]);
+        s.elect(2, &[3]);
+        assert!(s.leads(2));
+        s
+    };
+    check("direct-switch", "R-I4", schedule);
+}

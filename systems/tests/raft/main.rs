@@ -5,5 +5,8 @@ mod chaos;
 mod correct;
 mod directed;
 mod hunt;
+mod leases;
+mod liveness;
+mod mutants;
 mod script;
 mod smoke;

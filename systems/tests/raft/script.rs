@@ -289,6 +289,30 @@ impl Script {
         self.lose();
     }
 
+    /// As [`Script::elect`], with PreVote: two rounds of questions.
+    pub fn elect_politely(&mut self, id: u16, voters: &[u16]) {
+        self.lose();
+        self.tick(id, Timer::Election);
+        for _ in 0..2 {
+            for voter in voters {
+                self.deliver(id, *voter);
+                self.deliver(*voter, id);
+            }
+        }
+        self.lose();
+    }
+
+    /// Time passes at every node, as its clock sees it: so many milliseconds times the rate, in hundredths.
+    pub fn pass(&mut self, ms: u64, rates: &[(u16, u64)]) {
+        for id in self.cluster.nodes.clone() {
+            let rate = rates
+                .iter()
+                .find(|(node, _)| *node == id.0)
+                .map_or(100, |(_, rate)| *rate);
+            *self.clocks.entry(id.0).or_default() += ms * rate / 100;
+        }
+    }
+
     /// The leader's heartbeat, answered by these nodes until all is quiet.
     pub fn beat(&mut self, id: u16, nodes: &[u16]) {
         self.tick(id, Timer::Heartbeat);
