@@ -16,7 +16,10 @@ use perjury_workloads::Call;
 const OK: &str = r#"{"value":null,"version":3,"node":1,"term":1}"#;
 
 fn answer(status: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    format!(
+        "HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 /// Reads a whole request, which here ends with the body `7`.
@@ -51,12 +54,19 @@ impl Client {
     fn new() -> Self {
         let poll = Poll::new().expect("a poll");
         let registry = poll.registry().try_clone().expect("a registry");
-        Client { poll, connections: Connections::new(registry, 100) }
+        Client {
+            poll,
+            connections: Connections::new(registry, 100),
+        }
     }
 
     /// Writes 7 to x and waits for what comes of it.
     fn ask(&mut self, address: SocketAddr, limit: Duration) -> (End, Answer) {
-        let call = Call { f: Function::Write, key: "x".into(), value: Value::Int(7) };
+        let call = Call {
+            f: Function::Write,
+            key: "x".into(),
+            value: Value::Int(7),
+        };
         self.connections.send(Outgoing {
             lane: 0,
             place: 1,
@@ -70,7 +80,10 @@ impl Client {
             if let Some(ended) = self.connections.ended().next() {
                 return (ended.end.clone(), conclude(&call, &ended.end));
             }
-            let left = self.connections.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
+            let left = self
+                .connections
+                .next_deadline()
+                .map(|at| at.saturating_duration_since(Instant::now()));
             self.poll.poll(&mut events, left).expect("events");
             for event in &events {
                 self.connections.ready(event);
@@ -82,7 +95,9 @@ impl Client {
     /// Lets the client take notice of what happened meanwhile.
     fn idle(&mut self) {
         let mut events = Events::with_capacity(16);
-        self.poll.poll(&mut events, Some(Duration::from_millis(50))).expect("events");
+        self.poll
+            .poll(&mut events, Some(Duration::from_millis(50)))
+            .expect("events");
         for event in &events {
             self.connections.ready(event);
         }
@@ -166,7 +181,8 @@ fn what_breaks_after_a_byte_was_sent_is_unknown() {
             "answers twice the length",
             Box::new(|mut stream| {
                 read_request(&mut stream);
-                let _ = stream.write_all(b"HTTP/1.1 503 X\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}x");
+                let _ =
+                    stream.write_all(b"HTTP/1.1 503 X\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}x");
             }),
         ),
         (
@@ -194,7 +210,14 @@ fn an_answer_in_single_bytes_is_an_answer() {
         std::thread::sleep(Duration::from_millis(100));
     });
     let (_, answer) = ask(address);
-    assert_eq!(answer, Answer::Ok { value: Value::Nil, version: Some(3), term: 1 });
+    assert_eq!(
+        answer,
+        Answer::Ok {
+            value: Value::Nil,
+            version: Some(3),
+            term: 1
+        }
+    );
 }
 
 #[test]

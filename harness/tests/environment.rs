@@ -14,7 +14,12 @@ fn nodes(numbers: &[u16]) -> BTreeSet<Node> {
 
 fn links(from: &[u16], to: &[u16]) -> BTreeSet<Link> {
     from.iter()
-        .flat_map(|from| to.iter().map(|to| Link { from: Node(*from), to: Node(*to) }))
+        .flat_map(|from| {
+            to.iter().map(|to| Link {
+                from: Node(*from),
+                to: Node(*to),
+            })
+        })
         .filter(|link| link.from != link.to)
         .collect()
 }
@@ -25,7 +30,12 @@ fn a_cluster_serves_and_leaves_nothing_behind_but_its_logs() {
     let mut closed = Closed::new(4, 1, vec![(500, Todo::Finish)]);
     run(config("memory", 1, folder.path()), &mut closed);
     assert!(closed.tally.ok > 0, "{:?}", closed.tally);
-    assert_eq!(closed.tally.unknown + closed.tally.unavailable, 0, "{:?}", closed.tally);
+    assert_eq!(
+        closed.tally.unknown + closed.tally.unavailable,
+        0,
+        "{:?}",
+        closed.tally
+    );
     let left: Vec<_> = fs::read_dir(folder.path()).expect("listed").flatten().collect();
     assert_eq!(left.len(), 1, "only the logs stay: {left:?}");
 }
@@ -47,18 +57,37 @@ fn assert_bite_and_heal(faults: &[Resolved]) {
     assert_eq!(tally.died, [], "{tally:?}");
     assert_eq!(tally.injected.len(), faults.len(), "{tally:?}");
     for (id, result) in &tally.healed {
-        assert!(result.as_ref().is_ok_and(|bite| bite.bit), "{:?}: {result:?}", faults[*id as usize]);
+        assert!(
+            result.as_ref().is_ok_and(|bite| bite.bit),
+            "{:?}: {result:?}",
+            faults[*id as usize]
+        );
     }
-    assert!(tally.ok > 0 && tally.errors.iter().all(|error| error != "invalid"), "{tally:?}");
+    assert!(
+        tally.ok > 0 && tally.errors.iter().all(|error| error != "invalid"),
+        "{tally:?}"
+    );
 }
 
 #[test]
 fn network_faults_bite_and_heal() {
-    let packets = Packets { delay_ms: 5, loss_percent: 10, duplicate_percent: 10, reorder_percent: 10 };
+    let packets = Packets {
+        delay_ms: 5,
+        loss_percent: 10,
+        duplicate_percent: 10,
+        reorder_percent: 10,
+    };
     assert_bite_and_heal(&[
-        Resolved::Cut { links: links(&[1], &[2, 3]) },
-        Resolved::Cut { links: links(&[2, 3], &[1]) },
-        Resolved::Packets { links: links(&[1, 2, 3], &[1, 2, 3]), packets },
+        Resolved::Cut {
+            links: links(&[1], &[2, 3]),
+        },
+        Resolved::Cut {
+            links: links(&[2, 3], &[1]),
+        },
+        Resolved::Packets {
+            links: links(&[1, 2, 3], &[1, 2, 3]),
+            packets,
+        },
     ]);
 }
 
@@ -66,18 +95,39 @@ fn network_faults_bite_and_heal() {
 fn clocks_bend_and_processes_freeze() {
     assert_bite_and_heal(&[
         Resolved::Pause { nodes: nodes(&[2]) },
-        Resolved::Clock { nodes: nodes(&[1, 3]), bend: Bend::Jump { offset_ms: -5000 } },
-        Resolved::Clock { nodes: nodes(&[1]), bend: Bend::Drift { rate_ppm: 300_000 } },
-        Resolved::Clock { nodes: nodes(&[2]), bend: Bend::Strobe { offset_ms: 2000, every_ms: 150 } },
+        Resolved::Clock {
+            nodes: nodes(&[1, 3]),
+            bend: Bend::Jump { offset_ms: -5000 },
+        },
+        Resolved::Clock {
+            nodes: nodes(&[1]),
+            bend: Bend::Drift { rate_ppm: 300_000 },
+        },
+        Resolved::Clock {
+            nodes: nodes(&[2]),
+            bend: Bend::Strobe {
+                offset_ms: 2000,
+                every_ms: 150,
+            },
+        },
     ]);
 }
 
 #[test]
 fn killed_nodes_lose_what_they_had_not_synced_and_start_again() {
     assert_bite_and_heal(&[
-        Resolved::Kill { nodes: nodes(&[1]), crash: Crash::Kill },
-        Resolved::Kill { nodes: nodes(&[1, 2, 3]), crash: Crash::LoseUnsynced },
-        Resolved::Kill { nodes: nodes(&[1, 2, 3]), crash: Crash::TornWrite },
+        Resolved::Kill {
+            nodes: nodes(&[1]),
+            crash: Crash::Kill,
+        },
+        Resolved::Kill {
+            nodes: nodes(&[1, 2, 3]),
+            crash: Crash::LoseUnsynced,
+        },
+        Resolved::Kill {
+            nodes: nodes(&[1, 2, 3]),
+            crash: Crash::TornWrite,
+        },
     ]);
 }
 
@@ -95,16 +145,30 @@ fn a_node_that_finds_its_log_damaged_is_reported_dead_with_the_reason() {
     let folder = tempfile::tempdir().expect("a directory");
     let data = folder.path().to_owned();
     let todo = vec![
-        (1000, Todo::Inject(1, Resolved::Kill { nodes: nodes(&[2]), crash: Crash::Kill })),
+        (
+            1000,
+            Todo::Inject(
+                1,
+                Resolved::Kill {
+                    nodes: nodes(&[2]),
+                    crash: Crash::Kill,
+                },
+            ),
+        ),
         (1500, Todo::Damage(data)),
         (1500, Todo::Heal(1)),
     ];
     let mut closed = Closed::new(3, 3, todo);
     closed.finish_when_healed = 1;
     run(config("raft", 3, folder.path()), &mut closed);
-    let [(node, reason)] = &closed.tally.died[..] else { panic!("{:?}", closed.tally) };
+    let [(node, reason)] = &closed.tally.died[..] else {
+        panic!("{:?}", closed.tally)
+    };
     assert_eq!(*node, Node(2));
-    assert!(reason.contains("its log is damaged") && reason.contains("wal-"), "{reason}");
+    assert!(
+        reason.contains("its log is damaged") && reason.contains("wal-"),
+        "{reason}"
+    );
 }
 
 #[test]
@@ -113,7 +177,16 @@ fn traces_of_a_killed_node_reach_the_file() {
     let mut with_traces = config("raft", 1, folder.path());
     with_traces.traces = true;
     let todo = vec![
-        (300, Todo::Inject(1, Resolved::Kill { nodes: nodes(&[1]), crash: Crash::Kill })),
+        (
+            300,
+            Todo::Inject(
+                1,
+                Resolved::Kill {
+                    nodes: nodes(&[1]),
+                    crash: Crash::Kill,
+                },
+            ),
+        ),
         (400, Todo::Heal(1)),
     ];
     let mut closed = Closed::new(1, 1, todo);
@@ -121,5 +194,8 @@ fn traces_of_a_killed_node_reach_the_file() {
     run(with_traces, &mut closed);
     let text = fs::read_to_string(folder.path().join("nodes/n1.trace.jsonl")).expect("traces");
     assert!(text.lines().count() > 2, "{text}");
-    assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
+    assert!(
+        text.lines()
+            .all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok())
+    );
 }

@@ -22,12 +22,16 @@ const PANIC: &str = "PERJURY_TEST_PANIC";
 #[test]
 #[ignore = "it is started by the tests of this file"]
 fn control_process() {
-    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
+    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else {
+        return;
+    };
     let environment = ProcessEnvironment::start(config("raft", 3, &folder)).expect("the cluster starts");
     for (_, address) in environment.addresses() {
         println!("address {address}");
     }
-    let frozen = Resolved::Pause { nodes: [Node(2)].into() };
+    let frozen = Resolved::Pause {
+        nodes: [Node(2)].into(),
+    };
     let mut closed = Closed::new(3, 3, vec![(0, Todo::Inject(1, frozen)), (60_000, Todo::Finish)]);
     if std::env::var_os(PANIC).is_some() {
         closed.listener = Some(Box::new(|_, _| panic!("as the test wants it")));
@@ -39,7 +43,10 @@ fn control_process() {
 fn start_control(folder: &Path, panic: bool) -> (Child, Vec<SocketAddr>) {
     let mut command = Command::new(std::env::current_exe().expect("this test"));
     command.args(["--exact", "control_process", "--ignored", "--nocapture"]);
-    command.env(FOLDER, folder).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+        .env(FOLDER, folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     if panic {
         command.env(PANIC, "1");
     }
@@ -62,8 +69,10 @@ fn start_control(folder: &Path, panic: bool) -> (Child, Vec<SocketAddr>) {
 fn assert_all_gone(folder: &Path, addresses: &[SocketAddr]) {
     let begin = Instant::now();
     loop {
-        let listening: Vec<_> =
-            addresses.iter().filter(|address| TcpStream::connect(address).is_ok()).collect();
+        let listening: Vec<_> = addresses
+            .iter()
+            .filter(|address| TcpStream::connect(address).is_ok())
+            .collect();
         let directories: Vec<_> = std::fs::read_dir(folder)
             .expect("listed")
             .flatten()
@@ -73,7 +82,10 @@ fn assert_all_gone(folder: &Path, addresses: &[SocketAddr]) {
         if listening.is_empty() && directories.is_empty() {
             return;
         }
-        assert!(begin.elapsed() < Duration::from_secs(20), "still there: {listening:?} {directories:?}");
+        assert!(
+            begin.elapsed() < Duration::from_secs(20),
+            "still there: {listening:?} {directories:?}"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -54,7 +54,12 @@ fn a_torn_last_write_is_cut_off_and_the_next_record_takes_its_position() {
         write(&mut opened.store, &[4]);
         assert_eq!(values(&open(folder.path())), [1, 2, 4]);
         // As it was, for the next length.
-        for later in Listing::read(folder.path()).expect("listed").segments.into_iter().skip(1) {
+        for later in Listing::read(folder.path())
+            .expect("listed")
+            .segments
+            .into_iter()
+            .skip(1)
+        {
             fs::remove_file(segment_path(folder.path(), later)).expect("removed");
         }
     }
@@ -84,12 +89,21 @@ fn an_older_segment_that_is_cut_short_or_gone_is_damage() {
     let second = segment_path(folder.path(), Lsn(3));
     let whole = fs::read(&second).expect("read");
     fs::write(&second, &whole[..whole.len() - 1]).expect("written");
-    assert!(matches!(super::open::<u64>(folder.path()), Err(OpenError::Corrupt { .. })));
+    assert!(matches!(
+        super::open::<u64>(folder.path()),
+        Err(OpenError::Corrupt { .. })
+    ));
     fs::remove_file(&second).expect("removed");
-    assert!(matches!(super::open::<u64>(folder.path()), Err(OpenError::Corrupt { .. })));
+    assert!(matches!(
+        super::open::<u64>(folder.path()),
+        Err(OpenError::Corrupt { .. })
+    ));
     fs::write(&second, whole).expect("written");
     fs::remove_file(segment_path(folder.path(), Lsn(1))).expect("removed");
-    assert!(matches!(super::open::<u64>(folder.path()), Err(OpenError::Corrupt { .. })));
+    assert!(matches!(
+        super::open::<u64>(folder.path()),
+        Err(OpenError::Corrupt { .. })
+    ));
 }
 
 #[test]
@@ -133,9 +147,15 @@ fn a_snapshot_that_is_gone_or_damaged_is_damage() {
     let mut bytes = fs::read(&path).expect("read");
     *bytes.last_mut().expect("not empty") ^= 1;
     fs::write(&path, bytes).expect("written");
-    assert!(matches!(super::open::<u64>(folder.path()), Err(OpenError::Corrupt { .. })));
+    assert!(matches!(
+        super::open::<u64>(folder.path()),
+        Err(OpenError::Corrupt { .. })
+    ));
     fs::remove_file(&path).expect("removed");
-    assert!(matches!(super::open::<u64>(folder.path()), Err(OpenError::Corrupt { .. })));
+    assert!(matches!(
+        super::open::<u64>(folder.path()),
+        Err(OpenError::Corrupt { .. })
+    ));
 }
 
 #[test]
@@ -148,6 +168,10 @@ fn released_segments_are_deleted_and_the_rest_still_opens() {
     opened.store.snapshot(Lsn(7), b"state").expect("written");
     opened.store.release(Lsn(4)).expect("released");
     let opened = open(folder.path());
-    assert_eq!(values(&opened), [1, 1, 2, 2], "position 4 is in the second segment, which stays");
+    assert_eq!(
+        values(&opened),
+        [1, 1, 2, 2],
+        "position 4 is in the second segment, which stays"
+    );
     assert_eq!(opened.durable.records[0].0, Lsn(3));
 }

@@ -9,7 +9,10 @@ use perjury_nemesis::{Link, Node, Packets};
 use super::{Hits, Links, Mistreatment};
 use crate::node::FRAME_VERSION;
 
-const LINK: Link = Link { from: Node(1), to: Node(2) };
+const LINK: Link = Link {
+    from: Node(1),
+    to: Node(2),
+};
 
 /// Two nodes with the proxies between them: what goes in at n1, and what comes out at n2.
 struct Wire {
@@ -52,23 +55,38 @@ fn wire() -> Wire {
         }
     });
     let sender = TcpStream::connect(links.addresses(Node(1))[&Node(2)]).expect("a connection");
-    Wire { links, sender, received }
+    Wire {
+        links,
+        sender,
+        received,
+    }
 }
 
 impl Wire {
     fn send(&mut self, numbers: std::ops::Range<u32>) {
-        let bytes: Vec<u8> = numbers.flat_map(|number| frame(number, number as usize % 300)).collect();
+        let bytes: Vec<u8> = numbers
+            .flat_map(|number| frame(number, number as usize % 300))
+            .collect();
         self.sender.write_all(&bytes).expect("sent");
     }
 
     fn receive(&self, count: usize) -> Vec<u32> {
         (0..count)
-            .map(|_| self.received.recv_timeout(Duration::from_secs(20)).expect("a packet that must arrive"))
+            .map(|_| {
+                self.received
+                    .recv_timeout(Duration::from_secs(20))
+                    .expect("a packet that must arrive")
+            })
             .collect()
     }
 
     fn arrived(&self) -> u64 {
-        self.links.traffic().iter().find(|traffic| traffic.link == LINK).expect("the link").arrived
+        self.links
+            .traffic()
+            .iter()
+            .find(|traffic| traffic.link == LINK)
+            .expect("the link")
+            .arrived
     }
 
     fn wait_until_arrived(&self, count: u64) {
@@ -93,7 +111,9 @@ fn without_faults_everything_passes_in_order() {
 #[test]
 fn frames_cut_anywhere_by_the_stream_stay_whole() {
     let mut wire = wire();
-    let bytes: Vec<u8> = (0..40).flat_map(|number| frame(number, number as usize)).collect();
+    let bytes: Vec<u8> = (0..40)
+        .flat_map(|number| frame(number, number as usize))
+        .collect();
     wire.sender.set_nodelay(true).expect("an option");
     for piece in bytes.chunks(3) {
         wire.sender.write_all(piece).expect("sent");
@@ -109,7 +129,13 @@ fn a_cut_drops_and_counts_every_packet_and_the_connection_survives_it() {
     wire.links.mistreat(1, LINK, Mistreatment::Cut);
     wire.send(10..110);
     wire.wait_until_arrived(110);
-    assert_eq!(wire.links.heal(1, LINK), Hits { dropped: 100, ..Hits::default() });
+    assert_eq!(
+        wire.links.heal(1, LINK),
+        Hits {
+            dropped: 100,
+            ..Hits::default()
+        }
+    );
     wire.send(110..120);
     assert_eq!(wire.receive(10), (110..120).collect::<Vec<u32>>());
 }
@@ -132,7 +158,11 @@ fn of_two_cuts_the_second_holds_when_the_first_is_healed() {
 #[test]
 fn what_is_lost_and_doubled_is_exactly_what_was_counted() {
     let mut wire = wire();
-    let packets = Packets { loss_percent: 20, duplicate_percent: 20, ..Packets::default() };
+    let packets = Packets {
+        loss_percent: 20,
+        duplicate_percent: 20,
+        ..Packets::default()
+    };
     wire.links.mistreat(1, LINK, Mistreatment::Packets(packets));
     wire.send(0..2000);
     wire.wait_until_arrived(2000);
@@ -148,7 +178,11 @@ fn what_is_lost_and_doubled_is_exactly_what_was_counted() {
 fn delay_keeps_the_order_and_reordering_does_not() {
     for (reorder_percent, sorted) in [(0, true), (20, false)] {
         let mut wire = wire();
-        let packets = Packets { delay_ms: 2, reorder_percent, ..Packets::default() };
+        let packets = Packets {
+            delay_ms: 2,
+            reorder_percent,
+            ..Packets::default()
+        };
         wire.links.mistreat(1, LINK, Mistreatment::Packets(packets));
         wire.send(0..500);
         let received = wire.receive(500);
@@ -173,7 +207,8 @@ fn packets_for_a_node_that_is_down_are_lost_and_later_ones_reach_it_at_its_new_a
     let (out, received) = mpsc::channel();
     std::thread::spawn(move || receive(stream, &out));
     wire.send(10..12);
-    let again: Vec<u32> =
-        (0..2).map(|_| received.recv_timeout(Duration::from_secs(20)).expect("a packet")).collect();
+    let again: Vec<u32> = (0..2)
+        .map(|_| received.recv_timeout(Duration::from_secs(20)).expect("a packet"))
+        .collect();
     assert_eq!(again, [10, 11]);
 }
