@@ -52,8 +52,8 @@ pub struct Finding {
 pub struct Witness {
     /// The key; none where the model has a single object.
     pub key: Option<Key>,
-    /// The operations, in the order of invocation; removing any one makes the rest legal. Their `id` and
-    /// `invoked.index` are those of the whole history.
+    /// The operations, in the order of invocation: as few as prove the violation, and those that tell where the
+    /// values come from that these saw. Their `id` and `invoked.index` are those of the whole history.
     pub operations: Vec<Operation>,
     /// The operation that lied: the first whose result no order explains.
     pub culprit: Option<usize>,

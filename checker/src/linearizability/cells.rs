@@ -3,7 +3,7 @@
 use std::mem::size_of;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::problem::{Op, Spec, op};
 use crate::history::{Operation, Outcome, Value};
@@ -58,7 +58,7 @@ pub(crate) struct CellSpec {
 }
 
 impl CellSpec {
-    /// Compiles a key's operations.
+    /// Compiles a key's operations. Each gets a class of its own; see [`CellSpec::share_classes`].
     pub(crate) fn compile<'a>(
         cell: &Cell,
         operations: impl Iterator<Item = &'a Operation> + Clone,
@@ -66,7 +66,7 @@ impl CellSpec {
         let grows = operations
             .clone()
             .any(|operation| operation.f == crate::history::Function::Append);
-        let mut values = Values::new(grows);
+        let mut values = Values::new(grows, operations.clone().count() / 2);
         let initial = values.number(&cell.init());
         let mut spec = CellSpec {
             acts: Vec::new(),
@@ -74,7 +74,6 @@ impl CellSpec {
             values,
             pieces: Vec::new(),
         };
-        let mut classes: FxHashMap<Act, u32> = FxHashMap::default();
         let mut pieces: FxHashMap<Value, u32> = FxHashMap::default();
         let mut ops = Vec::with_capacity(operations.size_hint().0);
         for operation in operations {
@@ -98,13 +97,19 @@ impl CellSpec {
                     spec.pieces.len() as u32 - 1
                 })),
             };
-            let class = *classes.entry(act).or_insert_with(|| {
-                spec.acts.push(act);
-                spec.acts.len() as u32 - 1
-            });
+            let class = spec.acts.len() as u32;
+            spec.acts.push(act);
             ops.push(op(operation, class, required));
         }
         Ok((ops, spec))
+    }
+
+    /// Gives operations with equal acts the same class. Only the search needs that.
+    pub(crate) fn share_classes(&self, ops: &mut [Op]) {
+        let mut classes: FxHashMap<Act, u32> = FxHashMap::default();
+        for op in ops {
+            op.class = *classes.entry(self.act(op)).or_insert(op.class);
+        }
     }
 
     pub(crate) fn act(&self, op: &Op) -> Act {
@@ -223,12 +228,12 @@ enum Node {
 }
 
 impl Values {
-    fn new(grows: bool) -> Self {
+    fn new(grows: bool, room: usize) -> Self {
         Values {
             grows,
             nodes: vec![Node::Nil, Node::List, Node::Text],
             paths: if grows { vec![ROOT; 3] } else { Vec::new() },
-            integers: FxHashMap::default(),
+            integers: FxHashMap::with_capacity_and_hasher(room, FxBuildHasher),
             others: FxHashMap::default(),
             children: FxHashMap::default(),
             elements: FxHashMap::default(),

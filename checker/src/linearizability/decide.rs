@@ -84,7 +84,11 @@ impl Decide for CellSpec {
                     states: 0,
                 }
             }
-            None => by_search(ops, self, budget),
+            None => {
+                let mut ops = ops.to_vec();
+                self.share_classes(&mut ops);
+                by_search(&ops, self, budget)
+            }
         }
     }
 

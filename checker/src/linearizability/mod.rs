@@ -1,5 +1,42 @@
 //! Linearizability: every operation appears to take effect at one instant between its invocation and its
-//! completion, and the effects in that order are what the sequential [`Model`] allows.
+//! completion, and the effects in that order are what the sequential [`Model`] allows (Herlihy and Wing, 1990).
+//!
+//! ```text
+//!  time ─────────────────────────────────────────────────────────────▶
+//!  process 0   [────── write 1 ──────]         [─ read → 2 ─]
+//!  process 1        [─ read → 1 ─]   [── write 2 ──]
+//!                  ▲    ▲               ▲         ▲
+//!                  1    1               2         2      one choice of instants: linearizable
+//! ```
+//!
+//! Three things make the question hard, and each has its place here:
+//!
+//! - **Overlap.** Of operations in flight together, any may be first. Deciding is NP-complete in general, so the
+//!   methods below use what the history gives away.
+//! - **Unknown outcomes.** An operation that timed out may have taken effect, may do so at any later time, or
+//!   never. `process 0 [─ write 3 ─ …` stays in flight for ever.
+//! - **Locality.** A history is linearizable exactly if its restriction to each key is; keys are checked apart
+//!   and in parallel.
+//!
+//! # Methods
+//!
+//! All are exact. The cheapest that applies to a key decides it, unless [`Options::method`] insists on one.
+//!
+//! | method | applies to | cost | source |
+//! |---|---|---|---|
+//! | `lists` | append and read, each element appended once | linear in what was read | the list is its own history |
+//! | `zones` | read, write, compare-and-set, each value written once | O(n log n) | Gibbons and Korach, 1997 |
+//! | `search` | everything | exponential in what is in flight at once | Wing and Gong, 1993; Lowe, 2017 |
+//!
+//! The search answers `unknown` when its [`Budget`] is spent; it never guesses.
+//!
+//! # Explanations
+//!
+//! An `invalid` key comes with a [`Witness`]: the first operation whose result no order explains, the fewest
+//! operations that prove it, where the values in it come from, a story in a few sentences, and the longest
+//! orders that work with the reason why each cannot go on. Taken at their word, the operations of a witness have
+//! no legal order even if every other operation of the history is free to have taken effect in its window or
+//! not; so nothing that was left out could excuse them.
 
 mod cells;
 mod decide;
@@ -142,7 +179,8 @@ impl<M: Model> Work<'_, M> {
         let all = self.operations.iter().copied();
         match self.model.cell() {
             Some(cell) => {
-                let (ops, mut spec) = CellSpec::compile(cell, all).ok()?;
+                let (mut ops, mut spec) = CellSpec::compile(cell, all).ok()?;
+                spec.share_classes(&mut ops);
                 Some(self.witness(&ops, &mut spec, evidence))
             }
             None => {

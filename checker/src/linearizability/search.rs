@@ -482,7 +482,8 @@ mod tests {
             }
             let history = History::from_events(events).expect("generated histories are well-formed");
             let compiled = CellSpec::compile(&Cell::cas_register(), history.operations.iter());
-            let (ops, mut spec) = compiled.expect("the model knows these operations");
+            let (mut ops, mut spec) = compiled.expect("the model knows these operations");
+            spec.share_classes(&mut ops);
             let budget = Budget::unlimited();
             let mut answer = |unknown| search(&ops, &mut spec, &[0], unknown, &budget).0;
             let (exact, freely) = (answer(Unknown::Once), answer(Unknown::Freely));

@@ -219,9 +219,34 @@ impl<'a> Scene<'a> {
         let Some(value) = self.saw(culprit) else {
             return general(culprit);
         };
-        self.about_origin(&value)
-            .or_else(|| self.about_age(&value))
-            .unwrap_or_else(|| general(culprit))
+        let sentence = self.about_origin(&value).or_else(|| self.about_denial(&value));
+        sentence.or_else(|| self.about_age(&value)).unwrap_or_else(|| {
+            format!(
+                "{brief} saw {0}, but in no order that agrees with real time, whatever became of the operations that \
+                 never learned their outcome, is {0} the value then.",
+                words::short(&value)
+            )
+        })
+    }
+
+    /// A value that was said not to be there, and was there again although nobody can have written it.
+    fn about_denial(&self, value: &Value) -> Option<String> {
+        let denies =
+            |operation: &&Operation| self.action(operation) == Some(CellAction::Differs(value.clone()));
+        let denial = self.essential.iter().copied().find(denies)?;
+        let between = |writer: &Operation| {
+            writer.returned() > denial.invoked.index && writer.invoked.index < self.culprit.returned()
+        };
+        if denial.returned() > self.culprit.invoked.index || self.writers(value).any(between) {
+            return None;
+        }
+        let text = words::short(value);
+        Some(format!(
+            "{} was told that the value is not {text}, yet {} saw {text} afterwards, although nobody wrote {text} in \
+             between.",
+            words::brief(denial),
+            words::brief(self.culprit)
+        ))
     }
 
     fn twice_from_the_same(&self) -> Option<String> {
@@ -319,7 +344,7 @@ impl<'a> Scene<'a> {
             let kind = if seen {
                 "a stale read"
             } else {
-                "nobody ever saw the new value: a lost write"
+                "a stale read or, since nobody ever saw the new value, a lost write"
             };
             return Some(format!(
                 "{brief} saw {text}, although {} came after {text} had been there and had been acknowledged{since}, \

@@ -119,20 +119,38 @@ impl<S: Decide> Minimiser<'_, S> {
             .collect();
         returns.sort_unstable();
         let attempt = self.attempt();
+        // Where the evidence has completed, the history is illegal already; mostly not much earlier.
+        let known = |ops: &[Op], evidence: &[usize]| {
+            let all = evidence.iter().all(|&index| ops[index].required);
+            let last = evidence
+                .iter()
+                .map(|&index| ops[index].returned)
+                .max()
+                .filter(|_| all)?;
+            Some(returns.partition_point(|&at| at < last))
+        };
         // Up to any completion below `low` it is legal, from that at `high` on it is not.
-        let (mut low, mut high) = (0, returns.len().saturating_sub(1));
+        let end = returns.len().saturating_sub(1);
+        let (mut low, mut high) = (0, known(&best.0, &best.1).unwrap_or(end).min(end));
+        let mut stride = 1;
         while low < high {
-            let middle = low + (high - low) / 2;
+            let middle = if low > 0 {
+                low + (high - low) / 2
+            } else {
+                high.saturating_sub(stride)
+            };
+            stride *= 2;
             let prefix = prefix(self.ops, returns[middle]);
             match self.spec.decide(&prefix, Method::Cheapest, &attempt).answer {
                 Found::Illegal(evidence) => {
-                    high = middle;
+                    high = known(&prefix, &evidence).map_or(middle, |place| place.min(middle));
                     best = (prefix, evidence);
                 }
                 Found::Legal | Found::Unknown(_) => low = middle + 1,
             }
         }
-        best
+        let at = returns.get(high).copied().unwrap_or(0);
+        (prefix(&best.0, at), best.1)
     }
 
     fn attempt(&self) -> Budget {
