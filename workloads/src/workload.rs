@@ -47,7 +47,8 @@ pub trait Workload: Send {
 pub struct Minimum {
     /// Function → how many must have succeeded (for a compare-and-set, compared and differed counts too).
     pub succeeded: BTreeMap<String, u64>,
-    /// How many operations must have succeeded while each kind of fault was active.
+    /// How many operations must have succeeded while each kind of fault was active, where such faults left a
+    /// majority and lasted long enough for any to succeed.
     pub during_each_fault: u64,
 }
 
