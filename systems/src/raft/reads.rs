@@ -141,7 +141,9 @@ impl Raft {
         let State::Leader(leader) = &mut self.state else {
             return;
         };
-        if leader.reads.iter().all(|read| read.index.is_some()) || !own_term_committed {
+        // Those that came before that are in front of those that came after.
+        let waiting = leader.reads.front().is_some_and(|read| read.index.is_none());
+        if !waiting || !own_term_committed {
             return;
         }
         for read in leader.reads.iter_mut().filter(|read| read.index.is_none()) {

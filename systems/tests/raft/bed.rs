@@ -182,14 +182,6 @@ impl<W: Watch> Bed<W> {
         self.cluster.nodes.clone()
     }
 
-    pub fn raft(&self, id: u16) -> &Raft {
-        self.nodes[&NodeId(id)]
-            .driver
-            .as_ref()
-            .expect("it runs")
-            .replica()
-    }
-
     fn clocks(&self, id: NodeId) -> (Duration, Duration) {
         let local = self.nodes[&id].local(self.time);
         (
@@ -250,12 +242,6 @@ impl<W: Watch> Bed<W> {
         node.paused = false;
         node.held.clear();
         self.watch.crashed(id);
-    }
-
-    /// Stops a node and empties its disk.
-    pub fn wipe(&mut self, id: NodeId) {
-        self.crash_keeping(id, 0);
-        self.nodes.get_mut(&id).expect("a node").disk = Disk::default();
     }
 
     pub fn pause(&mut self, id: NodeId) {

@@ -1,7 +1,7 @@
 //! Random runs: clients, crashes, partitions, pauses, bent clocks, bad weather, changing members. After each step the
 //! invariants must hold; after healing, the cluster must serve; and what clients saw must be linearizable.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use perjury_systems::api::{Command, Failure, MicroOp, Reconfigure, Request, Response, Session, Value};
@@ -14,6 +14,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::bed::{Bed, MS, Nanos, Watch, Weather};
+use crate::history::{Operation, is_ok, judge};
 
 /// What a run looks like.
 #[derive(Clone, Debug)]
@@ -98,17 +99,6 @@ impl Plan {
             mutant: self.mutant.map(str::to_owned),
         }
     }
-}
-
-/// What a client did and saw.
-#[derive(Clone, Debug)]
-struct Operation {
-    invoked: Nanos,
-    completed: Option<Nanos>,
-    command: Command,
-    response: Option<Response>,
-    /// An attempt at it had an unknown outcome: a later refusal refuses only the later attempt.
-    uncertain: bool,
 }
 
 /// What came of a run.
@@ -248,7 +238,7 @@ impl Run {
         if self.bed.failure.is_none() {
             stuck = self.recover();
         }
-        let lie = self.judge_history();
+        let lie = judge(&self.operations);
         let counts = self.bed.nodes.values().filter_map(|node| node.driver.as_ref());
         let counts =
             counts
@@ -545,110 +535,6 @@ impl Run {
         let mut members = led.voters.iter().chain(&led.learners);
         members.all(|id| status(id).is_some_and(|status| status.applied == led.applied))
     }
-
-    /// Versions are places in the one log: they must rise in real time, and each must be one value's.
-    fn judge_history(&mut self) -> Option<String> {
-        let mut written: BTreeMap<(Arc<str>, u64), Value> = BTreeMap::new();
-        let mut floors: Vec<(Nanos, Arc<str>, u64)> = Vec::new();
-        let mut refused = BTreeSet::new();
-        let mut seen = BTreeSet::new();
-        for op in &self.operations {
-            if let (Command::Write { value, .. }, Some(response)) = (&op.command, &op.response)
-                && matches!(response.result, Err(Failure::Unavailable { .. }))
-                && !op.uncertain
-            {
-                refused.insert(value.clone());
-            }
-        }
-        for op in self.operations.iter().filter(|op| is_ok(op)) {
-            let reply = op
-                .response
-                .as_ref()
-                .and_then(|response| response.result.clone().ok())?;
-            let (key, value, version) = match &op.command {
-                Command::Write { key, value } => (key.clone(), value.clone(), reply.version),
-                Command::Read { key } => {
-                    seen.insert(reply.value.clone());
-                    (key.clone(), reply.value, reply.version)
-                }
-                _ => continue,
-            };
-            floors.push((op.completed?, key.clone(), version));
-            if version > 0
-                && let Some(other) = written.insert((key.clone(), version), value.clone())
-                && other != value
-            {
-                return Some(format!(
-                    "{key} has two values at version {version}: {other:?} and {value:?}"
-                ));
-            }
-        }
-        if let Some(value) = refused.intersection(&seen).next() {
-            return Some(format!("{value:?} was refused for certain, and read"));
-        }
-        floors.sort();
-        for op in self.operations.iter().filter(|op| is_ok(op)) {
-            let (Command::Write { key, .. } | Command::Read { key }) = &op.command else {
-                continue;
-            };
-            let version = op
-                .response
-                .as_ref()
-                .and_then(|response| response.result.clone().ok())?
-                .version;
-            let strictly = matches!(op.command, Command::Write { .. });
-            let before = floors.iter().take_while(|(at, _, _)| *at < op.invoked);
-            let floor = before
-                .filter(|(_, other, _)| other == key)
-                .map(|(_, _, version)| *version)
-                .max();
-            if let Some(floor) = floor
-                && (version < floor || strictly && version == floor)
-            {
-                return Some(format!(
-                    "{key}: version {version} after version {floor} was seen, at {}",
-                    op.invoked
-                ));
-            }
-        }
-        self.judge_lists()
-    }
-
-    fn judge_lists(&self) -> Option<String> {
-        let mut lists: Vec<Vec<Value>> = Vec::new();
-        for op in self.operations.iter().filter(|op| is_ok(op)) {
-            let Command::Txn(parts) = &op.command else {
-                continue;
-            };
-            let reply = op
-                .response
-                .as_ref()
-                .and_then(|response| response.result.clone().ok())?;
-            if let (MicroOp::Read { .. }, Value::List(values)) = (&parts[0], reply.value)
-                && let Some(Value::List(list)) = values.first()
-            {
-                lists.push(list.clone());
-            }
-        }
-        lists.sort_by_key(Vec::len);
-        for pair in lists.windows(2) {
-            if !pair[1].starts_with(&pair[0]) {
-                return Some(format!(
-                    "a list is no prefix of a later one: {:?} and {:?}",
-                    pair[0], pair[1]
-                ));
-            }
-        }
-        let longest = lists.last()?;
-        let distinct: BTreeSet<&Value> = longest.iter().collect();
-        (distinct.len() < longest.len()).then(|| format!("an element is twice in {longest:?}"))
-    }
-}
-
-fn is_ok(op: &Operation) -> bool {
-    op.response
-        .as_ref()
-        .is_some_and(|response| response.result.is_ok())
 }
 
 /// Prints the last traces of a run, to look into a failure.

@@ -4,6 +4,7 @@ mod bed;
 mod chaos;
 mod correct;
 mod directed;
+mod history;
 mod hunt;
 mod leases;
 mod liveness;
