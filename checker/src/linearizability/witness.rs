@@ -53,7 +53,7 @@ pub(crate) fn minimise<S: Decide>(
     };
     let (ops, mut kernel) = minimiser.earliest(operations);
     minimiser.ops = &ops;
-    kernel.retain(|&index| ops[index].required);
+    kernel.retain(|&index| ops.get(index).is_some_and(|op| op.required));
     // What made an unknown operation count may be missing from the evidence.
     if kernel.is_empty() || !minimiser.illegal(&kernel) {
         kernel = (0..ops.len()).filter(|&index| ops[index].required).collect();
