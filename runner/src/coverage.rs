@@ -11,8 +11,8 @@ use crate::step::{FaultRecord, View};
 const KINDS: usize = kinds::ALL.len();
 
 /// Operations are expected to succeed while faults of a kind are in force if these last at least this long, all
-/// together: a shorter time may be all election.
-const OPPORTUNITY_NS: u64 = 1_500_000_000;
+/// together: in a shorter time every client may be waiting for the leader that was hit, or for an election.
+const OPPORTUNITY_NS: u64 = 4_000_000_000;
 
 /// One kind of fault: how many are in force, and since which event there was always one.
 #[derive(Clone, Copy, Debug, Default)]
