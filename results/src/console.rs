@@ -169,7 +169,11 @@ fn write_story(out: &mut String, witness: &Witness, paint: Paint) -> std::fmt::R
     for sentence in witness.story.iter().take(20) {
         writeln!(out, "      {}", words::tame(sentence, 1_000))?;
     }
-    if let Some(order) = witness.orders.first() {
+    if let Some(order) = witness
+        .orders
+        .iter()
+        .find(|order| crate::report::says_something(order, witness))
+    {
         let steps: Vec<_> = order
             .steps
             .iter()
@@ -197,41 +201,23 @@ fn write_story(out: &mut String, witness: &Witness, paint: Paint) -> std::fmt::R
 }
 
 fn write_system(out: &mut String, verdict: &VerdictRecord, paint: Paint) -> std::fmt::Result {
-    for failure in &verdict.system_failures {
-        let who = failure
-            .node
-            .map_or_else(|| "cluster".to_owned(), |node| node.to_string());
+    for problem in headline::system_problems(verdict) {
         writeln!(
             out,
-            "  {} {who} at {}: {}",
-            paint.verdict(Verdict::Invalid, "✗ system:"),
-            words::moment(failure.at),
-            words::tame(&failure.reason, 1_000)
+            "  {} {problem}",
+            paint.verdict(Verdict::Invalid, "✗ system:")
         )?;
     }
-    if let Some(recovery) = &verdict.recovery {
-        let late: Vec<_> = recovery
-            .nodes
-            .iter()
-            .filter(|(_, after)| after.is_none_or(|after| after > recovery.limit_ns))
-            .map(|(node, _)| node.to_string())
-            .collect();
-        let limit = words::duration(recovery.limit_ns);
-        match (late.as_slice(), recovery.slowest()) {
-            ([], Some(slowest)) => writeln!(
-                out,
-                "  {} every node served again within {} of the last heal (limit {limit})",
-                paint.dim("recovery "),
-                words::duration(slowest)
-            )?,
-            ([], None) => {}
-            (late, _) => writeln!(
-                out,
-                "  {} {} did not serve again within {limit} of the last heal",
-                paint.verdict(Verdict::Invalid, "✗ recovery:"),
-                words::listed(late)
-            )?,
-        }
+    if let Some(recovery) = verdict.recovery.as_ref().filter(|recovery| recovery.complete())
+        && let Some(slowest) = recovery.slowest()
+    {
+        writeln!(
+            out,
+            "  {} every node served again within {} of the last heal (limit {})",
+            paint.dim("recovery "),
+            words::duration(slowest),
+            words::duration(recovery.limit_ns)
+        )?;
     }
     if let Some(mutant) = &verdict.mutant {
         writeln!(

@@ -161,15 +161,44 @@ pub(crate) fn circumstances(evidence: &Evidence) -> Option<String> {
 }
 
 fn fallen(verdict: &VerdictRecord) -> String {
-    match verdict.system_failures.first() {
-        Some(failure) => {
-            let who = failure
-                .node
-                .map_or_else(|| "The cluster".to_owned(), |node| node.to_string());
-            format!("{who}: {}", words::tame(&failure.reason, 300))
-        }
-        None => "A violation is proven.".to_owned(),
+    system_problems(verdict)
+        .into_iter()
+        .next()
+        .unwrap_or_else(|| "A violation is proven.".to_owned())
+}
+
+/// What the system under test did that no system may do, a sentence each, whatever the history proves.
+pub(crate) fn system_problems(verdict: &VerdictRecord) -> Vec<String> {
+    let mut problems: Vec<String> = verdict
+        .system_failures
+        .iter()
+        .map(|failure| {
+            let reason = words::tame(&failure.reason, 1_000);
+            match failure.node.map(|node| node.to_string()) {
+                Some(node) if !reason.starts_with(&node) => {
+                    format!("{node} at {}: {reason}", words::moment(failure.at))
+                }
+                _ => reason,
+            }
+        })
+        .collect();
+    // Who records that nodes did not recover as a failure has said which.
+    if let Some(recovery) = verdict.recovery.as_ref().filter(|recovery| !recovery.complete())
+        && verdict.system_failures.is_empty()
+    {
+        let late: Vec<String> = recovery
+            .nodes
+            .iter()
+            .filter(|(_, after)| after.is_none_or(|after| after > recovery.limit_ns))
+            .map(|(node, _)| node.to_string())
+            .collect();
+        problems.push(format!(
+            "{} did not serve again within {} of the last heal",
+            words::listed(&late),
+            words::duration(recovery.limit_ns)
+        ));
     }
+    problems
 }
 
 fn undecided(verdict: &VerdictRecord) -> String {

@@ -10,6 +10,7 @@ use perjury_checker::{Finding, Verdict};
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::evidence::Evidence;
+use crate::headline;
 use crate::record::VerdictRecord;
 use crate::words;
 
@@ -112,31 +113,7 @@ fn coverage(verdict: &VerdictRecord) -> TestCaseStatus {
 }
 
 fn system(verdict: &VerdictRecord) -> TestCaseStatus {
-    let mut problems: Vec<String> = verdict
-        .system_failures
-        .iter()
-        .map(|failure| match failure.node {
-            Some(node) => format!("{node} at {}: {}", words::moment(failure.at), failure.reason),
-            None => format!("at {}: {}", words::moment(failure.at), failure.reason),
-        })
-        .collect();
-    if let Some(recovery) = verdict
-        .recovery
-        .as_ref()
-        .filter(|recovery| problems.is_empty() && !recovery.complete())
-    {
-        let late: Vec<String> = recovery
-            .nodes
-            .iter()
-            .filter(|(_, after)| after.is_none_or(|after| after > recovery.limit_ns))
-            .map(|(node, _)| node.to_string())
-            .collect();
-        problems.push(format!(
-            "{} did not serve again within {} after everything was healed",
-            words::listed(&late),
-            words::duration(recovery.limit_ns)
-        ));
-    }
+    let problems = headline::system_problems(verdict);
     match problems.first() {
         None => TestCaseStatus::success(),
         Some(first) => unsuccessful(

@@ -39,12 +39,13 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
-/// `1 fault`, `3 faults`.
+/// `1 fault`, `3 faults`, `2 witnesses`.
 pub(crate) fn plural(number: u64, one: &str) -> String {
+    let end = if one.ends_with('s') { "es" } else { "s" };
     if number == 1 {
         format!("1 {one}")
     } else {
-        format!("{} {one}s", count(number))
+        format!("{} {one}{end}", count(number))
     }
 }
 
@@ -123,18 +124,85 @@ pub(crate) fn call(operation: &Operation, limit: usize) -> String {
     }
 }
 
-/// What came of it, in short: `→ 3`, `ok`, `differs: 4`, `failed`, `unknown`.
-pub(crate) fn result(operation: &Operation, limit: usize) -> String {
+/// How many elements all the lists that these operations saw begin with alike; 0 if leaving them out would not
+/// make the difference plainer.
+pub(crate) fn alike(operations: &[Operation]) -> usize {
+    const WORTH_IT: usize = 4;
+    let lists: Vec<&[Value]> = operations
+        .iter()
+        .filter(|operation| operation.completion.outcome == Outcome::Ok && operation.f == Function::Read)
+        .filter_map(|operation| match &operation.completion.value {
+            Value::List(elements) => Some(&**elements),
+            _ => None,
+        })
+        .collect();
+    let [first, rest @ ..] = lists.as_slice() else {
+        return 0;
+    };
+    let common = rest
+        .iter()
+        .map(|other| first.iter().zip(*other).take_while(|(a, b)| a == b).count())
+        .min()
+        .unwrap_or(0);
+    if common >= WORTH_IT { common } else { 0 }
+}
+
+/// A value, cut after some `limit` characters; of a list that is too long the first and the last elements are
+/// shown, without the `alike` first ones that other lists have too.
+pub(crate) fn seen(value: &Value, limit: usize, alike: usize) -> String {
+    let Value::List(elements) = value else {
+        return cut(value, limit);
+    };
+    let whole = cut(value, limit);
+    if !whole.ends_with('…') {
+        return whole;
+    }
+    let alike = alike.min(elements.len());
+    let (mut head, mut tail) = (Vec::new(), Vec::new());
+    let (mut from, mut to) = (alike, elements.len());
+    let mut room = limit.saturating_sub(if alike > 0 { 12 } else { 6 });
+    // The beginning and the end by turns, as far as there is room.
+    while from < to {
+        let first = head.len() <= tail.len();
+        let text = cut(&elements[if first { from } else { to - 1 }], limit / 2);
+        let letters = text.chars().count() + 1;
+        if letters > room {
+            break;
+        }
+        room -= letters;
+        if first {
+            head.push(text);
+            from += 1;
+        } else {
+            tail.push(text);
+            to -= 1;
+        }
+    }
+    tail.reverse();
+    let mut parts = Vec::new();
+    if alike > 0 {
+        parts.push(format!("({alike} alike)"));
+    }
+    parts.append(&mut head);
+    if from < to {
+        parts.push("…".to_owned());
+    }
+    parts.append(&mut tail);
+    format!("[{}]", parts.join(" "))
+}
+
+/// What came of it, in short: `→ 3`, `ok`, `differs: 4`, `failed`, `unknown`. For `alike` see [`seen`].
+pub(crate) fn result(operation: &Operation, limit: usize, alike: usize) -> String {
     let completion = &operation.completion;
     match completion.outcome {
         Outcome::Ok => match operation.f {
             Function::Read | Function::Txn | Function::Other(_) => {
-                format!("→ {}", cut(&completion.value, limit))
+                format!("→ {}", seen(&completion.value, limit, alike))
             }
             _ => "ok".to_owned(),
         },
         Outcome::Fail if operation.precondition_failed() => match &completion.observed {
-            Some(observed) => format!("differs: {}", cut(observed, limit)),
+            Some(observed) => format!("differs: {}", seen(observed, limit, alike)),
             None => "differs".to_owned(),
         },
         Outcome::Fail => "failed".to_owned(),
@@ -185,6 +253,15 @@ mod tests {
             assert_eq!(duration(ns), text);
         }
         assert_eq!(listed(&["a", "b", "c"]), "a, b and c");
+    }
+
+    #[test]
+    fn lists_show_where_they_differ() {
+        let list = |numbers: &[i64]| Value::from(numbers.iter().map(|n| Value::Int(*n)).collect::<Vec<_>>());
+        assert_eq!(seen(&list(&[1, 2, 3]), 20, 2), "[1 2 3]");
+        let long: Vec<i64> = (100..140).collect();
+        assert_eq!(seen(&list(&long), 30, 0), "[100 101 102 … 137 138 139]");
+        assert_eq!(seen(&list(&long), 30, 36), "[(36 alike) 136 137 138 139]");
     }
 
     #[test]

@@ -12,4 +12,5 @@ mod tables;
 mod timeline;
 
 pub use page::render;
+pub(crate) use picture::says_something;
 pub(crate) use tables::judgements;

@@ -312,13 +312,13 @@ fn named(witness: &Witness, id: usize) -> String {
         "process {}: {} {}",
         operation.process,
         words::call(operation, 40),
-        words::result(operation, 40)
+        words::result(operation, 40, words::alike(&witness.operations))
     )
 }
 
 fn row(witness: &Witness, operation: &perjury_checker::Operation) -> OperationRow {
     let node = operation.completion.node.as_ref().or(operation.node.as_ref());
-    let mut result = words::result(operation, 120);
+    let mut result = words::result(operation, 400, 0);
     if let Some(error) = operation
         .completion
         .error

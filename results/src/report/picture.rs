@@ -105,7 +105,13 @@ pub(crate) fn px(x: f64) -> f64 {
 impl Picture {
     pub(crate) fn draw(evidence: &Evidence, witness: &Witness, order: Option<&Order>) -> Self {
         let order = order.filter(|order| says_something(order, witness));
-        let scale = Scale::lay_out(witness.operations.iter(), label_width, GUTTER, WIDTH);
+        let alike = words::alike(&witness.operations);
+        let scale = Scale::lay_out(
+            witness.operations.iter(),
+            |operation| label_width(operation, alike),
+            GUTTER,
+            WIDTH,
+        );
         let mut lanes: Vec<u64> = Vec::new();
         for operation in &witness.operations {
             if !lanes.contains(&operation.process) {
@@ -176,12 +182,16 @@ impl Picture {
     }
 }
 
-fn label(operation: &Operation) -> String {
-    format!("{} {}", words::call(operation, 14), words::result(operation, 18))
+fn label(operation: &Operation, alike: usize) -> String {
+    format!(
+        "{} {}",
+        words::call(operation, 14),
+        words::result(operation, 34, alike)
+    )
 }
 
-fn label_width(operation: &Operation) -> f64 {
-    label(operation).chars().count() as f64 * LETTER + 18.0
+fn label_width(operation: &Operation, alike: usize) -> f64 {
+    label(operation, alike).chars().count() as f64 * LETTER + 18.0
 }
 
 fn interval(
@@ -204,12 +214,12 @@ fn interval(
         x: px(x),
         y: px(y),
         width: px((end - x).max(4.0)),
-        label: label(operation),
+        label: label(operation, words::alike(&witness.operations)),
         under: format!("#{} · {node}{took}", operation.id),
         outcome: words::outcome(operation.completion.outcome),
         culprit: witness.culprit == Some(operation.id),
         stuck: order.is_some_and(|order| order.stuck.iter().any(|stuck| stuck.operation == operation.id)),
-        title: super::story::did(operation),
+        title: super::story::did(operation, words::alike(&witness.operations)),
     }
 }
 
@@ -281,13 +291,10 @@ fn states(order: &Order, points: &[Point], scale: &Scale) -> Vec<Segment> {
     states
 }
 
-/// Whether an order is worth showing: it places something, or it is about the operation that lied.
+/// Whether an order is worth showing: one that places nothing says something only of an operation that stands
+/// alone.
 pub(crate) fn says_something(order: &Order, witness: &Witness) -> bool {
-    !order.steps.is_empty()
-        || order
-            .stuck
-            .iter()
-            .any(|stuck| Some(stuck.operation) == witness.culprit)
+    !order.steps.is_empty() || witness.operations.len() == 1
 }
 
 /// When the witness begins and ends, in nanoseconds.

@@ -49,6 +49,7 @@ impl Piece {
 pub(crate) fn tell(evidence: &Evidence, witness: &Witness) -> (Vec<Sentence>, usize) {
     let (from, to) = span(witness);
     let (context, untold) = context(evidence, from, to, focus(witness));
+    let alike = words::alike(&witness.operations);
     let mut told: Vec<(u64, u8, Sentence)> = context;
     for operation in &witness.operations {
         let lie = witness.culprit == Some(operation.id);
@@ -56,7 +57,7 @@ pub(crate) fn tell(evidence: &Evidence, witness: &Witness) -> (Vec<Sentence>, us
             format!("Process {}", operation.process),
             format!("op-{}", operation.id),
         )];
-        pieces.push(Piece::plain(format!(" {}", predicate(operation))));
+        pieces.push(Piece::plain(format!(" {}", predicate(operation, alike))));
         let sentence = Sentence {
             when: words::moment(operation.invoked.time),
             kind: if lie { "lie" } else { "op" },
@@ -229,18 +230,18 @@ fn link(sentence: &str, witness: &Witness) -> Vec<Piece> {
 }
 
 /// A whole sentence of what an operation did.
-pub(crate) fn did(operation: &Operation) -> String {
+pub(crate) fn did(operation: &Operation, alike: usize) -> String {
     format!(
         "#{} at {}: process {} {}",
         operation.id,
         words::moment(operation.invoked.time),
         operation.process,
-        predicate(operation)
+        predicate(operation, alike)
     )
 }
 
 /// What an operation did, without its subject: `wrote 5 to x through n1; ok after 3.1 ms.`
-fn predicate(operation: &Operation) -> String {
+fn predicate(operation: &Operation, alike: usize) -> String {
     const LONGEST: usize = 60;
     let key = operation.key.as_deref().map(|key| words::tame(key, 40));
     let on = key.as_ref().map(|key| format!(" {key}")).unwrap_or_default();
@@ -276,11 +277,14 @@ fn predicate(operation: &Operation) -> String {
         .unwrap_or_default();
     let told = match completion.outcome {
         Outcome::Ok if matches!(operation.f, Function::Read | Function::Txn | Function::Other(_)) => {
-            format!("it was told {}{after}", words::cut(&completion.value, LONGEST))
+            format!(
+                "it was told {}{after}",
+                words::seen(&completion.value, LONGEST, alike)
+            )
         }
         Outcome::Ok => format!("acknowledged{after}"),
         Outcome::Fail if operation.precondition_failed() => match &completion.observed {
-            Some(observed) => format!("refused{after}: it saw {}", words::cut(observed, LONGEST)),
+            Some(observed) => format!("refused{after}: it saw {}", words::seen(observed, LONGEST, alike)),
             None => format!("refused{after}: it compared and differed"),
         },
         Outcome::Fail => format!("surely failed{after}{}", why(operation)),

@@ -190,47 +190,19 @@ fn coverage(verdict: &VerdictRecord) -> Judgement {
 }
 
 fn system(verdict: &VerdictRecord) -> Judgement {
-    let mut problems: Vec<String> = verdict
-        .system_failures
-        .iter()
-        .take(5)
-        .map(|failure| {
-            let who = failure
-                .node
-                .map_or_else(|| "the cluster".to_owned(), |node| node.to_string());
+    let problems = headline::system_problems(verdict);
+    let slowest = verdict
+        .recovery
+        .as_ref()
+        .and_then(crate::record::Recovery::slowest);
+    let recovered = match slowest {
+        Some(slowest) => {
             format!(
-                "{who} at {}: {}",
-                words::moment(failure.at),
-                words::tame(&failure.reason, 300)
-            )
-        })
-        .collect();
-    let recovered = match &verdict.recovery {
-        None => "it was not observed whether every node serves again".to_owned(),
-        Some(recovery) if recovery.complete() => match recovery.slowest() {
-            Some(slowest) => format!(
                 "every node served again within {} of the last heal",
                 words::duration(slowest)
-            ),
-            None => "no node had to recover".to_owned(),
-        },
-        Some(recovery) => {
-            let late: Vec<_> = recovery
-                .nodes
-                .iter()
-                .filter(|(_, after)| after.is_none_or(|after| after > recovery.limit_ns))
-                .map(|(node, _)| node.to_string())
-                .collect();
-            let problem = format!(
-                "{} did not serve again within {} of the last heal",
-                words::listed(&late),
-                words::duration(recovery.limit_ns)
-            );
-            if problems.is_empty() {
-                problems.push(problem.clone());
-            }
-            problem
+            )
         }
+        None => "it was not observed whether every node serves again".to_owned(),
     };
     let (class, mark, word, sentence) = if problems.is_empty() {
         (
@@ -240,7 +212,12 @@ fn system(verdict: &VerdictRecord) -> Judgement {
             format!("No node died by itself; {recovered}."),
         )
     } else {
-        ("invalid", "✗", "failed", format!("{}.", problems.join("; ")))
+        (
+            "invalid",
+            "✗",
+            "failed",
+            format!("{}.", words::tame(&problems.join("; "), 1_500)),
+        )
     };
     Judgement {
         name: "system".to_owned(),

@@ -151,7 +151,7 @@ impl Timeline {
                         |error| format!("failed: {}", words::tame(error, VALUE)),
                     )
                 }
-                _ => words::result(operation, VALUE),
+                _ => words::result(operation, VALUE, 0),
             };
             columns.r.push(names.string(told));
         }
