@@ -126,7 +126,7 @@ fn a_refused_connection_surely_did_nothing() {
 fn what_breaks_after_a_byte_was_sent_is_unknown() {
     type Handler = Box<dyn FnMut(TcpStream) + Send>;
     let handlers: [(&str, Handler); 10] = [
-        ("closes without reading", Box::new(|stream| drop(stream))),
+        ("closes without reading", Box::new(drop)),
         (
             "closes after a while without reading",
             Box::new(|stream| {

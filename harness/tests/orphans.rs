@@ -34,7 +34,7 @@ fn control_process() {
     };
     let mut closed = Closed::new(3, 3, vec![(0, Todo::Inject(1, frozen)), (60_000, Todo::Finish)]);
     if std::env::var_os(PANIC).is_some() {
-        closed.listener = Some(Box::new(|_, _| panic!("as the test wants it")));
+        closed.listener = Some(Box::new(|_| panic!("as the test wants it")));
     }
     println!("ready");
     closed.run(environment);

@@ -71,8 +71,8 @@ impl NodeClock {
         let strobe = match self.bends.strobe {
             Some(strobe) => {
                 let half = u128::from(strobe.every_ms.max(1)) * 1_000_000;
-                let odd = (real.saturating_sub(self.anchor).as_nanos() / half) % 2 == 0;
-                if odd { strobe.offset_ms } else { 0 }
+                let wrong = (real.saturating_sub(self.anchor).as_nanos() / half).is_multiple_of(2);
+                if wrong { strobe.offset_ms } else { 0 }
             }
             None => 0,
         };

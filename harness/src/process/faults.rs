@@ -309,11 +309,9 @@ impl ProcessEnvironment {
                         lost_records,
                         torn_bytes,
                     },
-                ) => {
-                    if active.hit.contains(&node) {
-                        active.lost_records += lost_records;
-                        active.torn_bytes += torn_bytes;
-                    }
+                ) if active.hit.contains(&node) => {
+                    active.lost_records += lost_records;
+                    active.torn_bytes += torn_bytes;
                 }
                 // A node that dies again while it starts was started: what it died of is reported as its death.
                 (Stage::Killing { waiting, .. }, Heard::Exited { .. })

@@ -38,6 +38,9 @@ const WAKER: Token = Token(0);
 /// The tokens of clients' connections begin here; those of nodes are below.
 const FIRST_CONNECTION: usize = 1 << 16;
 
+/// More descriptors than this no run needs (and some systems refuse to grant "all").
+const MAX_DESCRIPTORS: u64 = 1 << 16;
+
 /// How long all nodes may take until they listen.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
@@ -98,6 +101,7 @@ impl ProcessEnvironment {
     pub fn start(config: ClusterConfig) -> Result<Self, StartError> {
         let cannot = |what: &str, error: std::io::Error| StartError(format!("{what}: {error}"));
         config.validate().map_err(|error| StartError(error.0))?;
+        raise_descriptor_limit();
         let all: Vec<Node> = (1..=config.nodes).map(Node).collect();
         let poll = Poll::new().map_err(|error| cannot("cannot wait for events", error))?;
         let waker =
@@ -270,6 +274,15 @@ impl ProcessEnvironment {
                 }
             }
         }
+    }
+}
+
+/// Every client may have a connection to every node: asks for as many descriptors as this user may have.
+fn raise_descriptor_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // If it is not granted, connections beyond the limit fail, and say so.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most.min(MAX_DESCRIPTORS), most);
     }
 }
 

@@ -42,6 +42,9 @@ pub enum Todo {
     Finish,
 }
 
+/// Is told of every answer.
+pub type Listener = Box<dyn FnMut(&Answer)>;
+
 /// Clients in a closed loop, with faults at fixed times.
 pub struct Closed {
     pub clients: usize,
@@ -54,7 +57,7 @@ pub struct Closed {
     pub tally: Tally,
     /// Finish once so many faults were healed; 0 for never.
     pub finish_when_healed: usize,
-    pub listener: Option<Box<dyn FnMut(u64, &Answer)>>,
+    pub listener: Option<Listener>,
     owners: Vec<(u64, usize)>,
     stopping: bool,
     waiting: Vec<(u64, usize)>,
@@ -124,7 +127,7 @@ impl Closed {
             }
             Input::Answer { attempt, answer } => {
                 if let Some(listener) = &mut self.listener {
-                    listener(now, &answer);
+                    listener(&answer);
                 }
                 let client = self
                     .owners

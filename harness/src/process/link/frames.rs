@@ -6,8 +6,11 @@ use crate::node::{FRAME_HEADER_BYTES, MAX_FRAME_BYTES};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NoFrames;
 
-/// Splits off the first whole frame, with its length field.
-pub(super) fn split(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, NoFrames> {
+/// A frame with its length field, and what follows it.
+pub(super) type Split<'a> = (&'a [u8], &'a [u8]);
+
+/// Splits off the first frame, if it is whole.
+pub(super) fn split(bytes: &[u8]) -> Result<Option<Split<'_>>, NoFrames> {
     let Some(length) = bytes.first_chunk::<4>() else {
         return Ok(None);
     };
