@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::num::NonZero;
 use std::time::{Duration, Instant};
 
+use perjury_checker::budget::Budget;
 use perjury_checker::formats::{Format, write_event};
 use perjury_checker::generate::{Load, Recipe, linearizable, make_stale};
 use perjury_checker::models::Cell;
@@ -155,6 +156,10 @@ fn main() {
 fn seeds(recipe: &Recipe) {
     let (mut worst, mut states, mut invalid, mut unknown) = (Duration::ZERO, 0, 0, 0);
     let mut all = Duration::ZERO;
+    let options = Options {
+        budget: Budget::default().with_states(200_000),
+        ..Options::default()
+    };
     for seed in 0..100 {
         let mut events = linearizable(&Recipe {
             seed,
@@ -164,7 +169,7 @@ fn seeds(recipe: &Recipe) {
             make_stale(&mut events, permille, 7);
         }
         let history = History::from_events(events).expect("generated histories are well-formed");
-        let (took, finding) = timed(|| check(&history, &Cell::cas_register(), &Options::default()));
+        let (took, finding) = timed(|| check(&history, &Cell::cas_register(), &options));
         all += took;
         worst = worst.max(took);
         states = states.max(finding.states);

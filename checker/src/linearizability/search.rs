@@ -189,10 +189,10 @@ struct Search<'a, S: Spec, const N: usize> {
     live: Bits<N>,
     occupant: Vec<u32>,
     previous: Vec<u32>,
-    available: Vec<u16>,
+    available: Vec<u32>,
     memo: FxHashMap<Place<N>, u32>,
     /// Vectors of counts, one count for each pending action, and for each vector the next one of its place.
-    counts: Vec<u16>,
+    counts: Vec<u32>,
     next: Vec<u32>,
     stack: Vec<Frame<N>>,
     furthest: usize,
@@ -306,7 +306,7 @@ impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
         &mut self,
         state: u32,
         mut taken: Bits<N>,
-        used: &[u16],
+        used: &[u32],
         from: Option<usize>,
     ) -> Option<Answer> {
         for slot in self.waiting(&taken) {
@@ -356,12 +356,12 @@ impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
 
     fn bytes(&self) -> u64 {
         let memo = self.memo.capacity() * (size_of::<Place<N>>() + 5);
-        let rest = self.counts.capacity() * 2 + self.next.capacity() * 4;
+        let rest = self.counts.capacity() * 4 + self.next.capacity() * 4;
         (memo + rest + self.stack.capacity() * size_of::<Frame<N>>()) as u64 + self.spec.bytes()
     }
 
     /// Records a configuration; none if one that is at least as good was there before.
-    fn remember(&mut self, place: Place<N>, used: &[u16]) -> Option<u32> {
+    fn remember(&mut self, place: Place<N>, used: &[u32]) -> Option<u32> {
         let fresh = self.next.len() as u32;
         let stride = self.plan.pending.len();
         let head = self.memo.entry(place).or_insert(NONE);
@@ -433,7 +433,7 @@ impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
                 if used[position] >= self.available[position] || twin {
                     return Some(None);
                 }
-                used[position] += u16::from(self.plan.unknown == Unknown::Once);
+                used[position] += u32::from(self.plan.unknown == Unknown::Once);
                 if self.spec.step(state, class) == Some(state) {
                     return Some(None);
                 }
