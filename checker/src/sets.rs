@@ -294,14 +294,13 @@ fn doubled<'h>(
 ) -> Explained<'h> {
     let mut story: Vec<String> = adds.iter().take(1).map(|add| words::did(add)).collect();
     story.push(words::did(read));
-    let times = if possible <= 1 {
-        "once".to_owned()
+    story.push(if possible <= 1 {
+        format!("The set shows {element} more than once, although it was added only once: a double apply.")
     } else {
-        format!("{possible} times")
-    };
-    story.push(format!(
-        "The set shows {element} more often than the {times} that it can have been added: a double apply."
-    ));
+        format!(
+            "The set shows {element} more often than the {possible} times that it was added: a double apply."
+        )
+    });
     (vec![read], story)
 }
 
