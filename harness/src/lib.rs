@@ -12,6 +12,7 @@ pub mod node;
 pub mod process;
 pub mod progress;
 pub mod subprocess;
+pub mod traces;
 
 pub use environment::{ClusterConfig, StartError, Summary};
 pub use process::ProcessEnvironment;

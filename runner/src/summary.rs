@@ -139,7 +139,14 @@ impl fmt::Debug for Finished {
 impl Finished {
     /// Has the workload judge the history, and sums up.
     pub fn judge(&self, options: &perjury_checker::Options) -> Summary {
-        self.sum_up(self.workload.judge(&self.history, options))
+        self.judge_with(options, Vec::new())
+    }
+
+    /// The same, with findings about what clients cannot see.
+    pub fn judge_with(&self, options: &perjury_checker::Options, more: Vec<Finding>) -> Summary {
+        let mut findings = self.workload.judge(&self.history, options);
+        findings.extend(more);
+        self.sum_up(findings)
     }
 
     /// Sums up with findings that came from elsewhere.

@@ -121,7 +121,7 @@ pub struct TestArgs {
     #[arg(long, short, env = "PERJURY_TIME_LIMIT", default_value = "30s", value_parser = duration)]
     pub time_limit: Duration,
     /// How long a client waits for an answer before the outcome is unknown.
-    #[arg(long, env = "PERJURY_REQUEST_TIMEOUT", default_value = "2s", value_parser = duration)]
+    #[arg(long, env = "PERJURY_REQUEST_TIMEOUT", default_value = "1s", value_parser = duration)]
     pub request_timeout: Duration,
     /// How long every node may take to serve again after healing.
     #[arg(long, env = "PERJURY_RECOVERY_LIMIT", default_value = "20s", value_parser = duration)]

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use perjury_checker::Options as CheckOptions;
 use perjury_results::{RunFolder, RunWriter, Store, StoreError, TestRecord, Timestamp, console, run_id};
@@ -15,6 +15,7 @@ use super::{Outcome, Trouble, check, spec, verdict};
 use crate::environment::ClusterConfig;
 use crate::process::{Interrupter, ProcessEnvironment};
 use crate::progress::Progress;
+use crate::traces;
 
 /// How often the history reaches the disk.
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
@@ -88,6 +89,11 @@ fn run_once(record: &TestRecord, how: &How<'_>) -> Outcome {
 
     let mut writer = store.create(record)?;
     config.folder = writer.folder().path().join("nodes");
+    config.traces = true;
+    let nodes_folder = config.folder.clone();
+    let started = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     eprintln!("run {}, seed {}", record.id, record.seed);
     let began = Instant::now();
     let mut progress = Progress::new(Duration::from_millis(record.time_limit_ms), how.json);
@@ -117,7 +123,16 @@ fn run_once(record: &TestRecord, how: &How<'_>) -> Outcome {
         budget: check::budget(how.check_limit),
         ..CheckOptions::default()
     };
-    let summary = finished.judge(&options);
+    let invariants = match traces::judge(&record.system, record.nodes, &nodes_folder, started) {
+        Ok(finding) => finding,
+        Err(error) => {
+            finished
+                .trouble
+                .push(format!("cannot read the nodes' traces: {error}"));
+            None
+        }
+    };
+    let summary = finished.judge_with(&options, invariants.into_iter().collect());
     let verdict = verdict::record(record, &summary, seen.as_ref(), ran, checking.elapsed());
     let folder = writer.finish(&verdict)?;
     conclude(&folder, how.json)?;
