@@ -19,10 +19,12 @@ use crate::evidence::Evidence;
 use crate::headline::{self, Standing};
 use crate::words;
 
-const STYLE: &str = concat!(include_str!("../../assets/report.css"));
+const STYLE: &str = include_str!("../../assets/report.css");
 const SCRIPT: &str = concat!(
     include_str!("../../assets/page.js"),
-    include_str!("../../assets/timeline.js")
+    include_str!("../../assets/timeline.js"),
+    include_str!("../../assets/timeline-draw.js"),
+    include_str!("../../assets/timeline-act.js"),
 );
 
 /// Witnesses that are told and drawn; further ones are counted.
