@@ -128,3 +128,49 @@ impl ConfigHistory {
         self.0.iter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(voters: &[u16]) -> Config {
+        let voters: Vec<NodeId> = voters.iter().copied().map(NodeId).collect();
+        Config::initial(&voters)
+    }
+
+    #[test]
+    fn a_removed_entry_takes_its_configuration_with_it() {
+        let mut history = ConfigHistory::new(0, config(&[1, 2, 3]));
+        history.push(5, config(&[1, 2, 3, 4]));
+        history.push(9, config(&[1, 2, 4]));
+        assert_eq!(history.roll_back(|index| index < 6), [9]);
+        assert_eq!(history.latest(), &config(&[1, 2, 3, 4]));
+        assert_eq!(history.roll_back(|_| false), [5]);
+        assert_eq!(history.latest(), &config(&[1, 2, 3]), "the first one stays");
+    }
+
+    #[test]
+    fn a_snapshot_holds_the_configuration_as_of_its_last_entry() {
+        let mut history = ConfigHistory::new(0, config(&[1, 2, 3]));
+        history.push(5, config(&[1, 2]));
+        history.push(9, config(&[1]));
+        assert_eq!(history.as_of(4), &config(&[1, 2, 3]));
+        assert_eq!(history.as_of(8), &config(&[1, 2]));
+        history.compact(8);
+        assert_eq!(
+            history.iter().map(|(index, _)| *index).collect::<Vec<_>>(),
+            [5, 9]
+        );
+    }
+
+    #[test]
+    fn leaving_a_joint_configuration_forgets_those_who_left() {
+        let mut joint = config(&[1, 2, 4]);
+        joint.outgoing = Some(config(&[1, 2, 3]).voters);
+        joint.disks = BTreeMap::from([(NodeId(3), 33), (NodeId(4), 44)]);
+        assert!(joint.is_voter(NodeId(3)));
+        let left = joint.leave_joint();
+        assert!(!left.is_member(NodeId(3)));
+        assert_eq!(left.disks, BTreeMap::from([(NodeId(4), 44)]));
+    }
+}

@@ -201,3 +201,87 @@ impl Log {
         self.slots.get(offset as usize)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::types::Payload;
+    use super::*;
+
+    fn entry(term: Term, index: Index) -> Entry {
+        let at = Position { term, index };
+        Entry {
+            at,
+            payload: Payload::Noop.into(),
+        }
+    }
+
+    /// A log of entries of these terms from 1 on, written at positions 1, 2, ….
+    fn log(terms: &[Term]) -> Log {
+        let mut log = Log::default();
+        for (place, term) in terms.iter().enumerate() {
+            let index = place as u64 + 1;
+            assert!(log.put(entry(*term, index), Lsn(index)));
+        }
+        log
+    }
+
+    #[test]
+    fn an_entry_beyond_the_end_is_refused_rather_than_leaving_a_hole() {
+        let mut log = log(&[1, 1]);
+        assert!(!log.put(entry(1, 4), Lsn(3)));
+        assert_eq!(log.last().index, 2);
+    }
+
+    #[test]
+    fn what_is_not_synced_is_not_durable_and_what_was_removed_is_no_more() {
+        let mut log = log(&[1, 1, 1]);
+        log.synced(Lsn(2));
+        assert_eq!(log.durable(), 2);
+        log.truncate(2, Some(2));
+        assert_eq!(log.durable(), 1);
+        assert!(log.put(entry(2, 2), Lsn(5)));
+        log.synced(Lsn(4));
+        assert_eq!(log.durable(), 1, "the new entry is written at 5");
+        log.synced(Lsn(5));
+        assert_eq!(log.durable(), 2);
+    }
+
+    #[test]
+    fn an_installed_snapshot_counts_once_it_is_durable_itself() {
+        let mut log = log(&[1, 1]);
+        log.synced(Lsn(2));
+        let last = Position { term: 2, index: 9 };
+        log.replace(last, false, Lsn(7));
+        assert_eq!((log.base(), log.last(), log.durable()), (last, last, 2));
+        log.synced(Lsn(7));
+        assert_eq!(log.durable(), 9);
+    }
+
+    #[test]
+    fn compacting_keeps_the_suffix_and_the_boundary_term() {
+        let mut log = log(&[1, 1, 2, 3]);
+        log.compact(Position { term: 2, index: 3 });
+        assert_eq!(log.term_at(3), Some(2));
+        assert_eq!(log.term_at(2), None);
+        assert_eq!(log.last(), Position { term: 3, index: 4 });
+        assert_eq!(log.first_lsn(), Some(Lsn(4)));
+    }
+
+    #[test]
+    fn backing_up_skips_whole_terms() {
+        let log = log(&[1, 1, 3, 3, 5]);
+        assert_eq!(log.first_of_term_at(4), 3);
+        assert_eq!(log.last_of_term(4, 5), Some(Position { term: 3, index: 4 }));
+        assert_eq!(log.last_of_term(1, 1), Some(Position { term: 1, index: 1 }));
+        assert_eq!(log.last_of_term(0, 5), None);
+    }
+
+    #[test]
+    fn the_cache_forgets_what_the_log_forgets() {
+        let mut log = log(&[1, 1, 1]);
+        log.truncate(2, Some(2));
+        assert!(log.put(entry(2, 2), Lsn(4)));
+        assert_eq!(log.cached(2).map(|entry| entry.at.term), Some(2));
+        assert_eq!(log.cached(3), None);
+    }
+}

@@ -437,3 +437,61 @@ pub enum Trace {
     /// The disk is empty, and another one is known as this node's: it must not vote.
     Amnesiac,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+
+    fn comes_back<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T) {
+        let bytes = postcard::to_allocvec(&value).expect("it can be written");
+        assert_eq!(postcard::from_bytes::<T>(&bytes).expect("it can be read"), value);
+    }
+
+    #[test]
+    fn what_is_written_and_sent_can_be_read_again() {
+        let at = Position { term: 3, index: 9 };
+        let command = Command::Cas {
+            key: "x".into(),
+            expected: crate::Value::Nil,
+            new: crate::Value::List(vec![crate::Value::Int(-1), crate::Value::Text("é".into())]),
+        };
+        let session = Some(Session {
+            client: u64::MAX,
+            sequence: 1,
+        });
+        let payload = Payload::Command { session, command }.into();
+        let entry = Entry { at, payload };
+        comes_back(Record::Entry(entry.clone()));
+        comes_back(Record::HardState(HardState {
+            term: 7,
+            vote: Some(NodeId(2)),
+        }));
+        comes_back(Message::Append {
+            term: 3,
+            prev: at,
+            entries: vec![entry],
+            commit: 8,
+            round: 1,
+        });
+        let config = Config {
+            outgoing: Some([NodeId(1)].into()),
+            ..Config::initial(&[NodeId(1), NodeId(2)])
+        };
+        comes_back(Payload::Config(config));
+    }
+
+    #[test]
+    fn bytes_that_mean_nothing_are_an_error_and_not_a_panic() {
+        for length in 0..200_usize {
+            let bytes: Vec<u8> = (0..length)
+                .map(|place| (place * 37 + length * 101) as u8)
+                .collect();
+            let _ = postcard::from_bytes::<Message>(&bytes);
+            let _ = postcard::from_bytes::<Record>(&bytes);
+        }
+    }
+}

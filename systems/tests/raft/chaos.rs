@@ -29,6 +29,8 @@ pub struct Plan {
     pub length: Nanos,
     /// Between two faults.
     pub pace: Nanos,
+    /// Between an answer and the client's next request.
+    pub think: Nanos,
     /// Whether a timed-out request is sent again under its session.
     pub retry: bool,
 }
@@ -80,6 +82,7 @@ impl Default for Plan {
             clients: 4,
             length: 8_000 * MS,
             pace: 500 * MS,
+            think: 0,
             retry: true,
         }
     }
@@ -188,35 +191,33 @@ pub struct Run {
 
 /// Runs a plan with a seed.
 pub fn run(plan: &Plan, seed: u64) -> Outcome {
-    run_with(plan, seed, false)
+    Run::new(plan, seed, false).go()
 }
 
 /// Runs a plan with a seed, looking only at what clients see.
 pub fn run_black_box(plan: &Plan, seed: u64) -> Outcome {
-    run_with(plan, seed, true)
-}
-
-fn run_with(plan: &Plan, seed: u64, unchecked: bool) -> Outcome {
-    let cluster = plan.cluster();
-    let mut judge = Judge::new(&cluster.members);
-    judge.unchecked = unchecked;
-    let bed = Bed::new(cluster, seed, plan.weather, judge);
-    let mut run = Run {
-        bed,
-        plan: plan.clone(),
-        rng: ChaCha8Rng::seed_from_u64(seed ^ 0x5eed),
-        clients: Vec::new(),
-        operations: Vec::new(),
-        sessions: 0,
-        values: 0,
-        down: BTreeMap::new(),
-        heal_at: 0,
-        next_fault: 1_500 * MS,
-    };
-    run.go()
+    Run::new(plan, seed, true).go()
 }
 
 impl Run {
+    fn new(plan: &Plan, seed: u64, unchecked: bool) -> Self {
+        let cluster = plan.cluster();
+        let mut judge = Judge::new(&cluster.members);
+        judge.unchecked = unchecked;
+        Run {
+            bed: Bed::new(cluster, seed, plan.weather, judge),
+            plan: plan.clone(),
+            rng: ChaCha8Rng::seed_from_u64(seed ^ 0x5eed),
+            clients: Vec::new(),
+            operations: Vec::new(),
+            sessions: 0,
+            values: 0,
+            down: BTreeMap::new(),
+            heal_at: 0,
+            next_fault: 1_500 * MS,
+        }
+    }
+
     fn go(&mut self) -> Outcome {
         let ids = self.bed.ids();
         for index in 0..self.plan.clients {
@@ -238,7 +239,10 @@ impl Run {
         if self.bed.failure.is_none() {
             stuck = self.recover();
         }
-        let lie = judge(&self.operations);
+        let settled = (stuck.is_none() && self.bed.failure.is_none())
+            .then(|| self.settled())
+            .flatten();
+        let lie = judge(&self.operations, settled);
         let counts = self.bed.nodes.values().filter_map(|node| node.driver.as_ref());
         let counts =
             counts
@@ -458,9 +462,10 @@ impl Run {
         op.completed = Some(at);
         op.response = Some(response);
         self.clients[index].open = None;
+        self.clients[index].pause_until = self.bed.time + self.plan.think;
         if let Some(hint) = hint {
             self.elsewhere(index, hint);
-            self.clients[index].pause_until = self.bed.time + 10 * MS;
+            self.clients[index].pause_until = self.bed.time + self.plan.think.max(10 * MS);
         }
     }
 
@@ -527,6 +532,19 @@ impl Run {
         Some(format!("no recovery:\n{}", statuses.join("\n")))
     }
 
+    /// What the list and the sum hold in the end.
+    fn settled(&mut self) -> Option<(Value, Value)> {
+        let parts = ["list", "sum"].map(|key| MicroOp::Read { key: key.into() });
+        let leader = self.bed.leader()?;
+        let id = self.bed.command(leader.0, Command::Txn(parts.to_vec()));
+        self.bed.run_for(500 * MS);
+        let (response, _) = self.bed.watch.answers.get(&id)?;
+        match response.result.clone().ok()?.value {
+            Value::List(mut values) => Some((values.remove(0), values.pop()?)),
+            _ => None,
+        }
+    }
+
     fn caught_up(&self, leader: NodeId) -> bool {
         let status = |id: &NodeId| Some(self.bed.nodes[id].driver.as_ref()?.replica().status());
         let Some(led) = status(&leader) else {
@@ -537,24 +555,18 @@ impl Run {
     }
 }
 
+/// What every node traced in a run in which nobody looks, so that it goes to its end.
+pub fn traces(plan: &Plan, seed: u64) -> Vec<(Nanos, NodeId, Trace)> {
+    let mut run = Run::new(plan, seed, true);
+    run.bed.keep_traces = true;
+    run.go();
+    run.bed.traces
+}
+
 /// Prints the last traces of a run, to look into a failure.
 pub fn explain(plan: &Plan, seed: u64, last: usize) {
-    let cluster = plan.cluster();
-    let judge = Judge::new(&cluster.members);
-    let mut bed = Bed::new(cluster, seed, plan.weather, judge);
-    bed.keep_traces = true;
-    let mut run = Run {
-        bed,
-        plan: plan.clone(),
-        rng: ChaCha8Rng::seed_from_u64(seed ^ 0x5eed),
-        clients: Vec::new(),
-        operations: Vec::new(),
-        sessions: 0,
-        values: 0,
-        down: BTreeMap::new(),
-        heal_at: 0,
-        next_fault: 1_500 * MS,
-    };
+    let mut run = Run::new(plan, seed, false);
+    run.bed.keep_traces = true;
     let outcome = run.go();
     let skip = run.bed.traces.len().saturating_sub(last);
     for (time, node, trace) in run.bed.traces.iter().skip(skip) {

@@ -1,6 +1,7 @@
 //! Looking for the plans and seeds that catch each mutant: `cargo test --release … -- --ignored hunt --nocapture`.
 
 use perjury_systems::raft::MUTANTS;
+use perjury_systems::replica::MutantInfo;
 
 use crate::bed::{MS, Weather};
 use crate::chaos::{FAULTS, Fault, Plan, run, run_black_box};
@@ -170,6 +171,47 @@ pub fn plan(name: &str) -> Plan {
     }
 }
 
+/// The plan that a mutant's own description names: its nemesis, its settings, five nodes, a minute, ten clients.
+fn own_plan(info: &MutantInfo) -> Plan {
+    let mut faults = Vec::new();
+    let mut weather = Weather::FAIR;
+    for nemesis in info.nemesis.split(',') {
+        match nemesis {
+            "partition-leader" | "partition-minority" => faults.push(Fault::Leader),
+            "partition-one-way" => faults.push(Fault::OneWay),
+            "partition" => faults.extend([Fault::Leader, Fault::Halves, Fault::OneWay]),
+            text if text.starts_with("partition") => faults.push(Fault::Halves),
+            "kill" => faults.extend([Fault::Crash, Fault::CrashLeader]),
+            "pause" => faults.extend([Fault::Pause, Fault::PauseLeader]),
+            "clock" => faults.push(Fault::Clock),
+            "membership" => faults.extend([Fault::Members, Fault::Members, Fault::Transfer]),
+            "packets" => {
+                weather = Weather {
+                    delay: (MS, 30 * MS),
+                    tail: 300 * MS,
+                    ..Weather::ROUGH
+                }
+            }
+            "disk" => faults.extend([Fault::Crash, Fault::Blackout]),
+            _ => {}
+        }
+    }
+    let split = |text: &&'static str| text.split_once('=');
+    Plan {
+        members: 5,
+        spare: if info.nemesis.contains("membership") { 1 } else { 0 },
+        settings: info.settings.iter().filter_map(split).collect(),
+        mutant: None,
+        faults,
+        weather,
+        clients: 10,
+        length: 60_000 * MS,
+        pace: 2_000 * MS,
+        think: 45 * MS,
+        retry: true,
+    }
+}
+
 const PLANS: &[&str] = &[
     "bare3", "hasty5", "plain5", "even4", "members", "singles", "lease", "slow", "power",
 ];
@@ -188,9 +230,10 @@ fn hunt() {
     {
         let short = info.name.strip_prefix("raft/").expect("raft's");
         for name in plans.split(',') {
+            let named = if name == "own" { own_plan(info) } else { plan(name) };
             let mutated = Plan {
                 mutant: Some(short),
-                ..plan(name)
+                ..named
             };
             let (mut found, mut reached, mut differed, mut first) = (0, 0, 0, None);
             for seed in 1..=seeds {

@@ -203,7 +203,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             change: "after a restart goes on leading the term that it led before",
             source: "KAFKA-10527; openraft ff9a9335",
             workload: "register",
-            nemesis: "kill",
+            nemesis: "kill,disk",
             settings: &[],
             finding: "a term with two elections (R-I1), two payloads for one index and term (R-I3); stale reads",
             difficulty: Difficulty::Medium,

@@ -55,3 +55,21 @@ pub fn lease_elapsed(by_clock: Duration, by_ticks: Duration) -> Duration {
 pub fn lease_holds(handed_over: bool) -> bool {
     !handed_over
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_is_over_for_the_slowest_leader_before_the_fastest_voter_is_free() {
+        let timeout = Duration::from_millis(300);
+        for drift_ppm in [0, 1, 500, 40_000, 100_000, 500_000, 900_000] {
+            let lease = lease_length(timeout, drift_ppm).as_secs_f64();
+            let drift = f64::from(drift_ppm) / 1e6;
+            let leader_waits = lease / (1.0 - drift);
+            let voter_waits = timeout.as_secs_f64() / (1.0 + drift);
+            assert!(leader_waits <= voter_waits + 1e-9, "{drift_ppm} ppm");
+        }
+        assert_eq!(lease_length(timeout, 1_000_000), Duration::ZERO);
+    }
+}
