@@ -48,7 +48,10 @@ pub struct Found {
 impl Found {
     /// The property that it is counted under.
     pub fn property(&self) -> String {
-        self.violations.first().map(Violation::property).unwrap_or_default()
+        self.violations
+            .first()
+            .map(Violation::property)
+            .unwrap_or_default()
     }
 }
 
@@ -105,7 +108,11 @@ impl Tally {
         self.mutant_runs.0 += u64::from(outcome.mutant.reached > 0);
         self.mutant_runs.1 += u64::from(outcome.mutant.differed > 0);
         let findings = &outcome.summary.findings;
-        self.undecided += u64::from(findings.iter().any(|one| one.verdict == perjury_checker::Verdict::Unknown));
+        self.undecided += u64::from(
+            findings
+                .iter()
+                .any(|one| one.verdict == perjury_checker::Verdict::Unknown),
+        );
         if let Some(problem) = outcome.summary.trouble.first() {
             self.trouble += 1;
             if self.first_trouble.as_ref().is_none_or(|(known, _)| seed < *known) {
@@ -136,7 +143,10 @@ impl Tally {
 
     /// Of these steps, those that no run recorded: what was never tried.
     pub fn unreached<'a>(&self, all: &[&'a str]) -> BTreeSet<&'a str> {
-        all.iter().copied().filter(|mark| !self.marks.contains_key(mark)).collect()
+        all.iter()
+            .copied()
+            .filter(|mark| !self.marks.contains_key(mark))
+            .collect()
     }
 }
 
@@ -172,7 +182,8 @@ pub fn hunt(
                         return;
                     }
                     let seed = campaign.first_seed.wrapping_add(number);
-                    let came = draw(&campaign.swarm, seed).and_then(|setup| Ok((run(&setup, wanted)?, setup)));
+                    let came =
+                        draw(&campaign.swarm, seed).and_then(|setup| Ok((run(&setup, wanted)?, setup)));
                     if tell.send((seed, came)).is_err() {
                         return;
                     }

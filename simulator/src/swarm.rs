@@ -125,7 +125,12 @@ impl Swarm {
     }
 
     fn draw_workload(&self, setup: &mut Setup, rng: &mut ChaCha8Rng) {
-        let name = pick(rng, &["cas", "cas", "register", "register", "append", "append", "counter", "set"]);
+        let name = pick(
+            rng,
+            &[
+                "cas", "cas", "register", "register", "append", "append", "counter", "set",
+            ],
+        );
         setup.workload = Work::named(name);
         if percent(rng, 60) {
             setup.workload.keys = Some(pick(rng, &[1, 1, 2, 3, 5]));
@@ -140,7 +145,12 @@ impl Swarm {
 fn drift_limit_ppm(setup: &Setup) -> u32 {
     let default = Planning::new(1, 1).drift_limit_ppm;
     if setup.settings.get("reads").is_some_and(|reads| reads == "lease") {
-        setup.settings.get("lease-drift-ppm").and_then(|ppm| ppm.parse().ok()).unwrap_or(100_000).min(default)
+        setup
+            .settings
+            .get("lease-drift-ppm")
+            .and_then(|ppm| ppm.parse().ok())
+            .unwrap_or(100_000)
+            .min(default)
     } else {
         default
     }
@@ -162,10 +172,17 @@ fn draw_settings(setup: &mut Setup, rng: &mut ChaCha8Rng) {
     }
     let lease = percent(rng, 25);
     let prevote = percent(rng, 60);
-    let quorum = if prevote { percent(rng, 85) } else { percent(rng, 40) };
+    let quorum = if prevote {
+        percent(rng, 85)
+    } else {
+        percent(rng, 40)
+    };
     if lease && given("reads").is_none() && given("prevote").is_none_or(|prevote| prevote == "on") {
         drawn.insert("reads", "lease".to_owned());
-        drawn.insert("lease-drift-ppm", pick(rng, &["20000", "100000", "300000"]).to_owned());
+        drawn.insert(
+            "lease-drift-ppm",
+            pick(rng, &["20000", "100000", "300000"]).to_owned(),
+        );
         drawn.insert("prevote", "on".to_owned());
     } else if given("reads") != Some("lease") && !prevote {
         drawn.insert("prevote", "off".to_owned());
@@ -222,9 +239,13 @@ fn draw_weather(rng: &mut ChaCha8Rng) -> Weather {
         weather.stall_ppm = pick(rng, &[1_000, 20_000]);
         weather.stall_ms = pick(rng, &[50, 300]);
     }
-    if percent(rng, 30) {
-        weather.drift_ppm = pick(rng, &[500, 10_000]);
+    if percent(rng, 40) {
+        // As much as the system bears, at most.
+        weather.drift_ppm = pick(rng, &[500, 10_000, u32::MAX, u32::MAX]);
         weather.offset_ms = pick(rng, &[0, 1_000]);
+    }
+    if percent(rng, 25) {
+        weather.transfer_every_ms = pick(rng, &[100, 300, 1_000]);
     }
     if percent(rng, 20) {
         weather.client_loss_ppm = pick(rng, &[1_000, 20_000]);
@@ -275,7 +296,13 @@ fn draw_triggers(setup: &Setup, rng: &mut ChaCha8Rng) -> Vec<Trigger> {
             after_ms: below(rng, setup.options.time_limit_ms.saturating_sub(200)),
             strike: pick(
                 rng,
-                &[Strike::KillBefore, Strike::KillAfter, Strike::KillAfter, Strike::Pause, Strike::CutOff],
+                &[
+                    Strike::KillBefore,
+                    Strike::KillAfter,
+                    Strike::KillAfter,
+                    Strike::Pause,
+                    Strike::CutOff,
+                ],
             ),
             heal_ms: pick(rng, &[10, 50, 200, 500, 1_000]),
         })

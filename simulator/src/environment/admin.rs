@@ -1,14 +1,18 @@
-//! Changes of the members, by the cluster's own means.
+//! Changes of the members and of the leader, by the cluster's own means.
+//!
+//! A node that left joins again when its fault is healed; now and then it does so in the place of another one, which
+//! joins after it, so that two voters change at once. Some requests go to a node that claims to lead without being the
+//! newest leader: what it appends will be taken back.
 
 use std::collections::BTreeMap;
 
 use perjury_nemesis::{Node, Resolved};
-use perjury_runner::Bite;
+use perjury_runner::{Bite, Phase};
 use perjury_systems::api::{Command, Failure, Reconfigure, Request, Response};
 use perjury_systems::replica::{NodeId, Replica};
 
 use super::{ADMIN_TICKETS, Alarm, Environment};
-use crate::world::MILLISECOND;
+use crate::world::{MILLISECOND, below, exponential};
 
 /// A change that was not carried out by then is given up.
 const PATIENCE: u64 = 5_000 * MILLISECOND;
@@ -19,12 +23,20 @@ const PAUSE: u64 = 100 * MILLISECOND;
 /// An attempt that is not answered by then is made again.
 const ANSWER_WITHIN: u64 = 2_500 * MILLISECOND;
 
+/// So many in a hundred join in the place of another node.
+const REPLACE_PERCENT: u64 = 35;
+
+/// So many in a hundred requests go to whoever claims to lead.
+const ANY_CLAIMANT_PERCENT: u64 = 30;
+
 /// One change of one node.
 #[derive(Clone, Copy, Debug)]
 struct Change {
     fault: u32,
     node: Node,
     joins: bool,
+    /// Whose place it takes.
+    replaces: Option<Node>,
 }
 
 /// The changes under way.
@@ -48,6 +60,13 @@ impl<R: Replica> Environment<R> {
     /// One node after the other.
     fn begin_change(&mut self, fault: u32, joins: bool) {
         self.admins.changes.retain(|_, change| change.fault != fault);
+        if joins
+            && let Some(active) = self.active.get_mut(&fault)
+            && let Resolved::Leave { nodes } = &active.fault
+        {
+            // A change that was given up may have been carried out all the same, so every node joins again.
+            active.outside.extend(nodes);
+        }
         let at = self.world.now() + PATIENCE;
         self.world.alarm(
             at,
@@ -63,18 +82,29 @@ impl<R: Replica> Environment<R> {
         let Some(active) = self.active.get(&fault) else {
             return;
         };
-        let Resolved::Leave { nodes } = &active.fault else {
+        let change = if joins {
+            active
+                .outside
+                .first()
+                .copied()
+                .map(|node| (node, self.whom_to_replace(fault, node)))
+        } else {
+            let Resolved::Leave { nodes } = &active.fault else {
+                return;
+            };
+            nodes.difference(&active.left).next().map(|node| (*node, None))
+        };
+        let Some(active) = self.active.get_mut(&fault) else {
             return;
         };
-        // A change that was given up may have been carried out all the same, so every node joins again.
-        let next = if joins {
-            nodes.iter().find(|node| !active.down.contains(node))
-        } else {
-            nodes.iter().find(|node| !active.left.contains(node))
-        };
-        match next.copied() {
-            Some(node) => {
-                let change = Change { fault, node, joins };
+        match change {
+            Some((node, replaces)) => {
+                let change = Change {
+                    fault,
+                    node,
+                    joins,
+                    replaces,
+                };
                 self.admins.next += 1;
                 let ticket = ADMIN_TICKETS + self.admins.next;
                 self.admins.changes.insert(ticket, change);
@@ -95,9 +125,7 @@ impl<R: Replica> Environment<R> {
             }
             None => {
                 let left = active.left.len();
-                if let Some(active) = self.active.get_mut(&fault) {
-                    active.told = true;
-                }
+                active.told = true;
                 let evidence = format!("{left} nodes left the cluster");
                 self.injected(
                     fault,
@@ -120,18 +148,27 @@ impl<R: Replica> Environment<R> {
         let ticket = ADMIN_TICKETS + self.admins.next;
         self.admins.changes.insert(ticket, change);
         let nodes = self.world.nodes().count() as u16;
-        let node = self.world.leader().map_or_else(
-            || {
-                self.admins.asked = self.admins.asked % nodes + 1;
-                Node(self.admins.asked)
-            },
-            |(leader, _)| leader,
-        );
-        let member = NodeId(change.node.0);
-        let reconfigure = if change.joins {
-            Reconfigure::Join(member)
+        let claimants = self.world.claimants();
+        let any = !claimants.is_empty() && below(&mut self.rng, 100) < ANY_CLAIMANT_PERCENT;
+        let node = if any {
+            claimants[below(&mut self.rng, claimants.len() as u64) as usize]
         } else {
-            Reconfigure::Leave(member)
+            self.world.leader().map_or_else(
+                || {
+                    self.admins.asked = self.admins.asked % nodes + 1;
+                    Node(self.admins.asked)
+                },
+                |(leader, _)| leader,
+            )
+        };
+        let member = NodeId(change.node.0);
+        let reconfigure = match (change.joins, change.replaces) {
+            (true, None) => Reconfigure::Join(member),
+            (true, Some(other)) => Reconfigure::Replace {
+                leaves: NodeId(other.0),
+                joins: member,
+            },
+            (false, _) => Reconfigure::Leave(member),
         };
         let request = Request {
             session: None,
@@ -142,6 +179,54 @@ impl<R: Replica> Environment<R> {
         self.world.alarm(at + ANSWER_WITHIN, Alarm::Admin { ticket });
     }
 
+    /// A voter whose place a node takes when it joins again, once in a while.
+    fn whom_to_replace(&mut self, fault: u32, node: Node) -> Option<Node> {
+        let replaced_before = self.active.get(&fault).is_none_or(|active| active.replaced);
+        if replaced_before || below(&mut self.rng, 100) >= REPLACE_PERCENT {
+            return None;
+        }
+        let (leader, _) = self.world.leader()?;
+        let voters = self.world.replica(leader)?.status().voters;
+        let others: Vec<Node> = voters
+            .into_iter()
+            .map(|voter| Node(voter.0))
+            .filter(|voter| *voter != node)
+            .collect();
+        if others.len() < 3 {
+            return None;
+        }
+        if let Some(active) = self.active.get_mut(&fault) {
+            active.replaced = true;
+        }
+        others
+            .get(below(&mut self.rng, others.len() as u64) as usize)
+            .copied()
+    }
+
+    /// An operator hands leadership over.
+    pub(super) fn transfer(&mut self) {
+        let every = u64::from(self.weather.transfer_every_ms) * MILLISECOND;
+        if every == 0 || self.phase > Phase::Main {
+            return;
+        }
+        let at = self.world.now() + exponential(&mut self.rng, every);
+        self.world.alarm(at, Alarm::Transfer);
+        let nodes = self.world.nodes().count() as u64;
+        let to = below(&mut self.rng, nodes + 1) as u16;
+        let Some((leader, _)) = self.world.leader() else {
+            return;
+        };
+        let request = Request {
+            session: None,
+            command: Command::Transfer {
+                to: (to > 0).then_some(NodeId(to)),
+            },
+        };
+        let at = self.world.now() + self.client_latency();
+        // Nobody waits for the answer.
+        self.world.ask(at, leader, ADMIN_TICKETS, request);
+    }
+
     pub(super) fn admin_answered(&mut self, ticket: u64, response: Option<Response>) {
         let Some(change) = self.admins.changes.get(&ticket).copied() else {
             return;
@@ -149,7 +234,8 @@ impl<R: Replica> Environment<R> {
         let leader = response.as_ref().map(|response| Node(response.node.0));
         let done = match response.map(|response| response.result) {
             Some(Ok(_)) => true,
-            // An attempt whose answer was lost may have been carried out.
+            // An attempt whose answer was lost may have been carried out. (Where a node took another's place, that
+            // one joins as well, whether it had left or not.)
             Some(Err(Failure::Invalid { .. })) => leader.is_some_and(|leader| {
                 self.world.replica(leader).is_some_and(|replica| {
                     replica.status().voters.contains(&NodeId(change.node.0)) == change.joins
@@ -164,12 +250,12 @@ impl<R: Replica> Environment<R> {
         }
         self.admins.changes.remove(&ticket);
         if let Some(active) = self.active.get_mut(&change.fault) {
-            let place = if change.joins {
-                &mut active.down
+            if change.joins {
+                active.outside.remove(&change.node);
+                active.outside.extend(change.replaces);
             } else {
-                &mut active.left
-            };
-            place.insert(change.node);
+                active.left.insert(change.node);
+            }
         }
         self.next_change(change.fault, change.joins);
     }

@@ -31,6 +31,10 @@ pub(super) struct Active {
     pub(super) healing: bool,
     /// For faults of membership: who really left.
     pub(super) left: BTreeSet<Node>,
+    /// For faults of membership: who is still to join again.
+    pub(super) outside: BTreeSet<Node>,
+    /// For faults of membership: somebody was given another's place.
+    pub(super) replaced: bool,
     /// Nodes on which something was hit, and how hard.
     pub(super) hits: u64,
 }
@@ -45,6 +49,8 @@ impl Active {
             told: false,
             healing: false,
             left: BTreeSet::new(),
+            outside: BTreeSet::new(),
+            replaced: false,
             hits: 0,
         }
     }

@@ -42,6 +42,8 @@ pub(crate) enum Alarm {
     Admin { ticket: u64 },
     /// A change of members has taken too long.
     GiveUp { fault: u32, healing: bool },
+    /// Leadership is handed over.
+    Transfer,
 }
 
 /// A request that was not answered yet.
@@ -285,6 +287,7 @@ impl<R: Replica> Environment<R> {
             Alarm::Crash { fault, node } => self.crash(fault, node),
             Alarm::Admin { ticket } => self.admin(ticket),
             Alarm::GiveUp { fault, healing } => self.admin_gives_up(fault, healing),
+            Alarm::Transfer => self.transfer(),
         }
     }
 
@@ -311,7 +314,10 @@ impl<R: Replica> Environment<R> {
             Notice::Phase { phase, .. } => {
                 self.phase = *phase;
                 match phase {
-                    Phase::Main => self.world.arm(&self.triggers),
+                    Phase::Main => {
+                        self.world.arm(&self.triggers);
+                        self.transfer();
+                    }
                     Phase::Heal => {
                         self.world.calm();
                         self.weather.client_loss_ppm = 0;

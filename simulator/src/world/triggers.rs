@@ -8,6 +8,10 @@ use perjury_systems::replica::Replica;
 use serde::{Deserialize, Serialize};
 
 use super::variant::variant;
+use super::{MILLISECOND, Note, Planned, World, around};
+
+/// Faults of triggers have numbers of their own, above those of plans.
+const TRIGGER_FAULTS: u32 = 1 << 31;
 
 /// A fault that strikes when a node does something: `kill n2 before its 3rd vote`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,5 +130,65 @@ impl Armed {
         self.seen += u32::from(matches);
         self.struck = matches && self.seen > self.trigger.skip;
         self.struck
+    }
+}
+
+impl<R: Replica, A> World<R, A> {
+    /// Arms triggers; their times count from now.
+    pub(crate) fn arm(&mut self, triggers: &[Trigger]) {
+        let now = self.now;
+        self.triggers.extend(
+            triggers
+                .iter()
+                .map(|one| Armed::new(one.clone(), now + one.after_ms * MILLISECOND)),
+        );
+    }
+
+    pub(super) fn strikes(&mut self, node: Node, output: &Output<R>) -> Option<(usize, Strike)> {
+        let now = self.now;
+        let struck = self
+            .triggers
+            .iter_mut()
+            .position(|armed| armed.strikes(now, node, output))?;
+        self.triggers[struck].struck_node = Some(node);
+        let Trigger { strike, heal_ms, .. } = self.triggers[struck].trigger;
+        if self.transcribes() {
+            let words = self.triggers[struck].trigger.to_string();
+            self.describe(format!("  strikes {node}: {words}"));
+        }
+        self.notes.push(Note::Struck {
+            trigger: struck,
+            node,
+        });
+        let at = now + heal_ms * MILLISECOND;
+        self.agenda.plan(
+            at,
+            Planned::Unstrike {
+                trigger: struck,
+                node: node.0 - 1,
+            },
+        );
+        Some((struck, strike))
+    }
+
+    pub(super) fn cut_off(&mut self, trigger: usize, node: Node) {
+        for link in around(node, self.nodes()) {
+            self.afflict(TRIGGER_FAULTS + trigger as u32, link, None);
+        }
+    }
+
+    pub(super) fn unstrike(&mut self, trigger: usize, node: Node) {
+        if self.triggers[trigger].struck_node.take().is_none() {
+            return;
+        }
+        match self.triggers[trigger].trigger.strike {
+            Strike::KillBefore | Strike::KillAfter => self.start(node, 0),
+            Strike::Pause => self.resume(node),
+            Strike::CutOff => {
+                for link in around(node, self.nodes()) {
+                    self.relieve(TRIGGER_FAULTS + trigger as u32, link);
+                }
+            }
+        }
     }
 }

@@ -42,6 +42,8 @@ pub struct Weather {
     pub client_us: u64,
     /// Clients' requests and answers lost, in a million each.
     pub client_loss_ppm: u32,
+    /// Mean time between two requests of an operator to hand leadership over, in milliseconds; 0 for none.
+    pub transfer_every_ms: u32,
     /// How long a process takes to start, in milliseconds.
     pub boot_ms: u32,
 }
@@ -67,6 +69,7 @@ impl Weather {
         offset_ms: 50,
         client_us: 100,
         client_loss_ppm: 0,
+        transfer_every_ms: 0,
         boot_ms: 20,
     };
 }

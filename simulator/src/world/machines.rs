@@ -1,0 +1,151 @@
+//! What befalls machines: they are started, killed, frozen; their disks stand still, their clocks are bent.
+
+use perjury_nemesis::{Bend, Node};
+use perjury_systems::replica::{NodeId, Replica};
+
+use super::chance::below;
+use super::{Keep, MILLISECOND, Note, Planned, World};
+
+impl<R: Replica, A> World<R, A> {
+    /// Starts a node's process, `after` nanoseconds from now besides the time that it takes.
+    pub(crate) fn start(&mut self, node: Node, after: u64) {
+        let boot = u64::from(self.weather.boot_ms) * MILLISECOND;
+        let takes = boot / 2 + below(&mut self.machine_mut(node).rng, boot);
+        let incarnation = self.machine(node).incarnation;
+        let at = self.now + after + takes;
+        self.agenda.plan(
+            at,
+            Planned::Boot {
+                node: node.0 - 1,
+                incarnation,
+            },
+        );
+    }
+
+    /// Kills a node's process, if it runs. Says how many writes were lost.
+    pub(crate) fn kill(&mut self, node: Node, keep: Keep) -> Option<u64> {
+        let place = usize::from(node.0) - 1;
+        self.machines[place].driver.as_ref()?;
+        self.kill_at(place, keep);
+        match self.notes.pop() {
+            Some(Note::Killed { lost, .. }) => Some(lost),
+            _ => None,
+        }
+    }
+
+    pub(super) fn kill_at(&mut self, place: usize, keep: Keep) {
+        let machine = &mut self.machines[place];
+        let kept = match keep {
+            Keep::Nothing => 0,
+            Keep::Prefix => {
+                let unsynced = machine.disk.unsynced();
+                below(&mut machine.rng, unsynced + 1)
+            }
+        };
+        let lost = machine.disk.crash(kept);
+        for ticket in machine.stop() {
+            self.notes.push(Note::Reset { ticket });
+        }
+        machine.claim = (false, 0);
+        self.watch.stopped(NodeId(place as u16 + 1));
+        for held in std::mem::take(&mut self.held[place]) {
+            match held {
+                Planned::Ask { ticket, .. } => self.notes.push(Note::Reset { ticket }),
+                Planned::Boot { .. } => self.agenda.plan(self.now, held),
+                _ => {}
+            }
+        }
+        self.view_changed = true;
+        let node = Node(place as u16 + 1);
+        if self.transcribes() {
+            self.describe(format!("{node} is killed; {lost} writes are lost"));
+        }
+        self.notes.push(Note::Killed { node, lost });
+    }
+
+    /// Kills a node in the middle of its next step: some of what the step wants done is done. Nothing that was not
+    /// durable survives.
+    pub(crate) fn doom(&mut self, node: Node) {
+        self.machine_mut(node).doomed = true;
+    }
+
+    /// How many writes of a node are not durable.
+    pub(crate) fn unsynced(&self, node: Node) -> u64 {
+        self.machine(node).disk.unsynced()
+    }
+
+    /// A node's disk stands still until `until`.
+    pub(crate) fn stall(&mut self, node: Node, until: u64) {
+        let disk = &mut self.machine_mut(node).disk;
+        disk.stalled_until = disk.stalled_until.max(until);
+    }
+
+    /// Freezes a node's process. Its clocks go on, and what comes for it waits.
+    pub(crate) fn pause(&mut self, node: Node) -> bool {
+        let machine = self.machine_mut(node);
+        let freezes = machine.driver.is_some() && !machine.paused;
+        if freezes {
+            machine.paused = true;
+            self.view_changed = true;
+        }
+        freezes
+    }
+
+    /// A frozen node goes on: what waited for it comes at once, in order, timers among it at a random place.
+    pub(crate) fn resume(&mut self, node: Node) {
+        let place = usize::from(node.0) - 1;
+        if !std::mem::take(&mut self.machines[place].paused) {
+            return;
+        }
+        self.view_changed = true;
+        let now = self.now;
+        let held = std::mem::take(&mut self.held[place]);
+        let timers = below(&mut self.machines[place].rng, held.len() as u64 + 1);
+        let mut planned_look = false;
+        for (position, waits) in (0u64..).zip(held) {
+            if position == timers {
+                planned_look = true;
+                self.look_now(place);
+            }
+            if !matches!(waits, Planned::Look { .. }) {
+                self.agenda.plan(now, waits);
+            }
+        }
+        if !planned_look {
+            self.look_now(place);
+        }
+    }
+
+    fn look_now(&mut self, place: usize) {
+        self.machines[place].looks_at = self.now;
+        self.agenda.plan(self.now, Planned::Look { node: place as u16 });
+    }
+
+    /// How much came for a frozen node.
+    pub(crate) fn held(&self, node: Node) -> usize {
+        self.held[usize::from(node.0) - 1].len()
+    }
+
+    /// Bends a node's clocks.
+    pub(crate) fn bend(&mut self, node: Node, bend: Bend) {
+        let now = self.now;
+        let machine = self.machine_mut(node);
+        machine.clock.bend(now, bend);
+        self.replan(node);
+    }
+
+    /// Sets a node's clocks right. Says how many steps it did with them bent.
+    pub(crate) fn mend(&mut self, node: Node) -> u64 {
+        let now = self.now;
+        self.machine_mut(node).clock.mend(now);
+        self.replan(node)
+    }
+
+    /// A clock's rate changed, so timers run out at other times.
+    fn replan(&mut self, node: Node) -> u64 {
+        let place = usize::from(node.0) - 1;
+        self.machines[place].looks_at = u64::MAX;
+        self.plan_look(place);
+        std::mem::take(&mut self.machines[place].steps_on_clock)
+    }
+}

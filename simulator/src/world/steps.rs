@@ -1,0 +1,318 @@
+//! Steps of nodes: what brings them about, and how what they want done is carried out.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use perjury_nemesis::{Node, stream};
+use perjury_systems::api::Request;
+use perjury_systems::driver::{Driver, Output};
+use perjury_systems::replica::{Event, Lsn, NodeId, Replica, RequestId};
+
+use super::chance::{below, happens, heavy_tailed};
+use super::{Happened, Keep, MICROSECOND, MILLISECOND, Note, Planned, Strike, World};
+
+impl<R: Replica, A> World<R, A> {
+    pub(super) fn look_at_timers(&mut self, place: usize) -> Happened<A> {
+        let now = self.now;
+        let machine = &mut self.machines[place];
+        // A look that was planned for an earlier incarnation, or that a nearer one replaced.
+        if machine.looks_at != now || machine.driver.is_none() {
+            return Happened::Nothing;
+        }
+        machine.looks_at = u64::MAX;
+        let due = machine.driver.as_ref().and_then(Driver::next_timer);
+        if due.is_none_or(|due| machine.clock.when(due) > now) {
+            self.plan_look(place);
+            return Happened::Nothing;
+        }
+        if self.transcribes() {
+            self.describe(format!("n{}: a timer runs out", place + 1));
+        }
+        self.step(place, Driver::fire)
+    }
+
+    pub(super) fn synced(&mut self, place: usize, incarnation: u32, lsn: Lsn) -> Happened<A> {
+        let now = self.now;
+        let machine = &mut self.machines[place];
+        if machine.incarnation != incarnation || machine.driver.is_none() {
+            return Happened::Nothing;
+        }
+        if machine.disk.stalled_until > now {
+            let node = place as u16;
+            let at = machine.disk.stalled_until;
+            self.agenda.plan(
+                at,
+                Planned::Synced {
+                    node,
+                    incarnation,
+                    lsn,
+                },
+            );
+            return Happened::Nothing;
+        }
+        machine.disk.end_sync(lsn);
+        if self.transcribes() {
+            self.describe(format!("n{}: its log is durable up to {}", place + 1, lsn.0));
+        }
+        self.step(place, |driver, clocks, out| driver.durable(lsn, clocks, out))
+    }
+
+    pub(super) fn asked(&mut self, place: usize, ticket: u64, request: Request) -> Happened<A> {
+        let machine = &mut self.machines[place];
+        if machine.driver.is_none() {
+            self.notes.push(Note::Refused { ticket });
+            return Happened::Nothing;
+        }
+        let id = RequestId(machine.next_request);
+        machine.next_request += 1;
+        machine.waiting.insert(id.0, ticket);
+        if self.transcribes() {
+            self.describe(format!("n{} is asked: {:?}", place + 1, request.command));
+        }
+        self.step(place, |driver, clocks, out| {
+            driver.step(Event::Request { id, request }, clocks, out);
+        })
+    }
+
+    pub(super) fn boot(&mut self, place: usize, incarnation: u32) -> Happened<A> {
+        let now = self.now;
+        let machine = &mut self.machines[place];
+        if machine.driver.is_some() || machine.dead || machine.incarnation != incarnation {
+            return Happened::Nothing;
+        }
+        machine.clock.restart(now, incarnation);
+        machine.incarnation += 1;
+        let me = NodeId(place as u16 + 1);
+        let rng = stream(self.seed, &format!("node/{}/{incarnation}", place + 1));
+        let clocks = machine.clock.read(now);
+        let durable = machine.disk.read();
+        if self.transcribes() {
+            self.describe(format!("{me} starts with a log up to {}", durable.end.0));
+        }
+        let cluster = &self.cluster;
+        let mut out = std::mem::take(&mut self.out);
+        out.clear();
+        let recovered = catch_unwind(AssertUnwindSafe(|| {
+            Driver::recover(cluster, me, durable, rng, clocks, &mut out)
+        }));
+        self.out = out;
+        self.view_changed = true;
+        match recovered {
+            Ok(driver) => {
+                self.machines[place].driver = Some(driver);
+                self.notes.push(Note::Booted { node: Node(me.0) });
+                self.after_step(place)
+            }
+            Err(_) => self.died(place, "panicked when it started".to_owned()),
+        }
+    }
+
+    pub(super) fn step(
+        &mut self,
+        place: usize,
+        what: impl FnOnce(&mut Driver<R>, (Duration, Duration), &mut Vec<Output<R>>),
+    ) -> Happened<A> {
+        self.out.clear();
+        match self.machines[place].drive(self.now, &mut self.out, what) {
+            Ok(()) => self.after_step(place),
+            Err(reason) => self.died(place, reason),
+        }
+    }
+
+    pub(super) fn died(&mut self, place: usize, reason: String) -> Happened<A> {
+        self.out.clear();
+        self.kill_at(place, Keep::Prefix);
+        self.machines[place].dead = true;
+        let node = Node(place as u16 + 1);
+        self.notes.push(Note::Died { node, reason });
+        Happened::Nothing
+    }
+
+    /// Carries out what a step wants done, unless the node is struck in the middle of it.
+    pub(super) fn after_step(&mut self, place: usize) -> Happened<A> {
+        let node = Node(place as u16 + 1);
+        self.observe(place);
+        let mut out = std::mem::take(&mut self.out);
+        let mut doom = None;
+        if self.machines[place].doomed && !out.is_empty() {
+            let machine = &mut self.machines[place];
+            doom = Some(below(&mut machine.rng, out.len() as u64 + 1));
+        }
+        let mut alive = true;
+        let mut keep = if doom.is_some() {
+            Keep::Nothing
+        } else {
+            Keep::Prefix
+        };
+        for (position, output) in (0u64..).zip(out.drain(..)) {
+            if doom == Some(position) {
+                alive = false;
+            }
+            let strike = match self.triggers.is_empty() {
+                true => None,
+                false => self.strikes(node, &output),
+            };
+            if let Some((_, Strike::KillBefore)) = strike {
+                alive = false;
+                keep = Keep::Nothing;
+            }
+            if let Some((trigger, Strike::CutOff)) = strike {
+                self.cut_off(trigger, node);
+            }
+            if !alive {
+                break;
+            }
+            self.carry_out(place, output);
+            match strike {
+                Some((_, Strike::KillAfter)) => {
+                    alive = false;
+                    break;
+                }
+                Some((_, Strike::Pause)) => {
+                    self.machines[place].paused = true;
+                    self.view_changed = true;
+                }
+                _ => {}
+            }
+        }
+        out.clear();
+        self.out = out;
+        if doom.is_some() {
+            alive = false;
+        }
+        if !alive {
+            self.kill_at(place, keep);
+            return Happened::Stepped(node);
+        }
+        self.begin_sync(place);
+        if !self.traces.is_empty() && self.machines[place].look() {
+            self.view_changed = true;
+        }
+        self.plan_look(place);
+        Happened::Stepped(node)
+    }
+
+    /// Has the invariants checked: before anything that the step wants done is done, since a node that is killed
+    /// in the middle has made the step all the same.
+    pub(super) fn observe(&mut self, place: usize) {
+        for output in &self.out {
+            if let Output::Trace(trace) = output {
+                self.traces.push(trace.clone());
+            }
+        }
+        if let Some(driver) = &self.machines[place].driver
+            && self.breach.is_none()
+        {
+            let me = NodeId(place as u16 + 1);
+            let seen = self
+                .watch
+                .observe(me, driver.replica(), &self.traces, driver.durable_until());
+            self.breach = seen.err();
+        }
+    }
+
+    /// Has the invariants checked in full, which is slow.
+    pub(crate) fn checkpoint(&mut self) {
+        let running = (1..).map(NodeId).zip(&self.machines);
+        let replicas = running
+            .filter_map(|(node, machine)| Some((node, machine.driver.as_ref()?.replica())))
+            .collect();
+        if self.breach.is_none() {
+            self.breach = self.watch.full(&replicas).err();
+        }
+    }
+
+    fn carry_out(&mut self, place: usize, output: Output<R>) {
+        match output {
+            Output::Write { lsn, what } => {
+                self.hash.word(lsn.0);
+                self.machines[place].disk.write(lsn, what);
+            }
+            Output::Release(before) => self.machines[place].disk.release(before),
+            Output::Send { to, message } => self.send(place, to, message),
+            Output::Reply { id, response } => {
+                self.hash.mix(&response);
+                if self.transcribes() {
+                    self.describe(format!("  n{} answers: {:?}", place + 1, response.result));
+                }
+                if let Some(ticket) = self.machines[place].waiting.remove(&id.0) {
+                    self.notes.push(Note::Reply { ticket, response });
+                }
+            }
+            Output::Trace(trace) => {
+                self.hash.mix(&trace);
+                if self.transcribes() {
+                    self.describe(format!("  n{}: {trace:?}", place + 1));
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, place: usize, to: NodeId, message: R::Message) {
+        self.hash.word(u64::from(to.0));
+        self.hash.mix(&message);
+        let target = usize::from(to.0).wrapping_sub(1);
+        if target >= self.machines.len() || target == place {
+            return;
+        }
+        let arrivals = self.network.send(self.now, place, target);
+        if self.transcribes() {
+            let lost = if arrivals == [None, None] { " (lost)" } else { "" };
+            self.describe(format!("  n{} sends to {to}{lost}: {message:?}", place + 1));
+        }
+        let (from, to) = (place as u16, target as u16);
+        match arrivals {
+            [Some(at), None] => self.agenda.plan(at, Planned::Deliver { from, to, message }),
+            [Some(at), Some(again)] => {
+                let copy = message.clone();
+                self.agenda.plan(at, Planned::Deliver { from, to, message });
+                self.agenda.plan(
+                    again,
+                    Planned::Deliver {
+                        from,
+                        to,
+                        message: copy,
+                    },
+                );
+            }
+            [None, _] => {}
+        }
+    }
+
+    pub(super) fn begin_sync(&mut self, place: usize) {
+        let machine = &mut self.machines[place];
+        let Some(lsn) = machine.disk.begin_sync() else {
+            return;
+        };
+        let weather = &self.weather;
+        let mut takes = weather.fsync_us * MICROSECOND
+            + heavy_tailed(&mut machine.rng, weather.fsync_jitter_us * MICROSECOND);
+        if !self.calm && happens(&mut machine.rng, weather.stall_ppm) {
+            takes += below(&mut machine.rng, u64::from(weather.stall_ms) * MILLISECOND);
+        }
+        let at = (self.now + takes.max(1)).max(machine.disk.stalled_until);
+        let (node, incarnation) = (place as u16, machine.incarnation);
+        self.agenda.plan(
+            at,
+            Planned::Synced {
+                node,
+                incarnation,
+                lsn,
+            },
+        );
+    }
+
+    /// Makes sure that somebody looks when the node's next timer runs out. A look that comes too early is planned
+    /// anew, so that a timer that is put off over and over again costs one look a period.
+    pub(super) fn plan_look(&mut self, place: usize) {
+        let machine = &mut self.machines[place];
+        let Some(due) = machine.driver.as_ref().and_then(Driver::next_timer) else {
+            return;
+        };
+        let at = machine.clock.when(due).max(self.now + 1);
+        if at < machine.looks_at {
+            machine.looks_at = at;
+            self.agenda.plan(at, Planned::Look { node: place as u16 });
+        }
+    }
+}
