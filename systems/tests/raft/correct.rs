@@ -2,6 +2,7 @@
 
 use crate::bed::Weather;
 use crate::chaos::{FAULTS, Fault, Plan, run};
+use crate::hunt::{PLANS, plan};
 
 fn seeds() -> u64 {
     std::env::var("RAFT_SEEDS")
@@ -111,6 +112,15 @@ fn leases_hold_while_clocks_keep_to_the_declared_drift() {
         settings: vec![("reads", "lease"), ("lease-drift-ppm", "40000")],
         ..Plan::default()
     });
+}
+
+#[test]
+fn the_plans_that_catch_mutants_find_nothing_in_the_correct_raft() {
+    for name in PLANS {
+        for seed in first_seed()..first_seed() + seeds() / 2 {
+            assert_eq!(run(&plan(name), seed).finding(), None, "{name}, seed {seed}");
+        }
+    }
 }
 
 #[test]

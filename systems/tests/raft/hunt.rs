@@ -212,7 +212,8 @@ fn own_plan(info: &MutantInfo) -> Plan {
     }
 }
 
-const PLANS: &[&str] = &[
+/// The names of all plans.
+pub const PLANS: &[&str] = &[
     "bare3", "hasty5", "plain5", "even4", "members", "singles", "lease", "slow", "power",
 ];
 

@@ -109,6 +109,38 @@ mod tests {
     }
 
     #[test]
+    fn every_mutant_names_a_workload_and_faults_that_there_are() {
+        let workloads = ["register", "cas", "append", "counter", "set"];
+        let faults = [
+            "none",
+            "partition",
+            "kill",
+            "pause",
+            "clock",
+            "packets",
+            "disk",
+            "membership",
+            "all",
+            "partition-leader",
+            "partition-halves",
+            "partition-one",
+            "partition-majorities-ring",
+            "partition-bridge",
+            "partition-one-way",
+            "partition-minority",
+            "partition-flapping",
+        ];
+        for info in MUTANTS {
+            assert!(workloads.contains(&info.workload), "{}", info.name);
+            assert!(
+                info.nemesis.split(',').all(|fault| faults.contains(&fault)),
+                "{}",
+                info.name
+            );
+        }
+    }
+
+    #[test]
     fn the_core_set_of_the_catalogue_is_there() {
         let ids: BTreeSet<&str> = MUTANTS.iter().map(|info| info.id).collect();
         let core = "R01 R02 R03 R04 R05 R07 R10 R12 R14 R15 R17 R22 R24 R26 R27 R28 R30 R31 R32 R35 R37 R38 R39 R40 R43 \
