@@ -50,6 +50,9 @@ pub enum Command {
     /// Run the same test again: same system, workload, plan and seed.
     #[command(after_help = "Example: perjury replay latest")]
     Replay(ReplayArgs),
+    /// Run many seeds in simulation, and stop at the first that fails.
+    #[command(after_help = "Example: perjury hunt --runs 200 --mutant raft/double-vote")]
+    Hunt(HuntArgs),
     /// Plant every bug in turn, run the test that its description names, and say which were found.
     #[command(after_help = "Example: perjury matrix --only read-local --runs 2 --time-limit 20s")]
     Matrix(MatrixArgs),
@@ -329,6 +332,56 @@ pub struct ReportArgs {
     /// Open it in the browser.
     #[arg(long, env = "PERJURY_OPEN")]
     pub open: bool,
+}
+
+/// The options of `hunt`.
+#[derive(Debug, Args)]
+pub struct HuntArgs {
+    /// The system; `perjury list systems` names them.
+    #[arg(long, env = "PERJURY_SYSTEM", default_value = "raft")]
+    pub system: String,
+    /// How many runs at most.
+    #[arg(long, env = "PERJURY_RUNS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub runs: u64,
+    /// For how long at most.
+    #[arg(long = "for", env = "PERJURY_FOR", value_parser = duration)]
+    pub limit: Option<Duration>,
+    /// Threads.
+    #[arg(long, short, env = "PERJURY_JOBS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: u16,
+    /// The first seed; drawn and printed if not given.
+    #[arg(long, short, env = "PERJURY_SEED")]
+    pub seed: Option<u64>,
+    /// What is broken, by commas; each run draws from it.
+    #[arg(
+        long,
+        short,
+        env = "PERJURY_NEMESIS",
+        default_value = "swarm",
+        value_delimiter = ','
+    )]
+    pub nemesis: Vec<String>,
+    /// Always this workload, instead of drawing one.
+    #[arg(long, short, env = "PERJURY_WORKLOAD")]
+    pub workload: Option<String>,
+    /// Always so many nodes, instead of drawing.
+    #[arg(long, env = "PERJURY_NODES", value_parser = clap::value_parser!(u16).range(1..=15))]
+    pub nodes: Option<u16>,
+    /// A planted bug; `perjury list mutants` names them.
+    #[arg(long, env = "PERJURY_MUTANT")]
+    pub mutant: Option<String>,
+    /// A setting of the system, as NAME=VALUE; may be repeated. What is not given is drawn.
+    #[arg(long = "set", env = "PERJURY_SET", value_name = "NAME=VALUE", value_delimiter = ',', value_parser = setting)]
+    pub settings: Vec<(String, String)>,
+    /// Go on after a failure, and collect those that break another property.
+    #[arg(long, env = "PERJURY_KEEP_GOING")]
+    pub keep_going: bool,
+    /// Look only at what clients see, not at the protocol's invariants.
+    #[arg(long, env = "PERJURY_BLACK_BOX")]
+    pub black_box: bool,
+    /// Print one JSON object.
+    #[arg(long, env = "PERJURY_JSON")]
+    pub json: bool,
 }
 
 /// The options of `matrix`.

@@ -6,8 +6,11 @@ mod cluster;
 mod config;
 mod doctor;
 mod generate;
+mod hunt;
+mod interrupt;
 mod list;
 mod matrix;
+mod ran;
 mod runs;
 mod spec;
 mod test;
@@ -87,6 +90,7 @@ fn dispatch() -> Outcome {
         Command::Report(args) => runs::report(&args),
         Command::Replay(args) => test::replay(&args),
         Command::Matrix(args) => matrix::matrix(&args),
+        Command::Hunt(args) => hunt::hunt(&args),
         Command::Prune(args) => runs::prune(&args),
         Command::Cluster(args) => cluster::cluster(&args),
         Command::Doctor => doctor::doctor(),

@@ -91,7 +91,7 @@ pub fn environment_name(environment: Environment) -> &'static str {
 }
 
 /// A mutant's whole name; the system's may be left out.
-fn mutant_of(system: &str, name: &str) -> Result<String, Trouble> {
+pub fn mutant_of(system: &str, name: &str) -> Result<String, Trouble> {
     match name.split_once('/') {
         None => Ok(format!("{system}/{name}")),
         Some((of, _)) if of == system => Ok(name.to_owned()),
@@ -150,12 +150,7 @@ fn read_plan(file: &Path, nodes: u16) -> Result<Plan, Trouble> {
 
 /// The command that runs the test again, for a shell. Options with their usual values are left out.
 fn command(args: &TestArgs, seed: u64) -> String {
-    let program = if std::env::var_os("CARGO").is_some() {
-        "cargo run -- test"
-    } else {
-        "perjury test"
-    };
-    let mut line = program.to_owned();
+    let mut line = program("test");
     let mut add = |name: &str, value: &dyn std::fmt::Display| {
         // Writing to a string does not fail.
         let _ = write!(line, " --{name} {}", quoted(&value.to_string()));
@@ -213,6 +208,16 @@ fn command(args: &TestArgs, seed: u64) -> String {
     }
     add("seed", &seed);
     line
+}
+
+/// How this program was called, with a command.
+pub fn program(command: &str) -> String {
+    let program = if std::env::var_os("CARGO").is_some() {
+        "cargo run --"
+    } else {
+        "perjury"
+    };
+    format!("{program} {command}")
 }
 
 /// A word for a POSIX shell.

@@ -9,7 +9,7 @@ use perjury_runner::{Failure, Summary, exit};
 pub fn record(
     test: &TestRecord,
     summary: &Summary,
-    seen: Option<&crate::environment::Summary>,
+    mutant: Option<MutantSeen>,
     ran: Duration,
     checked: Duration,
 ) -> VerdictRecord {
@@ -32,10 +32,7 @@ pub fn record(
         }),
         system_failures: summary.failures.iter().map(failure).collect(),
         troubles: summary.trouble.clone(),
-        mutant: seen.map(|seen| MutantSeen {
-            reached: seen.mutant_reached,
-            differed: seen.mutant_differed,
-        }),
+        mutant,
     }
 }
 

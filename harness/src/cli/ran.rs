@@ -1,0 +1,263 @@
+//! Carries a test out, in either environment, and hands back what is to be judged.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use perjury_checker::{Finding, Verdict, Witness};
+use perjury_results::{MutantSeen, RunWriter, StoreError, TestRecord};
+use perjury_runner::{Finished, Notice, Options, Runner};
+use perjury_simulator::{Setup, Violation, Wanted, Weather, Work};
+
+use super::Trouble;
+use super::interrupt::Armed;
+use crate::environment::ClusterConfig;
+use crate::process::ProcessEnvironment;
+use crate::progress::Progress;
+use crate::traces;
+
+/// How often the history reaches the disk.
+const FLUSH_EVERY: Duration = Duration::from_millis(100);
+
+/// What a test left behind.
+pub struct Ran {
+    /// What clients saw, and what became of everything.
+    pub finished: Finished,
+    /// What is known besides: the protocol's invariants.
+    pub more: Vec<Finding>,
+    /// The planted bug at work.
+    pub mutant: Option<MutantSeen>,
+}
+
+/// A test that is ready to run: everything that can be wrong with its options was found out.
+pub enum Ready {
+    /// On real processes.
+    Processes(Box<(Runner, ClusterConfig)>),
+    /// In one thread.
+    Simulation(Box<Setup>),
+}
+
+impl Ready {
+    /// Checks a test before anything is started or written.
+    pub fn new(record: &TestRecord) -> Result<Self, Trouble> {
+        let usage = |problem: String| Trouble::Usage(problem);
+        let mutant = record
+            .mutant
+            .as_deref()
+            .and_then(|name| name.split_once('/'))
+            .map(|(_, name)| name.to_owned());
+        let options = Options {
+            nodes: record.nodes,
+            concurrency: record.concurrency,
+            rate: record.rate,
+            time_limit_ms: record.time_limit_ms,
+            request_timeout_ms: record.request_timeout_ms,
+            recovery_limit_ms: record.recovery_limit_ms,
+            seed: record.seed,
+            ..Options::default()
+        };
+        let work = Work {
+            name: record.workload.clone(),
+            keys: Some(record.keys).filter(|keys| *keys > 0),
+            values: record.values.map(|values| values.min(u64::from(u32::MAX)) as u32),
+            ops_per_key: None,
+        };
+        if record.environment == "sim" {
+            let mut setup = Setup::new(&record.system, &record.workload, options);
+            setup.workload = work;
+            setup.settings = record.settings.clone();
+            setup.mutant = mutant;
+            setup.plan = record.plan.clone();
+            setup.weather = Weather::FAIR;
+            perjury_simulator::validate(&setup).map_err(|error| usage(error.to_string()))?;
+            return Ok(Ready::Simulation(Box::new(setup)));
+        }
+        let mut config = ClusterConfig::new(&record.system, record.nodes, PathBuf::new());
+        config.settings = record.settings.clone();
+        config.mutant = mutant;
+        config.seed = record.seed;
+        config.traces = true;
+        config.validate().map_err(|error| usage(error.to_string()))?;
+        let workload = perjury_workloads::build(&record.workload, &work.options())
+            .map_err(|error| usage(error.to_string()))?;
+        let runner =
+            Runner::new(options, workload, record.plan.clone()).map_err(|error| usage(error.to_string()))?;
+        Ok(Ready::Processes(Box::new((runner, config))))
+    }
+
+    /// Runs it. What goes wrong with the harness itself is in what comes back.
+    pub fn run(self, record: &TestRecord, writer: &mut RunWriter, quiet: bool) -> Result<Ran, Trouble> {
+        let folder = writer.folder().path().join("nodes");
+        let mut recorder = Recorder::new(writer);
+        let mut progress = Progress::new(Duration::from_millis(record.time_limit_ms), quiet);
+        let mut listener = |notice: &Notice| {
+            recorder.notice(notice);
+            progress.notice(notice);
+        };
+        let mut ran = match self {
+            Ready::Processes(ready) => on_processes(*ready, &folder, &mut listener)?,
+            Ready::Simulation(setup) => in_simulation(&setup, &mut listener)?,
+        };
+        progress.finish();
+        ran.finished
+            .trouble
+            .extend(recorder.failed.map(|error| error.to_string()));
+        Ok(ran)
+    }
+}
+
+fn on_processes(
+    (mut runner, mut config): (Runner, ClusterConfig),
+    folder: &Path,
+    listener: &mut dyn FnMut(&Notice),
+) -> Result<Ran, Trouble> {
+    folder.clone_into(&mut config.folder);
+    let (system, nodes, mutant) = (config.system.clone(), config.nodes, config.mutant.is_some());
+    let environment = match ProcessEnvironment::start(config) {
+        Ok(environment) => environment,
+        Err(error) => {
+            let mut finished = runner.finish();
+            finished
+                .trouble
+                .push(format!("the cluster did not start: {error}"));
+            return Ok(Ran {
+                finished,
+                more: Vec::new(),
+                mutant: None,
+            });
+        }
+    };
+    let interrupter = environment.interrupter();
+    let armed = Armed::new(move || {
+        eprintln!("interrupted: healing, stopping, checking what there is; once more to end at once");
+        interrupter.interrupt();
+    })?;
+    let began = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let mut step = |now, input, out: &mut Vec<_>| runner.step(now, input, out);
+    let summary = environment.run(&mut step, listener);
+    drop(armed);
+    let mut finished = runner.finish();
+    let more = match traces::judge(&system, nodes, folder, began) {
+        Ok(finding) => finding.into_iter().collect(),
+        Err(error) => {
+            finished
+                .trouble
+                .push(format!("cannot read the nodes' traces: {error}"));
+            Vec::new()
+        }
+    };
+    let mutant = mutant.then_some(MutantSeen {
+        reached: summary.mutant_reached,
+        differed: summary.mutant_differed,
+    });
+    Ok(Ran {
+        finished,
+        more,
+        mutant,
+    })
+}
+
+fn in_simulation(setup: &Setup, listener: &mut dyn FnMut(&Notice)) -> Result<Ran, Trouble> {
+    let wanted = Wanted {
+        notices: true,
+        judge: false,
+        ..Wanted::default()
+    };
+    let outcome =
+        perjury_simulator::run(setup, &wanted).map_err(|error| Trouble::Usage(error.to_string()))?;
+    for notice in &outcome.notices {
+        listener(notice);
+    }
+    eprintln!(
+        "{} events in {:.1} s of virtual time, trace hash {:016x}",
+        outcome.events,
+        outcome.virtual_ns as f64 / 1e9,
+        outcome.hash
+    );
+    let broken = outcome.violations.iter().filter_map(|violation| match violation {
+        // The history is judged with the budget that was asked for; failures are in what the test left behind.
+        Violation::History(_) | Violation::System(_) => None,
+        Violation::Invariant(breach) => {
+            Some(broken(traces::PROPERTY, &breach.to_string(), outcome.virtual_ns))
+        }
+        Violation::Runaway | Violation::Stuck => Some(broken(
+            &violation.property(),
+            &violation.to_string(),
+            outcome.virtual_ns,
+        )),
+    });
+    let mut more: Vec<Finding> = broken.collect();
+    if more.is_empty() {
+        more.push(Finding {
+            property: traces::PROPERTY.to_owned(),
+            verdict: Verdict::Valid,
+            sentence: format!(
+                "No invariant of the protocol was broken in {} events.",
+                outcome.events
+            ),
+            method: "after every step".to_owned(),
+            operations: 0,
+            states: 0,
+            witnesses: Vec::new(),
+        });
+    }
+    let mutant = setup.mutant.is_some().then_some(MutantSeen {
+        reached: outcome.mutant.reached,
+        differed: outcome.mutant.differed,
+    });
+    Ok(Ran {
+        finished: outcome.finished,
+        more,
+        mutant,
+    })
+}
+
+fn broken(property: &str, what: &str, virtual_ns: u64) -> Finding {
+    let sentence = format!("At {:.3} s: {what}.", virtual_ns as f64 / 1e9);
+    let witness = Witness {
+        key: None,
+        operations: Vec::new(),
+        culprit: None,
+        story: vec![sentence.clone()],
+        orders: Vec::new(),
+    };
+    Finding {
+        property: property.to_owned(),
+        verdict: Verdict::Invalid,
+        sentence,
+        method: "after every step".to_owned(),
+        operations: 0,
+        states: 0,
+        witnesses: vec![witness],
+    }
+}
+
+/// Writes notices down as they come. When that fails the run goes on, but the failure is the harness's.
+struct Recorder<'a> {
+    writer: &'a mut RunWriter,
+    flushed: Instant,
+    failed: Option<StoreError>,
+}
+
+impl<'a> Recorder<'a> {
+    fn new(writer: &'a mut RunWriter) -> Self {
+        Recorder {
+            writer,
+            flushed: Instant::now(),
+            failed: None,
+        }
+    }
+
+    fn notice(&mut self, notice: &Notice) {
+        if self.failed.is_some() {
+            return;
+        }
+        let mut done = self.writer.notice(notice);
+        if self.flushed.elapsed() >= FLUSH_EVERY {
+            done = done.and_then(|()| self.writer.flush());
+            self.flushed = Instant::now();
+        }
+        self.failed = done.err();
+    }
+}
