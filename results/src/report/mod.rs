@@ -1,6 +1,6 @@
 //! The report: one page, offline, for whoever has to understand what happened.
 //!
-//! [`page`] gathers what the template shows; each of the other modules knows one part of it. Whatever comes from
+//! `page` gathers what the template shows; each of the other modules knows one part of it. Whatever comes from
 //! a history or a log is data: it is escaped by the template library, or put into JSON that no markup can leave.
 
 mod charts;
