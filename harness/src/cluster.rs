@@ -15,12 +15,15 @@ pub struct RunningCluster {
 }
 
 impl RunningCluster {
-    /// Starts it.
+    /// Starts it. The folder of its logs is removed with it.
     ///
     /// # Errors
     /// If the machine does not give what is needed, or a node does not come up.
     pub fn start(config: ClusterConfig) -> Result<Self, StartError> {
-        ProcessEnvironment::start(config).map(|environment| RunningCluster { environment })
+        let logs = config.folder.clone();
+        let mut environment = ProcessEnvironment::start(config)?;
+        environment.remove_with_us(&logs);
+        Ok(RunningCluster { environment })
     }
 
     /// Where the nodes serve clients.

@@ -227,6 +227,13 @@ impl ProcessEnvironment {
             .collect()
     }
 
+    /// Lets a directory go when this process does, however it dies; whoever made it removes it otherwise.
+    pub fn remove_with_us(&mut self, directory: &std::path::Path) {
+        if let Some(guard) = &mut self.guard {
+            guard.remove(directory);
+        }
+    }
+
     /// Stops everything and says what there is to say.
     pub fn stop(mut self) -> Summary {
         self.last_look();
