@@ -1,5 +1,6 @@
 //! A whole cluster in one thread, in virtual time.
 
+pub mod determinism;
 mod environment;
 pub mod hunt;
 pub mod run;

@@ -72,6 +72,9 @@ fn percent(rng: &mut ChaCha8Rng, chance: u64) -> bool {
     below(rng, 100) < chance
 }
 
+/// More events than a run that was drawn needs, by far.
+const MAX_EVENTS: u64 = 3_000_000;
+
 impl Swarm {
     /// Everything that can be drawn is, but what `base` sets of the system's settings.
     pub fn new(base: Setup) -> Self {
@@ -92,6 +95,7 @@ impl Swarm {
         let mut setup = self.base.clone();
         setup.options.seed = seed;
         setup.noise = None;
+        setup.max_events = setup.max_events.min(MAX_EVENTS);
         if self.draws.nodes {
             setup.options.nodes = pick(rng, &[3, 3, 3, 4, 5, 5, 5, 5, 5, 7]);
         }

@@ -1,0 +1,165 @@
+//! Raft in the simulator: never accused, whatever breaks; planted bugs found; failures replayed and made small.
+
+use perjury_nemesis::{Options as Planning, plan, stream};
+use perjury_runner::Options;
+use perjury_simulator::determinism::compare;
+use perjury_simulator::{Campaign, Draws, Effort, Setup, Swarm, Wanted, hunt, run, shrink};
+
+fn campaign(runs: u64) -> Campaign {
+    let options = Options {
+        recovery_limit_ms: 20_000,
+        ..Options::default()
+    };
+    Campaign {
+        swarm: Swarm::new(Setup::new("raft", "cas", options)),
+        first_seed: 1,
+        runs,
+        jobs: 2,
+        keep_going: false,
+        invariants: true,
+    }
+}
+
+#[test]
+fn correct_raft_is_never_accused_under_any_nemesis() {
+    for name in [
+        "none",
+        "partition",
+        "kill",
+        "pause",
+        "clock",
+        "packets",
+        "disk",
+        "membership",
+        "all",
+    ] {
+        for (seed, workload) in (0..).zip(["register", "cas", "append", "counter", "set"]) {
+            let options = Options {
+                time_limit_ms: 10_000,
+                seed,
+                ..Options::default()
+            };
+            let mut setup = Setup::new("raft", workload, options);
+            let nemesis = name.parse().expect("a nemesis");
+            let planning = Planning::new(5, 10_000);
+            setup.plan = plan(&nemesis, &planning, &mut stream(seed, "nemesis")).expect("a plan");
+            let outcome = run(&setup, &Wanted::default()).expect("it can be run");
+            assert!(outcome.is_clean(), "{name} {workload}: {:?}", outcome.violations);
+            assert!(
+                outcome.summary.trouble.is_empty(),
+                "{name} {workload}: {:?}",
+                outcome.summary.trouble
+            );
+            assert_eq!(outcome.summary.recovery.len(), 5, "{name} {workload}");
+        }
+    }
+}
+
+#[test]
+fn correct_raft_is_never_accused_in_a_swarm() {
+    let tally = hunt(&campaign(150), &|| false, &mut |_| {}).expect("it can be run");
+    assert_eq!((tally.runs, &tally.found), (150, &Vec::new()));
+    assert_eq!(tally.first_trouble, None);
+    let wanted = [
+        "BecameLeader",
+        "SteppedDown",
+        "Truncated",
+        "SnapshotInstalled",
+        "ConfigAppended",
+        "HandedOver",
+    ];
+    assert!(
+        tally.unreached(&wanted).is_empty(),
+        "never reached: {:?}",
+        tally.unreached(&wanted)
+    );
+}
+
+#[test]
+fn planted_bugs_are_found() {
+    let cases: &[(&str, &[(&str, &str)])] = &[
+        ("double-vote", &[("prevote", "off")]),
+        ("skip-prev-log-check", &[]),
+        ("commit-old-term-by-count", &[]),
+        ("append-ack-before-fsync", &[]),
+        ("read-local-at-leader", &[]),
+        ("install-older-snapshot", &[]),
+        ("no-dedup", &[]),
+        ("nondeterministic-apply", &[]),
+        ("joint-checks-new-majority-only", &[]),
+    ];
+    for (mutant, settings) in cases {
+        let mut campaign = campaign(300);
+        campaign.swarm.base.mutant = Some((*mutant).to_owned());
+        for (name, value) in *settings {
+            campaign
+                .swarm
+                .base
+                .settings
+                .insert((*name).to_owned(), (*value).to_owned());
+        }
+        let tally = hunt(&campaign, &|| false, &mut |_| {}).expect("it can be run");
+        assert!(
+            tally.failed > 0,
+            "{mutant}: reached and differed in {:?} runs",
+            tally.mutant_runs
+        );
+    }
+}
+
+#[test]
+fn clients_alone_convict_what_clients_can_see() {
+    for mutant in ["read-local-at-any-node", "ack-before-commit", "apply-uncommitted"] {
+        let mut campaign = campaign(300);
+        campaign.invariants = false;
+        campaign.swarm.base.mutant = Some(mutant.to_owned());
+        let tally = hunt(&campaign, &|| false, &mut |_| {}).expect("it can be run");
+        assert!(
+            tally.found.iter().any(|found| found.violations[0].is_black_box()),
+            "{mutant}: {tally:?}"
+        );
+    }
+}
+
+#[test]
+fn a_swarm_run_is_the_same_every_time() {
+    let swarm = campaign(1).swarm;
+    for seed in 0..6 {
+        let setup = swarm.setup(seed).expect("drawn");
+        assert_eq!(compare(&setup), Ok(None), "seed {seed}");
+    }
+}
+
+#[test]
+fn drawing_less_leaves_the_rest_as_it_was() {
+    let mut swarm = campaign(1).swarm;
+    swarm.draws = Draws::NONE;
+    let setup = swarm.setup(7).expect("drawn");
+    assert_eq!(setup.options.nodes, 5);
+    assert_eq!(
+        (setup.settings, setup.weather),
+        (swarm.base.settings, swarm.base.weather)
+    );
+}
+
+#[test]
+fn a_failing_run_shrinks_and_the_small_one_fails_alike_every_time() {
+    let mut campaign = campaign(300);
+    campaign.swarm.base.mutant = Some("read-local-at-leader".to_owned());
+    let tally = hunt(&campaign, &|| false, &mut |_| {}).expect("it can be run");
+    let found = tally.found.first().expect("it is found");
+    let effort = Effort {
+        runs: 300,
+        ..Effort::default()
+    };
+    let small = shrink(&found.setup, true, effort, &|| false)
+        .expect("it can be run")
+        .expect("it fails");
+    assert!(small.actions() <= 3, "{:?}", small.setup);
+    assert_eq!(small.property, found.property());
+    let again = run(&small.setup, &Wanted::default()).expect("it can be run");
+    assert_eq!(
+        (again.hash, again.violations),
+        (small.outcome.hash, small.outcome.violations)
+    );
+}
