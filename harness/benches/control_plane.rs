@@ -1,9 +1,10 @@
 //! How much the control node can do, and what it takes: `cargo bench -p perjury --bench control_plane -- [SECONDS]`.
 //!
 //! Each line is one run without faults, with everything that a test does while it runs: the runner, the clients, the
-//! links, the history on disk. Clients ask as fast as they get answers. "control" is the share of one core's time
-//! that the control node took, "nodes" that of all nodes together; on a machine with two cores both add up to at most
-//! 200 %. Memory is what the control node grew by for every million operations that it recorded.
+//! links, the history on disk. Clients ask as fast as they get answers. "control" is the control node's share of the
+//! processor time that the run took, "µs/op" the processor time of the control node and of all nodes together for one
+//! operation: these hold on a busy machine, too, while "ops/s" wants an idle one. Memory is what the control node grew
+//! by for every million operations that it recorded.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -77,8 +78,8 @@ fn main() {
         !cfg!(debug_assertions)
     );
     println!(
-        "{:<22} {:>8} {:>10} {:>8} {:>8} {:>11} {:>13} {:>12}",
-        "system", "clients", "ops/s", "ok", "control", "nodes", "MiB / 10⁶ ops", "to first ok"
+        "{:<22} {:>7} {:>8} {:>7} {:>8} {:>16} {:>9} {:>13} {:>9}",
+        "system", "clients", "ops/s", "ok", "control", "µs/op", "cores", "MiB / 10⁶ ops", "first ok"
     );
     measure(&CASES[0], WARM_UP_MS, false);
     for case in CASES {
@@ -134,15 +135,17 @@ fn measure(case: &Case, time_limit_ms: u64, print: bool) {
         return;
     };
     let main = Duration::from_nanos(last - first).as_secs_f64();
+    let (control, nodes, recorded) = (control.as_secs_f64(), nodes.as_secs_f64(), seen.recorded as f64);
     println!(
-        "{:<22} {:>8} {:>10.0} {:>7.1}% {:>7.0}% {:>10.0}% {:>13.0} {:>9.0} ms",
+        "{:<22} {:>7} {:>8.0} {:>6.1}% {:>7.0}% {:>16} {:>9.2} {:>13.0} {:>6.0} ms",
         format!("{} × {} ({})", case.nodes, case.system, case.workload),
         case.clients,
-        seen.recorded as f64 / main,
-        seen.ok as f64 / seen.recorded as f64 * 100.0,
-        control.as_secs_f64() / wall * 100.0,
-        nodes.as_secs_f64() / wall * 100.0,
-        grown as f64 / (1 << 20) as f64 / seen.recorded as f64 * 1e6,
+        recorded / main,
+        seen.ok as f64 / recorded * 100.0,
+        control / (control + nodes) * 100.0,
+        format!("{:.0} + {:.0}", control / recorded * 1e6, nodes / recorded * 1e6),
+        (control + nodes) / wall,
+        grown as f64 / f64::from(1 << 20) / recorded * 1e6,
         (started + Duration::from_nanos(seen.first_ok_ns.unwrap_or(0))).as_secs_f64() * 1e3,
     );
 }

@@ -2,8 +2,9 @@
 //!
 //! A verdict stands or falls with knowing whether a request may have reached a node. So this speaks HTTP/1.1 itself,
 //! one request at a time on a connection, and knows of every byte whether the kernel took it: [`End::NotSent`] is
-//! said only if it took none. It is also several times cheaper than a general client, which counts when the nodes
-//! under test want the same cores.
+//! said only if it took none. It is also cheaper than a general client, which counts when the nodes under test want
+//! the same cores: for a request and its answer reqwest took 20 µs of processor time where the whole control node, with
+//! the runner and the recording, takes 9 µs.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
