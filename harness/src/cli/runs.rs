@@ -1,6 +1,6 @@
 //! What becomes of runs that are over: `show`, `report`, `prune`.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::{Command, Stdio};
 
 use perjury_results::{Prune, RunFolder, Store, StoreError, Timestamp, console};
@@ -22,6 +22,11 @@ pub fn find(store: &StoreArg, run: &str) -> Result<RunFolder, Trouble> {
         .map_err(|error| Trouble::Usage(error.to_string()))
 }
 
+/// Whether colour is welcome: on a terminal, unless `NO_COLOR` says otherwise.
+pub fn colourful(out: &impl IsTerminal) -> bool {
+    out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// A run as one JSON object: its folder, what it was, and what it came to.
 pub fn summary_json(folder: &RunFolder) -> Result<String, Trouble> {
     let summary = serde_json::json!({
@@ -40,7 +45,7 @@ pub fn show(args: &RunArg) -> Outcome {
         let json = summary_json(&folder)?;
         writeln!(out, "{json}")?;
     } else {
-        out.write_all(console::summary(&folder.evidence()?, Some(&folder), false).as_bytes())?;
+        out.write_all(console::summary(&folder.evidence()?, Some(&folder), colourful(&out)).as_bytes())?;
     }
     Ok(exit::VALID)
 }

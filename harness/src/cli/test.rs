@@ -1,15 +1,16 @@
 //! `perjury test` and `perjury replay`: runs a test, judges it, and leaves the run behind.
 
-use std::io::{IsTerminal, Write};
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use perjury_checker::Options as CheckOptions;
-use perjury_results::{RunFolder, Store, TestRecord, Timestamp, console, run_id};
+use perjury_results::{RunFolder, Store, TestRecord, Timestamp, console, github, run_id};
 use perjury_runner::exit;
 
 use super::args::{ReplayArgs, StoreArg, TestArgs};
 use super::ran::Ready;
-use super::runs::{find, summary_json};
+use super::runs::{colourful, find, summary_json};
 use super::{Outcome, Trouble, check, spec, verdict};
 
 /// What a run is to be done with, besides the test itself.
@@ -84,12 +85,15 @@ fn run_once(record: &TestRecord, how: &How<'_>) -> Outcome {
 fn conclude(folder: &RunFolder, json: bool) -> Result<(), Trouble> {
     let evidence = folder.evidence()?;
     folder.write_reports(&evidence)?;
+    if let Some(file) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|file| !file.is_empty()) {
+        let mut file = OpenOptions::new().create(true).append(true).open(file)?;
+        file.write_all(github::summary(&evidence).as_bytes())?;
+    }
     let mut out = std::io::stdout().lock();
     if json {
         writeln!(out, "{}", summary_json(folder)?)?;
     } else {
-        let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        out.write_all(console::summary(&evidence, Some(folder), colour).as_bytes())?;
+        out.write_all(console::summary(&evidence, Some(folder), colourful(&out)).as_bytes())?;
     }
     Ok(())
 }
