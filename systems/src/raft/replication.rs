@@ -168,6 +168,9 @@ impl Raft {
         commit: Index,
         cx: &mut Cx,
     ) {
+        if !well_formed(term, prev, &entries) {
+            return;
+        }
         let outcome = if !self.rules.accepts_leader(term, self.term) {
             Appended::Stale
         } else if matches!(self.state, State::Leader(_)) && term == self.term {
@@ -423,4 +426,10 @@ impl Raft {
         self.own_vote_durable(durable, cx);
         self.advance_commit(cx);
     }
+}
+
+/// Whether an append can come from a leader of this term: its entries follow each other, and none is newer than it.
+fn well_formed(term: Term, prev: Position, entries: &[Entry]) -> bool {
+    let places = entries.iter().map(|entry| entry.at.index.checked_sub(prev.index));
+    places.eq((1..=entries.len() as u64).map(Some)) && entries.iter().all(|entry| entry.at.term <= term)
 }

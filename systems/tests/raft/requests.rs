@@ -1,7 +1,7 @@
 //! What clients are told when things take too long.
 
 use perjury_systems::api::{Failure, Value};
-use perjury_systems::raft::Timer;
+use perjury_systems::raft::{Entry, Message, Payload, Position, Timer};
 
 use crate::script::Script;
 
@@ -77,5 +77,43 @@ fn a_read_that_waits_for_a_leader_is_answered_by_the_next_one() {
     s.beat(2, &[3]);
     s.beat(2, &[3]);
     assert!(s.answers[&read].result.is_ok());
+    assert_eq!(s.breach, None);
+}
+
+#[test]
+fn an_append_that_no_leader_can_have_sent_changes_nothing() {
+    let mut s = Script::new(3, 0, BARE, None);
+    let entry = |term, index| Entry {
+        at: Position { term, index },
+        payload: Payload::Noop.into(),
+    };
+    let cases = [
+        (Position::default(), vec![entry(1, 2)]),
+        (Position::default(), vec![entry(1, 1), entry(1, 3)]),
+        (Position::default(), vec![entry(9, 1)]),
+        (
+            Position {
+                term: 1,
+                index: u64::MAX,
+            },
+            vec![entry(1, 1)],
+        ),
+    ];
+    for (prev, entries) in cases {
+        let (term, commit, round) = (1, u64::MAX, 1);
+        s.hand(
+            1,
+            2,
+            Message::Append {
+                term,
+                prev,
+                entries,
+                commit,
+                round,
+            },
+        );
+        assert_eq!(s.raft(2).log().last(), Position::default());
+        assert_eq!(s.raft(2).commit(), 0);
+    }
     assert_eq!(s.breach, None);
 }
