@@ -202,20 +202,6 @@ impl<W: Watch> Bed<W> {
         let mut out = Vec::new();
         let driver: Driver<Raft> =
             Driver::recover(&self.cluster, id, node.disk.durable(), rng, clocks, &mut out);
-        if std::env::var("BED_DEBUG").is_ok() && driver.replica().halted().is_some() {
-            let disk = &node.disk;
-            eprintln!(
-                "snapshot at {:?}, end {:?}",
-                disk.snapshot.as_ref().map(|(lsn, _)| lsn),
-                disk.end
-            );
-            for (lsn, record) in &disk.records {
-                match record {
-                    Record::Entry(entry) => eprintln!("{} entry {:?}", lsn.0, entry.at),
-                    other => eprintln!("{} {other:?}", lsn.0),
-                }
-            }
-        }
         self.watch.booted(id, driver.replica(), self.time);
         node.driver = Some(driver);
         self.carry_out(id, out);
