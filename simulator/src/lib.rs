@@ -3,6 +3,7 @@
 pub mod determinism;
 mod environment;
 pub mod hunt;
+pub mod matrix;
 pub mod run;
 pub mod setup;
 pub mod shrink;
@@ -11,9 +12,10 @@ pub mod systems;
 pub mod world;
 
 pub use hunt::{Campaign, Found, Tally, hunt};
+pub use matrix::{Attempt, Matrix, Row, matrix};
 pub use run::{Outcome, Violation, Wanted, run, run_as, validate};
 pub use setup::{Setup, Work};
 pub use shrink::{Effort, Shrunk, shrink};
-pub use swarm::{Draws, Swarm};
+pub use swarm::{Draws, Hint, Swarm};
 pub use systems::Simulated;
 pub use world::{Breach, Invariants, On, Strike, Trigger, Unwatched, Weather};

@@ -207,9 +207,7 @@ impl Shrinker<'_> {
 
     fn simplify_work(&mut self) {
         self.change(|setup| setup.workload.keys = Some(1));
-        while self.setup.options.concurrency > 1
-            && self.change(|setup| setup.options.concurrency = setup.options.concurrency / 2)
-        {}
+        while self.setup.options.concurrency > 1 && self.change(|setup| setup.options.concurrency /= 2) {}
         while self.setup.options.concurrency > 1 && self.change(|setup| setup.options.concurrency -= 1) {}
         while self.setup.options.rate > 2.0
             && self.change(|setup| setup.options.rate = (setup.options.rate / 2.0).round().max(1.0))

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use perjury_nemesis::{Nemesis, NemesisError, Node, Options as Planning, kinds, plan, stream};
+use perjury_nemesis::{Nemesis, NemesisError, Node, Options as Planning, Plan, kinds, plan, stream};
 use perjury_systems::raft::Raft;
-use perjury_systems::replica::Replica;
+use perjury_systems::replica::{MutantInfo, Replica};
 use rand_chacha::ChaCha8Rng;
 
 use crate::setup::{Setup, Work};
@@ -22,6 +22,17 @@ pub struct Swarm {
     pub nemesis: String,
     /// Draw what of the rest.
     pub draws: Draws,
+    /// Where a planted bug is best looked for: half of the runs look there.
+    pub hint: Option<Hint>,
+}
+
+/// What unmasks a planted bug, by its own description.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hint {
+    /// The nemesis, as the command line takes it.
+    pub nemesis: String,
+    /// The workload.
+    pub workload: String,
 }
 
 /// What is drawn, besides the plan. What is not is as in the base.
@@ -82,6 +93,27 @@ impl Swarm {
             base,
             nemesis: perjury_nemesis::menu::SWARM.to_owned(),
             draws: Draws::ALL,
+            hint: None,
+        }
+    }
+
+    /// Everything that can be drawn is, in search of this planted bug; the settings that unmask it are fixed.
+    pub fn for_mutant(mut base: Setup, mutant: &MutantInfo) -> Self {
+        let (_, name) = mutant.name.split_once('/').unwrap_or(("", mutant.name));
+        base.mutant = Some(name.to_owned());
+        for (name, value) in mutant
+            .settings
+            .iter()
+            .filter_map(|setting| setting.split_once('='))
+        {
+            base.settings.insert(name.to_owned(), value.to_owned());
+        }
+        Swarm {
+            hint: Some(Hint {
+                nemesis: mutant.nemesis.to_owned(),
+                workload: mutant.workload.to_owned(),
+            }),
+            ..Swarm::new(base)
         }
     }
 
@@ -92,6 +124,7 @@ impl Swarm {
     pub fn setup(&self, seed: u64) -> Result<Setup, NemesisError> {
         let mut rng = stream(seed, "swarm");
         let rng = &mut rng;
+        let hint = self.hint.as_ref().filter(|_| percent(rng, 50));
         let mut setup = self.base.clone();
         setup.options.seed = seed;
         setup.noise = None;
@@ -101,6 +134,9 @@ impl Swarm {
         }
         if self.draws.workload {
             self.draw_workload(&mut setup, rng);
+        }
+        if let Some(hint) = hint {
+            setup.workload.name.clone_from(&hint.workload);
         }
         if self.draws.settings {
             draw_settings(&mut setup, rng);
@@ -120,8 +156,15 @@ impl Swarm {
         if setup.members.is_some_and(|members| members < setup.options.nodes) {
             planning.can.remove(kinds::MEMBERSHIP);
         }
-        let nemesis: Nemesis = self.nemesis.parse()?;
-        setup.plan = plan(&nemesis, &planning, &mut stream(seed, "nemesis"))?;
+        let draw = |nemesis: &str| -> Result<Plan, NemesisError> {
+            let nemesis: Nemesis = nemesis.parse()?;
+            plan(&nemesis, &planning, &mut stream(seed, "nemesis"))
+        };
+        setup.plan = match hint.map(|hint| draw(&hint.nemesis)) {
+            Some(Ok(hinted)) => hinted,
+            // So few nodes cannot have what the hint asks for.
+            Some(Err(_)) | None => draw(&self.nemesis)?,
+        };
         if self.draws.triggers {
             setup.triggers.extend(draw_triggers(&setup, rng));
         }

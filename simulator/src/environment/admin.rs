@@ -20,6 +20,9 @@ const PATIENCE: u64 = 5_000 * MILLISECOND;
 /// Between two attempts.
 const PAUSE: u64 = 100 * MILLISECOND;
 
+/// How often it is looked whether all members are there, once everything is healed.
+const REPAIR: u64 = 500 * MILLISECOND;
+
 /// An attempt that is not answered by then is made again.
 const ANSWER_WITHIN: u64 = 2_500 * MILLISECOND;
 
@@ -65,7 +68,12 @@ impl<R: Replica> Environment<R> {
             && let Resolved::Leave { nodes } = &active.fault
         {
             // A change that was given up may have been carried out all the same, so every node joins again.
-            active.outside.extend(nodes);
+            let missing: Vec<Node> = nodes
+                .iter()
+                .filter(|node| !active.outside.contains(node))
+                .copied()
+                .collect();
+            active.outside.extend(missing);
         }
         let at = self.world.now() + PATIENCE;
         self.world.alarm(
@@ -85,7 +93,7 @@ impl<R: Replica> Environment<R> {
         let change = if joins {
             active
                 .outside
-                .first()
+                .front()
                 .copied()
                 .map(|node| (node, self.whom_to_replace(fault, node)))
         } else {
@@ -195,12 +203,40 @@ impl<R: Replica> Environment<R> {
         if others.len() < 3 {
             return None;
         }
+        let other = others[below(&mut self.rng, others.len() as u64) as usize];
         if let Some(active) = self.active.get_mut(&fault) {
             active.replaced = true;
+            // It joins later, whatever is heard of the change: that may be carried out unheard.
+            active.outside.push_back(other);
         }
-        others
-            .get(below(&mut self.rng, others.len() as u64) as usize)
-            .copied()
+        Some(other)
+    }
+
+    /// Once everything is healed, members that are missing are asked back until all are there: a change that nobody
+    /// heard of any more, or that a deposed leader confirmed, may have been carried out, or undone, in the end.
+    pub(super) fn repair(&mut self) {
+        if self.phase > Phase::Recover {
+            return;
+        }
+        self.world.alarm(self.world.now() + REPAIR, Alarm::Repair);
+        let Some((leader, _)) = self.world.leader() else {
+            return;
+        };
+        let voters = self
+            .world
+            .replica(leader)
+            .map(|replica| replica.status().voters)
+            .unwrap_or_default();
+        let missing = self.members.iter().find(|member| !voters.contains(member));
+        if let Some(missing) = missing {
+            let request = Request {
+                session: None,
+                command: Command::Reconfigure(Reconfigure::Join(*missing)),
+            };
+            let at = self.world.now() + self.client_latency();
+            // Nobody waits for the answer.
+            self.world.ask(at, leader, ADMIN_TICKETS, request);
+        }
     }
 
     /// An operator hands leadership over.
@@ -251,8 +287,7 @@ impl<R: Replica> Environment<R> {
         self.admins.changes.remove(&ticket);
         if let Some(active) = self.active.get_mut(&change.fault) {
             if change.joins {
-                active.outside.remove(&change.node);
-                active.outside.extend(change.replaces);
+                active.outside.retain(|node| *node != change.node);
             } else {
                 active.left.insert(change.node);
             }

@@ -1,6 +1,6 @@
 //! Breaks and mends what the runner says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use perjury_nemesis::{Bend, Crash, Node, Resolved};
 use perjury_runner::Bite;
@@ -32,7 +32,7 @@ pub(super) struct Active {
     /// For faults of membership: who really left.
     pub(super) left: BTreeSet<Node>,
     /// For faults of membership: who is still to join again.
-    pub(super) outside: BTreeSet<Node>,
+    pub(super) outside: VecDeque<Node>,
     /// For faults of membership: somebody was given another's place.
     pub(super) replaced: bool,
     /// Nodes on which something was hit, and how hard.
@@ -49,7 +49,7 @@ impl Active {
             told: false,
             healing: false,
             left: BTreeSet::new(),
-            outside: BTreeSet::new(),
+            outside: VecDeque::new(),
             replaced: false,
             hits: 0,
         }

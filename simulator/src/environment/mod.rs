@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use perjury_nemesis::{Node, stream};
 use perjury_runner::{Action, Answer, Attempt, Bite, Input, Notice, Phase, Runner, View};
 use perjury_systems::api::Response;
-use perjury_systems::replica::Replica;
+use perjury_systems::replica::{NodeId, Replica};
 use perjury_workloads::Call;
 use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHashMap;
@@ -42,6 +42,8 @@ pub(crate) enum Alarm {
     Admin { ticket: u64 },
     /// A change of members has taken too long.
     GiveUp { fault: u32, healing: bool },
+    /// Members that are missing are asked back.
+    Repair,
     /// Leadership is handed over.
     Transfer,
 }
@@ -63,6 +65,8 @@ pub(crate) struct Environment<R: Replica> {
     triggers: Vec<crate::world::Trigger>,
     open: FxHashMap<u64, Open>,
     active: BTreeMap<u32, Active>,
+    /// Those that are members from the start.
+    members: Vec<NodeId>,
     admins: Admins,
     wakes_at: u64,
     booting: usize,
@@ -108,6 +112,7 @@ impl<R: Replica> Environment<R> {
             triggers: setup.triggers.clone(),
             open: FxHashMap::default(),
             active: BTreeMap::new(),
+            members: setup.cluster().members,
             admins: Admins::default(),
             wakes_at: u64::MAX,
             booting: usize::from(setup.options.nodes),
@@ -287,6 +292,7 @@ impl<R: Replica> Environment<R> {
             Alarm::Crash { fault, node } => self.crash(fault, node),
             Alarm::Admin { ticket } => self.admin(ticket),
             Alarm::GiveUp { fault, healing } => self.admin_gives_up(fault, healing),
+            Alarm::Repair => self.repair(),
             Alarm::Transfer => self.transfer(),
         }
     }
@@ -322,6 +328,7 @@ impl<R: Replica> Environment<R> {
                         self.world.calm();
                         self.weather.client_loss_ppm = 0;
                     }
+                    Phase::Recover => self.repair(),
                     _ => {}
                 }
             }

@@ -282,6 +282,9 @@ mod tests {
         distinct.sort_unstable();
         distinct.dedup();
         assert_eq!(distinct.len(), hashes.len());
-        assert_eq!(hash(&("key", 7u16, Some(vec![1u8, 2, 3]))), 0);
+        assert_eq!(
+            hash(&("key", 7u16, Some(vec![1u8, 2, 3]))),
+            11_273_587_065_594_061_692
+        );
     }
 }

@@ -20,6 +20,7 @@ pub struct Toy {
     others: Vec<NodeId>,
     mutant: Option<String>,
     store: BTreeMap<Arc<str>, (Value, u64)>,
+    restarted: bool,
     /// Asked by others, until the answer is there.
     forwarded: BTreeMap<u64, RequestId>,
     next: u64,
@@ -93,6 +94,9 @@ impl Toy {
     }
 
     fn request(&mut self, id: RequestId, request: Request, cx: &mut Context<Self>) {
+        if self.mutant.as_deref() == Some("mute-after-restart") && self.restarted {
+            return;
+        }
         if self.mutant.as_deref() == Some("panics") && self.store.len() > 2 {
             panic!("a planted panic");
         }
@@ -151,6 +155,7 @@ impl Replica for Toy {
             others: cluster.nodes.iter().copied().filter(|node| *node != me).collect(),
             mutant: cluster.mutant.clone(),
             store: BTreeMap::new(),
+            restarted: !durable.records.is_empty(),
             forwarded: BTreeMap::new(),
             next: 0,
             beats: 0,
