@@ -144,7 +144,7 @@ pub struct TestArgs {
     /// Where nodes run.
     #[arg(long, env = "PERJURY_ENV", value_enum, default_value = "process")]
     pub env: Environment,
-    /// A planted bug; `perjury list mutants` names them.
+    /// A planted bug, with the settings that unmask it; `perjury list mutants` names them.
     #[arg(long, env = "PERJURY_MUTANT")]
     pub mutant: Option<String>,
     /// A setting of the system, as NAME=VALUE; may be repeated. `perjury list settings` names them.

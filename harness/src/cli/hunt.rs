@@ -79,11 +79,9 @@ fn swarm(args: &HuntArgs) -> Result<Swarm, Trouble> {
         options.nodes = nodes;
     }
     let mut base = Setup::new(&args.system, workload, options);
-    base.settings = args.settings.iter().cloned().collect();
-    if let Some(name) = &args.mutant {
-        let whole = spec::mutant_of(&args.system, name)?;
-        base.mutant = whole.split_once('/').map(|(_, name)| name.to_owned());
-    }
+    let (mutant, settings) = spec::planted(&args.system, args.mutant.as_deref(), &args.settings)?;
+    base.settings = settings;
+    base.mutant = mutant.and_then(|name| name.split_once('/').map(|(_, name)| name.to_owned()));
     let mut swarm = Swarm::new(base);
     swarm.nemesis = args.nemesis.join(",");
     swarm.draws.workload = args.workload.is_none();

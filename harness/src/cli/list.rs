@@ -120,17 +120,14 @@ fn settings() -> Vec<Row> {
 fn mutants() -> Vec<Row> {
     let row = |mutant: &perjury_systems::replica::MutantInfo| {
         let difficulty = format!("{:?}", mutant.difficulty).to_lowercase();
-        let mut unmask = format!("--workload {} --nemesis {}", mutant.workload, mutant.nemesis);
-        for setting in mutant.settings {
-            unmask.push_str(" --set ");
-            unmask.push_str(setting);
-        }
+        let unmask = format!("--workload {} --nemesis {}", mutant.workload, mutant.nemesis);
         let columns = [
             ("id", mutant.id),
             ("difficulty", &difficulty),
             ("change", mutant.change),
             ("source", mutant.source),
-            ("unmask", &unmask),
+            ("unmask", &*unmask),
+            ("settings", &mutant.settings.join(", ")),
             ("finding", mutant.finding),
         ];
         Row::new(mutant.name, &columns)

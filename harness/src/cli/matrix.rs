@@ -138,9 +138,6 @@ fn run(args: &MatrixArgs, mutant: &MutantInfo, seed: u64) -> Result<Cell, Troubl
     command.arg("--seed").arg(seed.to_string());
     command.arg("--store").arg(&args.store.dir);
     command.args(["--name", "matrix"]);
-    for setting in mutant.settings {
-        command.args(["--set", setting]);
-    }
     let output = command.stdin(Stdio::null()).output()?;
     let failed = |what: &str| {
         let told = String::from_utf8_lossy(&output.stderr);

@@ -1,12 +1,16 @@
 //! From options to the record of a test: everything that is needed to run it, now and again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 
 use perjury_nemesis::{Class, Nemesis, Plan, stream};
 use perjury_results::{Machine, SCHEMA, TestRecord, Timestamp, run_id};
+use perjury_systems::raft::settings::ReadMode;
+use perjury_systems::raft::{Raft, Settings};
+use perjury_systems::registry;
+use perjury_systems::replica::Replica;
 
 use super::Trouble;
 use super::args::{Environment, TargetArg, TestArgs};
@@ -30,14 +34,10 @@ pub fn record(args: &TestArgs, seed: u64) -> Result<TestRecord, Trouble> {
         .join(",")
         .parse()
         .map_err(|error| usage(format!("{error}")))?;
-    let mutant = args
-        .mutant
-        .as_deref()
-        .map(|name| mutant_of(&args.system, name))
-        .transpose()?;
+    let (mutant, settings) = planted(&args.system, args.mutant.as_deref(), &args.settings)?;
     let plan = match &args.plan {
         Some(file) => read_plan(file, args.nodes)?,
-        None => draw_plan(args, &nemesis, seed)?,
+        None => draw_plan(args, &nemesis, &settings, seed)?,
     };
     let started_at = Timestamp::now();
     let nemesis: Vec<String> = match nemesis.to_string().as_str() {
@@ -73,13 +73,46 @@ pub fn record(args: &TestArgs, seed: u64) -> Result<TestRecord, Trouble> {
         recovery_limit_ms: args.recovery_limit.as_millis() as u64,
         seed,
         mutant,
-        settings: args.settings.iter().cloned().collect(),
+        settings,
         plan,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         machine: Machine::here(),
         started_at,
         command: command(args, seed),
     })
+}
+
+/// The planted bug, and the settings: the bug's own, which unmask it, where the user gave no other.
+pub fn planted(
+    system: &str,
+    mutant: Option<&str>,
+    given: &[(String, String)],
+) -> Result<(Option<String>, BTreeMap<String, String>), Trouble> {
+    let given: BTreeMap<String, String> = given.iter().cloned().collect();
+    let Some(name) = mutant else {
+        return Ok((None, given));
+    };
+    let name = mutant_of(system, name)?;
+    let info = registry::mutant(&name).ok_or_else(|| {
+        Trouble::Usage(format!(
+            "there is no planted bug {name}; `perjury list mutants` has them"
+        ))
+    })?;
+    let own = info.settings.iter().filter_map(|setting| setting.split_once('='));
+    let mut settings: BTreeMap<String, String> = own
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    settings.extend(given);
+    Ok((Some(name), settings))
+}
+
+/// By how much clocks may drift: what the system claims to bear, if it relies on clocks at all.
+fn drift_limit_ppm(system: &str, settings: &BTreeMap<String, String>) -> Option<u32> {
+    if system != Raft::NAME {
+        return None;
+    }
+    let settings = Settings::parse(settings).ok()?;
+    (settings.reads == ReadMode::Lease).then_some(settings.lease_drift_ppm)
 }
 
 /// The name of an environment in records.
@@ -91,7 +124,7 @@ pub fn environment_name(environment: Environment) -> &'static str {
 }
 
 /// A mutant's whole name; the system's may be left out.
-pub fn mutant_of(system: &str, name: &str) -> Result<String, Trouble> {
+fn mutant_of(system: &str, name: &str) -> Result<String, Trouble> {
     match name.split_once('/') {
         None => Ok(format!("{system}/{name}")),
         Some((of, _)) if of == system => Ok(name.to_owned()),
@@ -115,10 +148,18 @@ fn checked_name(name: &str) -> Result<String, Trouble> {
     )))
 }
 
-fn draw_plan(args: &TestArgs, nemesis: &Nemesis, seed: u64) -> Result<Plan, Trouble> {
+fn draw_plan(
+    args: &TestArgs,
+    nemesis: &Nemesis,
+    settings: &BTreeMap<String, String>,
+    seed: u64,
+) -> Result<Plan, Trouble> {
     let mut options = perjury_nemesis::Options::new(args.nodes, args.time_limit.as_millis() as u64);
     options.interval_ms = args.interval.map(|interval| interval.as_millis() as u64);
     options.targets = args.target.map(class).into_iter().collect::<BTreeSet<_>>();
+    if let Some(limit) = drift_limit_ppm(&args.system, settings) {
+        options.drift_limit_ppm = limit;
+    }
     if args.system == "memory" {
         options.can.remove(perjury_nemesis::kinds::MEMBERSHIP);
     }

@@ -178,7 +178,7 @@ impl Invariants {
             .check(&step)
             .map_err(breach(log_matching::NAME))?;
         completeness::check(&step, &self.oracle).map_err(breach(completeness::NAME))?;
-        own_term::check(&step).map_err(breach(own_term::NAME))?;
+        own_term::check(step.traces).map_err(breach(own_term::NAME))?;
         let committed = self.oracle.check(&step).map_err(breach(oracle::NAME))?;
         durable_majority::check(&step, &self.oracle, committed).map_err(breach(durable_majority::NAME))?;
         self.monotone.check(&step).map_err(breach(monotone::NAME))?;

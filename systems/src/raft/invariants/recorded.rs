@@ -1,9 +1,9 @@
-//! The invariants that traces alone decide, for runs whose nodes cannot be looked into: R-I1, R-I5, R-I7, R-I12,
-//! R-I13. Traces come in the order of each node; how nodes interleave does not matter.
+//! The invariants that traces alone decide, for runs whose nodes cannot be looked into: R-I1, R-I5, R-I7, R-I9,
+//! R-I12, R-I13. Traces come in the order of each node; how nodes interleave does not matter.
 
 use std::collections::BTreeMap;
 
-use super::{Breach, effects, election_safety, oracle, state_hash, votes};
+use super::{Breach, effects, election_safety, oracle, own_term, state_hash, votes};
 use crate::raft::types::{Index, Term, Trace};
 use crate::replica::{NodeId, Status};
 
@@ -54,6 +54,7 @@ impl Recorded {
             _ => {}
         }
         let traces = std::slice::from_ref(trace);
+        own_term::check(traces).map_err(breach(own_term::NAME))?;
         self.state_hash.check(traces).map_err(breach(state_hash::NAME))?;
         self.effects.check(traces).map_err(breach(effects::NAME))
     }
