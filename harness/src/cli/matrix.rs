@@ -70,7 +70,7 @@ pub fn matrix(args: &MatrixArgs) -> Outcome {
     let jobs: Vec<(usize, u64)> = (0..u64::from(args.runs))
         .flat_map(|run| (0..mutants.len()).map(move |mutant| (mutant, first.wrapping_add(run))))
         .collect();
-    let rows = Mutex::new(mutants.iter().map(|mutant| row(mutant)).collect::<Vec<_>>());
+    let rows = Mutex::new(mutants.iter().map(row).collect::<Vec<_>>());
     let trouble = Mutex::new(None);
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
