@@ -402,6 +402,9 @@ pub struct MatrixArgs {
     /// How long clients work under faults in each run.
     #[arg(long, short, env = "PERJURY_TIME_LIMIT", default_value = "60s", value_parser = duration)]
     pub time_limit: Duration,
+    /// The mean time between the beginnings of faults: bugs show around faults, so they come in quick succession.
+    #[arg(long, env = "PERJURY_INTERVAL", default_value = "1s", value_parser = duration)]
+    pub interval: Duration,
     /// Where nodes run.
     #[arg(long, env = "PERJURY_ENV", value_enum, default_value = "process")]
     pub env: Environment,

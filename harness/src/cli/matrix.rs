@@ -135,6 +135,11 @@ fn run(args: &MatrixArgs, mutant: &MutantInfo, seed: u64) -> Result<Cell, Troubl
             .to_string()
             .replace(' ', ""),
     );
+    command.arg("--interval").arg(
+        humantime::format_duration(args.interval)
+            .to_string()
+            .replace(' ', ""),
+    );
     command.arg("--seed").arg(seed.to_string());
     command.arg("--store").arg(&args.store.dir);
     command.args(["--name", "matrix"]);
@@ -158,7 +163,7 @@ fn run(args: &MatrixArgs, mutant: &MutantInfo, seed: u64) -> Result<Cell, Troubl
 
 fn cell(test: &TestRecord, verdict: &VerdictRecord) -> Cell {
     let witnesses = verdict.violation().map(|finding| {
-        let when = finding
+        let clients = finding
             .witnesses
             .iter()
             .filter_map(|witness| {
@@ -170,7 +175,10 @@ fn cell(test: &TestRecord, verdict: &VerdictRecord) -> Cell {
             })
             .map(|moment| moment.time)
             .min();
-        (finding.property.clone(), when)
+        (
+            finding.property.clone(),
+            clients.or_else(|| stated(&finding.sentence)),
+        )
     });
     let failures = verdict.system_failures.first().map(|failure| {
         let at = Some(failure.at).filter(|at| *at > 0);
@@ -194,6 +202,12 @@ fn cell(test: &TestRecord, verdict: &VerdictRecord) -> Cell {
         reached: seen.reached,
         differed: seen.differed,
     }
+}
+
+/// When a broken invariant was seen, which its sentence begins with: `At 1.234 s …`.
+fn stated(sentence: &str) -> Option<u64> {
+    let seconds: f64 = sentence.strip_prefix("At ")?.split_once(" s ")?.0.parse().ok()?;
+    Some((seconds * 1e9) as u64)
 }
 
 fn line(mutant: &MutantInfo, cell: &Cell) -> String {
