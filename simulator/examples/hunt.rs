@@ -20,8 +20,13 @@ fn main() {
             None => base.mutant = Some(arg.clone()),
         }
     }
+    let mut swarm = Swarm::new(base);
+    if let Ok(hint) = std::env::var("HINT") {
+        let (nemesis, workload) = hint.split_once(';').expect("NEMESIS;WORKLOAD");
+        swarm.hint = Some(perjury_simulator::Hint { nemesis: nemesis.to_owned(), workload: workload.to_owned() });
+    }
     let campaign = Campaign {
-        swarm: Swarm::new(base),
+        swarm,
         first_seed: args[1].parse().expect("seed"),
         runs: args[2].parse().expect("runs"),
         jobs: std::env::var("JOBS")
