@@ -28,6 +28,8 @@ pub enum Feed {
         offset: u64,
         /// A chunk is unanswered.
         waiting: bool,
+        /// The round in which the follower last asked for what it had acknowledged before.
+        rewound: u64,
     },
 }
 

@@ -142,6 +142,7 @@ impl Raft {
             image: image.clone(),
             offset: 0,
             waiting: false,
+            rewound: 0,
         };
         true
     }
@@ -156,6 +157,7 @@ impl Raft {
             image,
             offset,
             waiting,
+            ..
         }) = leader.progress.get_mut(&to).map(|progress| &mut progress.feed)
         else {
             return;
@@ -336,13 +338,21 @@ impl Raft {
             image,
             offset,
             waiting,
+            rewound,
         } = &mut progress.feed
             && image.last == last
         {
+            // An answer that says nothing new sends nothing: if each copy of an answer sent a chunk, which is
+            // answered in turn, two conversations would go on where there was one, and so forth. A follower that
+            // lost what it had (it was restarted) is heard once a round of heartbeats.
+            let lost = wanted < *offset && round > *rewound;
             if done {
                 progress.probe(last.index + 1);
                 progress.agree();
-            } else if wanted as usize <= image.bytes.len() {
+            } else if (wanted > *offset || lost) && wanted as usize <= image.bytes.len() {
+                if lost {
+                    *rewound = round;
+                }
                 *offset = wanted;
                 *waiting = false;
             }
