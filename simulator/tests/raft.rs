@@ -122,6 +122,32 @@ fn clients_alone_convict_what_clients_can_see() {
 }
 
 #[test]
+fn copies_of_an_answer_do_not_multiply_the_chunks_of_a_snapshot() {
+    // Each copy of an answer once sent the next chunk, whose answer was doubled in turn: within a quarter of a second
+    // there were millions of packets on the way. (So it went with TFTP's acknowledgements: the sorcerer's apprentice.)
+    for seed in 0..3 {
+        let options = Options {
+            time_limit_ms: 4_000,
+            seed,
+            ..Options::default()
+        };
+        let mut setup = Setup::new("raft", "append", options);
+        for (name, value) in [("snapshot-every", "20"), ("snapshot-keep", "0"), ("chunk-bytes", "16")] {
+            setup.settings.insert(name.to_owned(), value.to_owned());
+        }
+        setup.weather.duplicate_ppm = 1_000_000;
+        setup.max_events = 500_000;
+        let nemesis = "kill,partition-one".parse().expect("a nemesis");
+        let mut planning = Planning::new(5, 4_000);
+        planning.interval_ms = Some(500);
+        setup.plan = plan(&nemesis, &planning, &mut stream(seed, "nemesis")).expect("a plan");
+        let outcome = run(&setup, &Wanted::default()).expect("it can be run");
+        assert!(outcome.marks.contains_key("SnapshotInstalled"), "seed {seed} tests nothing");
+        assert!(outcome.is_clean(), "seed {seed}: {:?}", outcome.violations);
+    }
+}
+
+#[test]
 fn a_swarm_run_is_the_same_every_time() {
     let swarm = campaign(1).swarm;
     for seed in 0..6 {
