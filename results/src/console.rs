@@ -8,8 +8,8 @@ use perjury_checker::{Finding, Verdict, Witness};
 use crate::evidence::Evidence;
 use crate::folder::RunFolder;
 use crate::headline::{self, Standing};
-use crate::record::VerdictRecord;
-use crate::words;
+use crate::record::{RunOutcome, VerdictRecord};
+use crate::{told, words};
 
 /// The verdict, the story behind it, what was covered, and how to run it again. Understandable without
 /// `colour`; whether there may be any (a terminal, no `NO_COLOR`) is the caller's to know.
@@ -83,7 +83,9 @@ fn write_summary(
         writeln!(out, "  {circumstances}")?;
     }
     if let Some(verdict) = &evidence.verdict {
-        for trouble in &verdict.troubles {
+        // The headline is the first of them.
+        let above = usize::from(verdict.outcome == RunOutcome::HarnessFailed);
+        for trouble in verdict.troubles.iter().skip(above) {
             writeln!(
                 out,
                 "  {} {}",
@@ -92,7 +94,7 @@ fn write_summary(
             )?;
         }
         for finding in &verdict.findings {
-            write_finding(out, finding, paint)?;
+            write_finding(out, finding, headline::is_above(finding, verdict), paint)?;
         }
         write_system(out, verdict, paint)?;
         write_coverage(out, verdict, paint)?;
@@ -139,34 +141,42 @@ fn write_summary(
     )
 }
 
-fn write_finding(out: &mut String, finding: &Finding, paint: Paint) -> std::fmt::Result {
+/// A property. Of one whose sentence stands `above` already, only what it rests on.
+fn write_finding(out: &mut String, finding: &Finding, above: bool, paint: Paint) -> std::fmt::Result {
+    let sentence = match (above, finding.verdict) {
+        (false, _) => format!(": {}", words::tame(&finding.sentence, 1_000)),
+        (true, Verdict::Invalid) => format!(": {}", headline::proof(finding)),
+        (true, _) => String::new(),
+    };
     let word = format!("{} {}", headline::mark(finding.verdict), finding.verdict);
     writeln!(
         out,
-        "  {} {}: {} {}",
+        "  {} {}{sentence}{}",
         paint.verdict(finding.verdict, &word),
         paint.bold(&words::tame(&finding.property, 100)),
-        words::tame(&finding.sentence, 1_000),
-        paint.dim(&format!("[{}]", words::tame(&finding.method, 200))),
+        match finding.method.as_str() {
+            "" => String::new(),
+            method => paint.dim(&format!(" [{}]", words::tame(method, 200))),
+        },
     )?;
     if finding.verdict == Verdict::Invalid
         && let Some(witness) = finding.witnesses.first()
     {
-        write_story(out, witness, paint)?;
+        write_story(out, finding, witness, paint)?;
         match finding.witnesses.len() {
             1 => {}
-            more => writeln!(
+            all => writeln!(
                 out,
-                "      … and {}",
-                words::plural(more as u64 - 1, "other witness")
+                "      {}",
+                paint.dim(&format!("… and {} more", words::count(all as u64 - 1)))
             )?,
         }
     }
     Ok(())
 }
 
-fn write_story(out: &mut String, witness: &Witness, paint: Paint) -> std::fmt::Result {
-    for sentence in witness.story.iter().take(20) {
+fn write_story(out: &mut String, finding: &Finding, witness: &Witness, paint: Paint) -> std::fmt::Result {
+    for sentence in told::beyond(finding, witness).take(20) {
         writeln!(out, "      {}", words::tame(sentence, 1_000))?;
     }
     if let Some(order) = witness
@@ -201,7 +211,11 @@ fn write_story(out: &mut String, witness: &Witness, paint: Paint) -> std::fmt::R
 }
 
 fn write_system(out: &mut String, verdict: &VerdictRecord, paint: Paint) -> std::fmt::Result {
-    for problem in headline::system_problems(verdict) {
+    let said = verdict.outcome == RunOutcome::Invalid && verdict.violation().is_none();
+    for problem in headline::system_problems(verdict)
+        .into_iter()
+        .skip(usize::from(said))
+    {
         writeln!(
             out,
             "  {} {problem}",
@@ -232,7 +246,8 @@ fn write_system(out: &mut String, verdict: &VerdictRecord, paint: Paint) -> std:
 }
 
 fn write_coverage(out: &mut String, verdict: &VerdictRecord, paint: Paint) -> std::fmt::Result {
-    for missing in &verdict.coverage.missing {
+    let said = headline::missing_is_above(verdict);
+    for missing in verdict.coverage.missing.iter().skip(usize::from(said)) {
         writeln!(
             out,
             "  {} {}",

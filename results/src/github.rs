@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::evidence::Evidence;
 use crate::headline::{self, Standing};
-use crate::words;
+use crate::{told, words};
 
 /// GitHub cuts a step's summary at a mebibyte; this stays far below, whatever a history holds.
 const LONGEST: usize = 500;
@@ -43,9 +43,19 @@ fn write_summary(out: &mut String, evidence: &Evidence) -> std::fmt::Result {
             writeln!(out, "| {name} | {} {word} | {sentence} |", row.mark)?;
         }
         writeln!(out)?;
-        if let Some(witness) = verdict.violation().and_then(|finding| finding.witnesses.first()) {
+        let told: Vec<_> = verdict
+            .violation()
+            .and_then(|finding| {
+                Some(
+                    told::beyond(finding, finding.witnesses.first()?)
+                        .take(20)
+                        .collect(),
+                )
+            })
+            .unwrap_or_default();
+        if !told.is_empty() {
             writeln!(out, "<details><summary>The story</summary>\n")?;
-            for sentence in witness.story.iter().take(20) {
+            for sentence in told {
                 writeln!(out, "- {}", quoted(&words::tame(sentence, LONGEST)))?;
             }
             writeln!(out, "\n</details>\n")?;

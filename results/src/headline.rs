@@ -6,6 +6,9 @@ use crate::evidence::Evidence;
 use crate::record::{RunOutcome, VerdictRecord};
 use crate::words;
 
+/// Characters of a headline.
+pub(crate) const LONGEST: usize = 1_000;
+
 /// How a run presents itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -74,7 +77,7 @@ pub(crate) fn sentence(evidence: &Evidence) -> String {
         RunOutcome::Unknown => undecided(verdict),
         RunOutcome::HarnessFailed => verdict.troubles.first().map_or_else(
             || "The harness failed.".to_owned(),
-            |trouble| words::tame(trouble, 300),
+            |trouble| words::tame(trouble, LONGEST),
         ),
         RunOutcome::Interrupted => "Interrupted before anything was proven.".to_owned(),
     }
@@ -110,13 +113,55 @@ fn valid(evidence: &Evidence, verdict: &VerdictRecord) -> String {
 
 /// What a finding accuses the system of, in the checker's words.
 fn accusation(finding: &Finding) -> String {
-    words::tame(&finding.sentence, 400)
+    words::tame(&finding.sentence, LONGEST)
+}
+
+/// Whether the headline is this finding's sentence, so that it need not be said again.
+pub(crate) fn is_above(finding: &Finding, verdict: &VerdictRecord) -> bool {
+    let above = match verdict.outcome {
+        RunOutcome::Invalid => verdict.violation(),
+        RunOutcome::Unknown => open_question(verdict),
+        RunOutcome::Valid | RunOutcome::HarnessFailed | RunOutcome::Interrupted => None,
+    };
+    above.is_some_and(|above| std::ptr::eq(above, finding))
+}
+
+/// Whether the headline is the first thing that the coverage misses.
+pub(crate) fn missing_is_above(verdict: &VerdictRecord) -> bool {
+    verdict.outcome == RunOutcome::Unknown && open_question(verdict).is_none()
+}
+
+/// What a violation rests on, for where the accusation itself stands above: `proven by 3 operations on k0`.
+pub(crate) fn proof(finding: &Finding) -> String {
+    match finding.witnesses.first() {
+        Some(witness) if !witness.operations.is_empty() => {
+            let key = witness
+                .key
+                .as_deref()
+                .map(|key| format!(" on {}", words::tame(key, 60)))
+                .unwrap_or_default();
+            let count = words::plural(witness.operations.len() as u64, "operation");
+            format!("proven by {count}{key}")
+        }
+        Some(_) => "proven by what the nodes did and wrote down".to_owned(),
+        None => "proven".to_owned(),
+    }
+}
+
+/// The first property that was not decided.
+fn open_question(verdict: &VerdictRecord) -> Option<&Finding> {
+    verdict
+        .findings
+        .iter()
+        .find(|finding| finding.verdict == Verdict::Unknown)
 }
 
 /// The circumstances of the lie, in one sentence: who answered, who led, what was broken.
 pub(crate) fn circumstances(evidence: &Evidence) -> Option<String> {
     let witness = evidence.verdict.as_ref()?.violation()?.witnesses.first()?;
-    let operation = culprit(witness)?;
+    let Some(operation) = culprit(witness) else {
+        return surroundings(evidence, witness);
+    };
     let at = operation
         .completion
         .at
@@ -142,8 +187,33 @@ pub(crate) fn circumstances(evidence: &Evidence) -> Option<String> {
             sentence.push_str(&format!(", {after} after {leader} took the lead in term {term}"));
         }
     }
+    if let Some(broken) = broken(evidence, operation.invoked.time, at) {
+        sentence.push_str(&format!("; {broken}"));
+    }
+    sentence.push('.');
+    Some(sentence)
+}
+
+/// The same for a witness that accuses no operation, but says when: who led, and what was broken.
+fn surroundings(evidence: &Evidence, witness: &Witness) -> Option<String> {
+    if !witness.operations.is_empty() {
+        return None;
+    }
+    let (_, at) = crate::told::span(witness)?;
+    let led = match evidence.leader_at(at) {
+        Some((leader, term)) => format!("{leader} was seen to lead in term {term} then"),
+        None => "Nobody was seen to lead then".to_owned(),
+    };
+    Some(match broken(evidence, at, at) {
+        Some(broken) => format!("{led}; {broken}."),
+        None => format!("{led}; nothing was broken."),
+    })
+}
+
+/// `broken then: partition {n1} | {n2,n3}`, the first few.
+fn broken(evidence: &Evidence, from: u64, to: u64) -> Option<String> {
     let active: Vec<_> = evidence
-        .faults_during(operation.invoked.time, at)
+        .faults_during(from, to)
         .take(3)
         .map(|fault| {
             format!(
@@ -153,11 +223,7 @@ pub(crate) fn circumstances(evidence: &Evidence) -> Option<String> {
             )
         })
         .collect();
-    if !active.is_empty() {
-        sentence.push_str(&format!("; broken then: {}", words::listed(&active)));
-    }
-    sentence.push('.');
-    Some(sentence)
+    (!active.is_empty()).then(|| format!("broken then: {}", words::listed(&active)))
 }
 
 fn fallen(verdict: &VerdictRecord) -> String {
@@ -202,17 +268,13 @@ pub(crate) fn system_problems(verdict: &VerdictRecord) -> Vec<String> {
 }
 
 fn undecided(verdict: &VerdictRecord) -> String {
-    if let Some(finding) = verdict
-        .findings
-        .iter()
-        .find(|finding| finding.verdict == Verdict::Unknown)
-    {
-        return words::tame(&finding.sentence, 400);
+    if let Some(finding) = open_question(verdict) {
+        return words::tame(&finding.sentence, LONGEST);
     }
     match verdict.coverage.missing.first() {
         Some(missing) => format!(
             "Too little was covered to say anything: {}",
-            words::tame(missing, 300)
+            words::tame(missing, LONGEST)
         ),
         None if verdict.findings.is_empty() => "Nothing was judged.".to_owned(),
         None => "Undecided.".to_owned(),

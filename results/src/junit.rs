@@ -12,7 +12,7 @@ use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, Te
 use crate::evidence::Evidence;
 use crate::headline;
 use crate::record::VerdictRecord;
-use crate::words;
+use crate::{told, words};
 
 /// Characters of a description at most.
 const DESCRIPTION: usize = 8_000;
@@ -93,7 +93,7 @@ fn judged(finding: &Finding) -> TestCaseStatus {
             let story = finding
                 .witnesses
                 .first()
-                .map(|witness| witness.story.join("\n"))
+                .map(|witness| told::beyond(finding, witness).collect::<Vec<_>>().join("\n"))
                 .unwrap_or_default();
             unsuccessful(NonSuccessKind::Failure, "violation", &finding.sentence, &story)
         }

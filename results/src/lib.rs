@@ -19,6 +19,7 @@ mod record;
 pub mod report;
 mod run;
 mod store;
+mod told;
 mod words;
 
 pub use error::StoreError;

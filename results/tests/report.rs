@@ -254,3 +254,30 @@ fn the_same_run_gives_the_same_page() {
     };
     assert!(report::render(&run(&sample)).ok() == report::render(&run(&sample)).ok());
 }
+
+#[test]
+fn a_broken_invariant_is_told_without_an_empty_drawing() {
+    let page = written("invariant", &samples::invariant_broken());
+    assert!(page.contains("n4: BecameLeader { term: 4 }"));
+    assert!(page.contains("<li class=\"breach\">"));
+    assert!(!page.contains("0 operations prove it"));
+    assert!(!page.contains("id=\"counterexample\""));
+    assert!(!page.contains("href=\"#counterexample\""));
+}
+
+#[test]
+fn further_witnesses_are_folded_away() {
+    let mut evidence = run(&Sample {
+        lie: true,
+        ..Sample::default()
+    });
+    let verdict = evidence.verdict.as_mut().expect("a verdict");
+    let witness = verdict.findings[0].witnesses[0].clone();
+    verdict.findings[0].witnesses = vec![witness; 8];
+    let page = written("many", &evidence);
+    assert!(page.contains("… and 7 more</summary>"));
+    assert_eq!(
+        page.matches("<details").count(),
+        page.matches("</details>").count()
+    );
+}

@@ -126,3 +126,56 @@ fn a_job_summary_says_what_lied_and_lets_nothing_out_of_its_cell() {
         "{text}"
     );
 }
+
+#[test]
+fn a_long_sentence_is_said_once() {
+    for evidence in [run(&lying()), samples::invariant_broken()] {
+        let verdict = evidence.verdict.as_ref().expect("a verdict");
+        let finding = verdict.violation().expect("a violation");
+        let text = console::summary(&evidence, None, false);
+        assert_eq!(text.matches(&finding.sentence).count(), 1, "{text}");
+        let last = finding.witnesses[0].story.last().expect("a story");
+        assert_eq!(text.matches(last).count(), 1, "{text}");
+    }
+}
+
+#[test]
+fn a_broken_invariant_is_told_by_the_nodes_traces() {
+    let evidence = samples::invariant_broken();
+    let trace = "3.214 s  n4: BecameLeader { term: 4 }";
+    let text = console::summary(&evidence, None, false);
+    assert!(
+        text.contains("✗ invalid protocol invariants: proven by what the nodes did and wrote down"),
+        "{text}"
+    );
+    assert!(text.contains(trace), "{text}");
+    let xml = junit::render(&evidence);
+    assert_eq!(counts(&xml), [1, 0, 0]);
+    assert!(xml.contains(trace), "{xml}");
+    assert!(github::summary(&evidence).contains("BecameLeader"));
+}
+
+#[test]
+fn what_stands_above_is_not_repeated_below() {
+    let mut evidence = run(&Sample {
+        operations: 500,
+        ..Sample::default()
+    });
+    let verdict = evidence.verdict.as_mut().expect("a verdict");
+    verdict.outcome = RunOutcome::HarnessFailed;
+    verdict.troubles = vec!["the first trouble".to_owned(), "the second trouble".to_owned()];
+    verdict.coverage.missing = vec!["too few reads".to_owned()];
+    let text = console::summary(&evidence, None, false);
+    for once in ["the first trouble", "the second trouble", "too few reads"] {
+        assert_eq!(text.matches(once).count(), 1, "{once}: {text}");
+    }
+    let verdict = evidence.verdict.as_mut().expect("a verdict");
+    verdict.outcome = RunOutcome::Unknown;
+    verdict.troubles.clear();
+    assert_eq!(
+        console::summary(&evidence, None, false)
+            .matches("too few reads")
+            .count(),
+        1
+    );
+}

@@ -299,6 +299,9 @@ pub(crate) fn says_something(order: &Order, witness: &Witness) -> bool {
 
 /// When the witness begins and ends, in nanoseconds.
 pub(crate) fn span(witness: &Witness) -> (u64, u64) {
+    if witness.operations.is_empty() {
+        return crate::told::span(witness).unwrap_or((0, 0));
+    }
     let from = witness
         .operations
         .iter()

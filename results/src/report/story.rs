@@ -5,17 +5,22 @@ use perjury_checker::{Function, Operation, Outcome, Value, Witness};
 
 use super::picture::{focus, span};
 use crate::evidence::Evidence;
+use crate::told::Told;
 use crate::words;
 
 /// Faults and changes of leadership that a story tells at most; the rest is counted.
 const CONTEXT: usize = 12;
+
+/// How long before the first trace of a witness without operations its story begins, in nanoseconds.
+const PRELUDE: u64 = 300_000_000;
 
 /// One sentence of the story.
 #[derive(Debug)]
 pub(crate) struct Sentence {
     /// When, in words.
     pub when: String,
-    /// What kind of sentence: `op`, `lie`, `fault`, `heal`, `leader`, `died`.
+    /// What kind of sentence: `op`, `lie`, `fault`, `heal`, `leader`, `died`; `trace`, `breach` for what a node
+    /// wrote down of itself.
     pub kind: &'static str,
     /// The text in pieces, some of which are links.
     pub pieces: Vec<Piece>,
@@ -47,7 +52,11 @@ impl Piece {
 
 /// Tells what happened around a witness.
 pub(crate) fn tell(evidence: &Evidence, witness: &Witness) -> (Vec<Sentence>, usize) {
-    let (from, to) = span(witness);
+    let (mut from, to) = span(witness);
+    if witness.operations.is_empty() {
+        // What the nodes wrote down came of what had been broken and who had led shortly before.
+        from = from.saturating_sub(PRELUDE);
+    }
     let (context, untold) = context(evidence, from, to, focus(witness));
     let alike = words::alike(&witness.operations);
     let mut told: Vec<(u64, u8, Sentence)> = context;
@@ -65,11 +74,35 @@ pub(crate) fn tell(evidence: &Evidence, witness: &Witness) -> (Vec<Sentence>, us
         };
         told.push((operation.invoked.time, 1, sentence));
     }
+    told.extend(traces(witness));
     told.sort_by_key(|(at, rank, _)| (*at, *rank));
     (
         told.into_iter().map(|(_, _, sentence)| sentence).collect(),
         untold,
     )
+}
+
+/// What the nodes wrote down, for a witness that has no operations: the last of it broke the rule.
+fn traces(witness: &Witness) -> Vec<(u64, u8, Sentence)> {
+    if !witness.operations.is_empty() {
+        return Vec::new();
+    }
+    let lines = witness.story.iter().filter(|line| !line.starts_with("At "));
+    let mut traces: Vec<_> = lines
+        .filter_map(|line| Told::read(line))
+        .map(|told| {
+            let sentence = Sentence {
+                when: words::moment(told.at),
+                kind: "trace",
+                pieces: vec![Piece::plain(words::tame(told.text, 400))],
+            };
+            (told.at, 1, sentence)
+        })
+        .collect();
+    if let Some((_, _, last)) = traces.last_mut() {
+        last.kind = "breach";
+    }
+    traces
 }
 
 /// Faults, deaths and leaders around a span: those at its beginning, and what changed within it.
@@ -182,10 +215,14 @@ pub(crate) fn argument(witness: &Witness) -> Vec<Vec<Piece>> {
         .story
         .iter()
         .filter(|sentence| {
-            !witness
-                .operations
-                .iter()
-                .any(|operation| is_account(sentence, operation))
+            let trace = witness.operations.is_empty()
+                && !sentence.starts_with("At ")
+                && Told::read(sentence).is_some();
+            !trace
+                && !witness
+                    .operations
+                    .iter()
+                    .any(|operation| is_account(sentence, operation))
         })
         .map(|sentence| link(&words::tame(sentence, 2_000), witness))
         .collect()

@@ -67,34 +67,17 @@ pub(crate) fn judgements(evidence: &Evidence) -> Vec<Judgement> {
 
 /// A finding's sentence; for the one that stands above the table already, how it is proven.
 fn sentence(finding: &perjury_checker::Finding, verdict: &VerdictRecord) -> String {
-    let above = verdict
-        .violation()
-        .is_some_and(|violation| std::ptr::eq(violation, finding));
-    match finding
-        .witnesses
-        .first()
-        .filter(|witness| above && !witness.operations.is_empty())
-    {
-        Some(witness) => {
-            let key = witness
-                .key
-                .as_deref()
-                .map(|key| format!(" on {}", words::tame(key, 60)))
-                .unwrap_or_default();
-            let more = match finding.witnesses.len() - 1 {
-                0 => String::new(),
-                more => format!(
-                    ", and {} in other places",
-                    words::plural(more as u64, "more violation")
-                ),
-            };
-            format!(
-                "Proven by {}{key}{more}.",
-                words::plural(witness.operations.len() as u64, "operation")
-            )
-        }
-        None => words::tame(&finding.sentence, 600),
+    if finding.verdict != Verdict::Invalid || !headline::is_above(finding, verdict) {
+        return words::tame(&finding.sentence, 600);
     }
+    let more = match finding.witnesses.len() {
+        0 | 1 => String::new(),
+        all => format!(
+            ", and {} in other places",
+            words::plural(all as u64 - 1, "more violation")
+        ),
+    };
+    format!("It is {}{more}.", headline::proof(finding))
 }
 
 fn class(verdict: Verdict) -> &'static str {

@@ -251,7 +251,10 @@ fn choose(operations: &[Operation], witnesses: &[WitnessMark]) -> (Vec<usize>, V
         // Around the lie, as many before as after, so that what led to it and what came of it are both there.
         let focus = witness
             .culprit
-            .unwrap_or_else(|| witness.ops.last().copied().unwrap_or(0));
+            .or_else(|| witness.ops.last().copied())
+            .unwrap_or_else(|| {
+                operations.partition_point(|operation| operation.invoked.time / 1_000 < witness.to)
+            });
         let from = focus.saturating_sub(around_each / 2);
         let to = (from + around_each).min(operations.len());
         chosen.extend(from..to);

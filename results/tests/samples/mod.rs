@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use perjury_checker::history::PRECONDITION_FAILED;
 use perjury_checker::models::Cell;
-use perjury_checker::{Event, EventKind, Function, History, Options, Process, Value, Verdict};
+use perjury_checker::{
+    Event, EventKind, Finding, Function, History, Options, Process, Value, Verdict, Witness,
+};
 use perjury_nemesis::{Link, Node, Plan, Resolved};
 use perjury_results::{
     Evidence, Machine, NodeLog, Recovery, RunOutcome, SCHEMA, TestRecord, VerdictRecord, run_id,
@@ -491,4 +493,39 @@ pub fn run(sample: &Sample) -> Evidence {
             })
             .collect(),
     }
+}
+
+/// A run whose clients saw nothing wrong, while the nodes' traces show two leaders of one term.
+#[allow(dead_code, reason = "not every test file tells of it")]
+pub fn invariant_broken() -> Evidence {
+    let mut evidence = run(&Sample {
+        operations: 3_000,
+        ..Sample::default()
+    });
+    let story = [
+        "3.160 s  n2: Campaigned { term: 4 }",
+        "3.171 s  n2: VoteCounted { term: 4, voter: NodeId(1) }",
+        "3.172 s  n2: BecameLeader { term: 4 }",
+        "3.210 s  n4: VoteCounted { term: 4, voter: NodeId(1) }",
+        "3.214 s  n4: BecameLeader { term: 4 }",
+    ];
+    let verdict = evidence.verdict.as_mut().expect("a verdict");
+    verdict.outcome = RunOutcome::Invalid;
+    verdict.exit_code = 1;
+    verdict.findings.push(Finding {
+        property: "protocol invariants".to_owned(),
+        verdict: Verdict::Invalid,
+        sentence: "At 3.214 s election safety is broken at n4: n2 leads in term 4 as well.".to_owned(),
+        method: "traces (1240 steps)".to_owned(),
+        operations: 0,
+        states: 0,
+        witnesses: vec![Witness {
+            key: None,
+            operations: Vec::new(),
+            culprit: None,
+            story: story.map(str::to_owned).to_vec(),
+            orders: Vec::new(),
+        }],
+    });
+    evidence
 }
