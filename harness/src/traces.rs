@@ -53,6 +53,21 @@ pub fn judge(system: &str, nodes: u16, folder: &Path, began: Duration) -> std::i
             )));
         }
     }
+    if let Err(breach) = invariants.finish() {
+        let witness = Witness {
+            key: None,
+            operations: Vec::new(),
+            culprit: None,
+            story: vec![format!("{breach}.")],
+            orders: Vec::new(),
+        };
+        return Ok(Some(finding(
+            Verdict::Invalid,
+            format!("{breach}."),
+            lines.len(),
+            vec![witness],
+        )));
+    }
     if lines.is_empty() {
         let sentence = "The nodes wrote down nothing of themselves, so nothing can be said.".to_owned();
         return Ok(Some(finding(Verdict::Unknown, sentence, 0, Vec::new())));

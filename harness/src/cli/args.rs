@@ -54,7 +54,7 @@ pub enum Command {
     #[command(after_help = "Example: perjury hunt --runs 200 --mutant raft/double-vote")]
     Hunt(HuntArgs),
     /// Plant every bug in turn, run the test that its description names, and say which were found.
-    #[command(after_help = "Example: perjury matrix --only read-local --runs 2 --time-limit 20s")]
+    #[command(after_help = "Example: perjury matrix --env sim --campaigns 1 --only read-local")]
     Matrix(MatrixArgs),
     /// Delete old runs.
     #[command(after_help = "Example: perjury prune --keep 20 --dry-run")]
@@ -393,16 +393,19 @@ pub struct MatrixArgs {
     /// Only the planted bugs whose names have one of these in them, by commas.
     #[arg(long, env = "PERJURY_ONLY", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Runs of each, with seeds that follow each other.
-    #[arg(long, env = "PERJURY_RUNS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
-    pub runs: u32,
+    /// How often each is hunted, with other seeds each time.
+    #[arg(long, env = "PERJURY_CAMPAIGNS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub campaigns: u32,
+    /// In simulation, how many runs a campaign may take at most; on processes it is always one.
+    #[arg(long, env = "PERJURY_BUDGET", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub budget: u64,
     /// The first seed; drawn and printed if not given.
     #[arg(long, short, env = "PERJURY_SEED")]
     pub seed: Option<u64>,
-    /// How long clients work under faults in each run.
+    /// On processes, how long clients work under faults in each run; in simulation it is drawn.
     #[arg(long, short, env = "PERJURY_TIME_LIMIT", default_value = "60s", value_parser = duration)]
     pub time_limit: Duration,
-    /// The mean time between the beginnings of faults: bugs show around faults, so they come in quick succession.
+    /// On processes, the mean time between the beginnings of faults, which come in quick succession here.
     #[arg(long, env = "PERJURY_INTERVAL", default_value = "1s", value_parser = duration)]
     pub interval: Duration,
     /// Where nodes run.

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use perjury_runner::{Options, exit};
 use perjury_simulator::{Campaign, Found, Setup, Swarm, Tally};
 
+use perjury_systems::registry;
+
 use super::args::HuntArgs;
 use super::interrupt::{Armed, interrupted};
 use super::{Outcome, Trouble, spec};
@@ -81,9 +83,13 @@ fn swarm(args: &HuntArgs) -> Result<Swarm, Trouble> {
     let mut base = Setup::new(&args.system, workload, options);
     let (mutant, settings) = spec::planted(&args.system, args.mutant.as_deref(), &args.settings)?;
     base.settings = settings;
-    base.mutant = mutant.and_then(|name| name.split_once('/').map(|(_, name)| name.to_owned()));
-    let mut swarm = Swarm::new(base);
-    swarm.nemesis = args.nemesis.join(",");
+    let mut swarm = match mutant.as_deref().and_then(registry::mutant) {
+        Some(mutant) => Swarm::for_mutant(base, mutant),
+        None => Swarm::new(base),
+    };
+    if !args.nemesis.is_empty() {
+        swarm.nemesis = args.nemesis.join(",");
+    }
     swarm.draws.workload = args.workload.is_none();
     swarm.draws.nodes = args.nodes.is_none();
     Ok(swarm)
@@ -119,7 +125,9 @@ fn tell(out: &mut impl Write, found: &Found) -> std::io::Result<()> {
 /// The command that runs one seed of the campaign again.
 fn again(args: &HuntArgs, seed: u64) -> String {
     let mut words = vec![spec::program("hunt"), format!("--system {}", args.system)];
-    words.push(format!("--nemesis {}", args.nemesis.join(",")));
+    if !args.nemesis.is_empty() {
+        words.push(format!("--nemesis {}", args.nemesis.join(",")));
+    }
     words.extend(
         args.workload
             .iter()

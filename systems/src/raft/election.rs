@@ -202,6 +202,10 @@ impl Raft {
             && tally.own.is_some_and(|lsn| lsn <= durable)
         {
             tally.own = None;
+            cx.trace(Trace::VoteCounted {
+                term: self.term,
+                voter: self.me,
+            });
             tally.grants.insert(self.me, 1);
             self.count_votes(cx);
         }

@@ -13,6 +13,7 @@ pub struct Recorded {
     election_safety: election_safety::ElectionSafety,
     applied: BTreeMap<Index, (Term, u64)>,
     counted: BTreeMap<(NodeId, Term), NodeId>,
+    cast: Cast,
     terms: BTreeMap<NodeId, Term>,
     state_hash: state_hash::StateHash,
     effects: effects::Effects,
@@ -38,8 +39,13 @@ impl Recorded {
                     .elected(node, *term)
                     .map_err(breach(election_safety::NAME))?;
             }
+            Trace::Voted { term, candidate } => {
+                self.cast.voted(node, *term, *candidate);
+                self.seen(node, *term).map_err(breach(votes::NAME))?;
+            }
             Trace::VoteCounted { term, voter } => {
                 self.counted(*voter, *term, node).map_err(breach(votes::NAME))?;
+                self.seen(*voter, *term).map_err(breach(votes::NAME))?;
             }
             Trace::Applied { at, digest, .. } => {
                 let known = self.applied.entry(at.index).or_insert((at.term, *digest));
@@ -48,8 +54,11 @@ impl Recorded {
                     return Err(breach(oracle::NAME)(what));
                 }
             }
-            Trace::Recovered { .. } => {
+            Trace::Recovered { term, .. } => {
                 self.terms.remove(&node);
+                for term in self.cast.forgotten(node, *term) {
+                    self.seen(node, term).map_err(breach(votes::NAME))?;
+                }
             }
             _ => {}
         }
@@ -91,6 +100,39 @@ impl Recorded {
         })
     }
 
+    /// Says that there are no more traces: a vote that was counted must have been cast.
+    ///
+    /// # Errors
+    /// R-I7 if it was not.
+    pub fn finish(&self) -> Result<(), Breach> {
+        let made_up = |(&(voter, term), &candidate): (&(NodeId, Term), &NodeId)| {
+            (!self.cast.ever(voter, term, candidate)).then(|| Breach {
+                invariant: votes::NAME.0,
+                name: votes::NAME.1,
+                node: candidate,
+                what: format!("it counted a vote of {voter} in term {term}, which {voter} never cast"),
+            })
+        };
+        self.counted.iter().find_map(made_up).map_or(Ok(()), Err)
+    }
+
+    /// A vote that was counted had left its voter, so it was durable: the voter never votes otherwise afterwards,
+    /// nor comes back without it.
+    fn seen(&self, voter: NodeId, term: Term) -> Result<(), String> {
+        let Some(&candidate) = self.counted.get(&(voter, term)) else {
+            return Ok(());
+        };
+        match self.cast.after(voter, term, candidate) {
+            None => Ok(()),
+            Some(None) => Err(format!(
+                "{voter} forgot its vote for {candidate} in term {term}, which had counted"
+            )),
+            Some(Some(other)) => Err(format!(
+                "{voter} voted for {other} in term {term} after its vote for {candidate}, which counted"
+            )),
+        }
+    }
+
     fn counted(&mut self, voter: NodeId, term: Term, candidate: NodeId) -> Result<(), String> {
         match self.counted.insert((voter, term), candidate) {
             Some(earlier) if earlier != candidate => Err(format!(
@@ -98,5 +140,52 @@ impl Recorded {
             )),
             _ => Ok(()),
         }
+    }
+}
+
+/// What each node voted, in its own order. None marks a restart in an earlier term.
+#[derive(Clone, Debug, Default)]
+struct Cast(BTreeMap<NodeId, BTreeMap<Term, Vec<Option<NodeId>>>>);
+
+impl Cast {
+    fn voted(&mut self, voter: NodeId, term: Term, candidate: NodeId) {
+        self.0
+            .entry(voter)
+            .or_default()
+            .entry(term)
+            .or_default()
+            .push(Some(candidate));
+    }
+
+    /// Marks the terms that a node came back without, and names them.
+    fn forgotten(&mut self, voter: NodeId, recovered: Term) -> Vec<Term> {
+        let Some(terms) = self.0.get_mut(&voter) else {
+            return Vec::new();
+        };
+        let later = terms.range_mut(recovered + 1..);
+        later
+            .map(|(term, votes)| {
+                votes.push(None);
+                *term
+            })
+            .collect()
+    }
+
+    fn ever(&self, voter: NodeId, term: Term, candidate: NodeId) -> bool {
+        self.votes(voter, term).contains(&Some(candidate))
+    }
+
+    /// What came last, if it came after the last vote for this candidate and differs from it.
+    fn after(&self, voter: NodeId, term: Term, candidate: NodeId) -> Option<Option<NodeId>> {
+        let votes = self.votes(voter, term);
+        let last = *votes.last()?;
+        (last != Some(candidate) && votes.contains(&Some(candidate))).then_some(last)
+    }
+
+    fn votes(&self, voter: NodeId, term: Term) -> &[Option<NodeId>] {
+        self.0
+            .get(&voter)
+            .and_then(|terms| terms.get(&term))
+            .map_or(&[], Vec::as_slice)
     }
 }

@@ -195,12 +195,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             source: "a braft bug reported in sofa-jraft #882",
             workload: "append",
             nemesis: "partition-leader,packets",
-            settings: &[
-                "prevote=off",
-                "heartbeat-ms=100",
-                "election-timeout-ms=150",
-                "heartbeat-ms=30",
-            ],
+            settings: &["prevote=off", "heartbeat-ms=100"],
             finding: "a leader without committed entries (R-I4); appended elements are lost",
             difficulty: Difficulty::Medium,
         },

@@ -1,4 +1,4 @@
-//! `perjury matrix`: plants every bug, runs the test that its description names, and says which were found.
+//! The matrix on real processes: each run is a process of its own, as a user would start it.
 
 use std::io::{BufRead, Write};
 use std::process::{Command, Stdio};
@@ -7,12 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use perjury_results::{RunOutcome, TestRecord, VerdictRecord};
 use perjury_runner::exit;
-use perjury_systems::registry::SYSTEMS;
 use perjury_systems::replica::MutantInfo;
 use serde::{Deserialize, Serialize};
 
-use super::args::MatrixArgs;
-use super::{Outcome, Trouble, spec};
+use crate::cli::args::MatrixArgs;
+use crate::cli::{Outcome, Trouble, spec};
 
 /// What came of one run.
 #[derive(Debug, Serialize)]
@@ -45,29 +44,8 @@ struct Printed {
 
 /// Runs every planted bug with its own workload and nemesis, and prints a table. Exits 0 if each was found at least
 /// once, 2 if not.
-pub fn matrix(args: &MatrixArgs) -> Outcome {
-    let mutants: Vec<&'static MutantInfo> = SYSTEMS
-        .iter()
-        .filter(|system| system.name == args.system)
-        .flat_map(|system| system.mutants)
-        .filter(|mutant| {
-            args.only.is_empty() || args.only.iter().any(|part| mutant.name.contains(part.as_str()))
-        })
-        .collect();
-    if mutants.is_empty() {
-        let problem = format!(
-            "{} has no such planted bug; see `perjury list mutants`",
-            args.system
-        );
-        return Err(Trouble::Usage(problem));
-    }
-    let first = args.seed.unwrap_or_else(spec::draw_seed);
-    eprintln!(
-        "{} planted bugs, {} runs each, seeds from {first}",
-        mutants.len(),
-        args.runs
-    );
-    let jobs: Vec<(usize, u64)> = (0..u64::from(args.runs))
+pub fn hunt(args: &MatrixArgs, mutants: &[&'static MutantInfo], first: u64) -> Outcome {
+    let jobs: Vec<(usize, u64)> = (0..u64::from(args.campaigns))
         .flat_map(|run| (0..mutants.len()).map(move |mutant| (mutant, first.wrapping_add(run))))
         .collect();
     let rows = Mutex::new(mutants.iter().map(row).collect::<Vec<_>>());
@@ -117,7 +95,6 @@ fn row(mutant: &&'static MutantInfo) -> Row {
     }
 }
 
-/// Each run is a process of its own, as a user would start it.
 fn run(args: &MatrixArgs, mutant: &MutantInfo, seed: u64) -> Result<Cell, Trouble> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args([
@@ -129,7 +106,6 @@ fn run(args: &MatrixArgs, mutant: &MutantInfo, seed: u64) -> Result<Cell, Troubl
         mutant.name,
     ]);
     command.args(["--workload", mutant.workload, "--nemesis", mutant.nemesis]);
-    command.args(["--env", spec::environment_name(args.env)]);
     command.arg("--time-limit").arg(
         humantime::format_duration(args.time_limit)
             .to_string()

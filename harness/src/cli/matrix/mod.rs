@@ -1,0 +1,39 @@
+//! `perjury matrix`: plants every bug, runs the tests that should find it, and says which were found.
+
+mod processes;
+mod simulation;
+
+use perjury_systems::registry::SYSTEMS;
+use perjury_systems::replica::MutantInfo;
+
+use super::args::{Environment, MatrixArgs};
+use super::{Outcome, Trouble, spec};
+
+/// Hunts every planted bug that was asked for. Exits 0 if each was found at least once, 2 if not.
+pub fn matrix(args: &MatrixArgs) -> Outcome {
+    let mutants: Vec<&'static MutantInfo> = SYSTEMS
+        .iter()
+        .filter(|system| system.name == args.system)
+        .flat_map(|system| system.mutants)
+        .filter(|mutant| {
+            args.only.is_empty() || args.only.iter().any(|part| mutant.name.contains(part.as_str()))
+        })
+        .collect();
+    if mutants.is_empty() {
+        let problem = format!(
+            "{} has no such planted bug; see `perjury list mutants`",
+            args.system
+        );
+        return Err(Trouble::Usage(problem));
+    }
+    let first = args.seed.unwrap_or_else(spec::draw_seed);
+    eprintln!(
+        "{} planted bugs, {} campaigns each, seeds from {first}",
+        mutants.len(),
+        args.campaigns
+    );
+    match args.env {
+        Environment::Process => processes::hunt(args, &mutants, first),
+        Environment::Sim => simulation::hunt(args, first),
+    }
+}
