@@ -38,6 +38,23 @@
     reveal(link.dataset.goto);
   });
   if (location.hash.length > 1) reveal(decodeURIComponent(location.hash.slice(1)));
+  // The merged logs, by node.
+  const filter = document.getElementById("logs-filter");
+  const rows = [...document.querySelectorAll("#logs tbody tr")];
+  const nodes = [...new Set(rows.map((row) => row.cells[1].textContent))].sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
+  if (filter && nodes.length > 1) {
+    const chooser = document.createElement("select");
+    for (const node of ["all nodes", ...nodes]) chooser.add(new Option(node, node));
+    chooser.addEventListener("change", () => {
+      const all = chooser.selectedIndex === 0;
+      for (const row of rows) row.classList.toggle("off-node", !all && row.cells[1].textContent !== chooser.value);
+    });
+    const label = document.createElement("label");
+    label.append("Lines of ", chooser);
+    filter.append(label);
+    filter.hidden = false;
+  }
+
   addEventListener("beforeprint", () => {
     for (const part of document.querySelectorAll("details")) part.open = true;
   });

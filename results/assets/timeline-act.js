@@ -33,7 +33,7 @@ const explain = () => {
   panel.replaceChildren();
   if (selected < 0) {
     panel.append(make("h3", { textContent: "Select an operation" }),
-      make("p", { textContent: "Click one, or press , and . to go through them. Click the timeline and turn the wheel to zoom; drag to move; ? shows all keys." }));
+      make("p", { textContent: "Click one, or press , and . to go through them. Click the timeline and turn the wheel to zoom; drag to move; drag with Shift to filter the page to a span of time; ? shows all keys." }));
     return;
   }
   const i = selected;
@@ -142,12 +142,16 @@ let drag = null;
 canvas.addEventListener("pointerdown", (event) => {
   canvas.focus({ preventScroll: true });
   canvas.setPointerCapture(event.pointerId);
-  drag = { x: event.offsetX, from: view.from, to: view.to, moved: false };
+  drag = { x: event.offsetX, from: view.from, to: view.to, moved: false, spans: event.shiftKey };
 });
 canvas.addEventListener("pointermove", (event) => {
   if (drag) {
     const by = (drag.x - event.offsetX) / (width - GUTTER) * (drag.to - drag.from);
     if (Math.abs(event.offsetX - drag.x) > 3) drag.moved = true;
+    if (drag.spans) {
+      if (drag.moved) selectSpan(timeAt(drag.x), timeAt(event.offsetX));
+      return;
+    }
     if (drag.moved) show(drag.from + by, drag.to + by);
     return;
   }
@@ -177,7 +181,7 @@ const help = make("dialog");
 help.setAttribute("aria-label", "Keys");
 const keys = [["← →", "move"], ["+ −", "zoom"], ["0", "the whole run"], [", .", "operation before, after"],
   ["n p", "next, previous anomaly"], ["k", "lanes by client or by key"], ["o", "real time or order of events"],
-  ["/", "search"], ["Esc", "select nothing"], ["?", "these keys"]];
+  ["/", "search"], ["s", "filter the page to the span in view"], ["Esc", "select nothing"], ["?", "these keys"]];
 help.append(make("h2", { textContent: "Keys of the timeline" }),
   make("table", {}, make("tbody", {}, ...keys.map(([key, does]) => make("tr", {},
     make("th", { scope: "row" }, ...key.split(" ").flatMap((one) => [make("kbd", { textContent: one }), " "])),
@@ -186,11 +190,11 @@ help.append(make("h2", { textContent: "Keys of the timeline" }),
 
 const acts = {
   ArrowLeft: () => pan(-0.15), ArrowRight: () => pan(0.15), "+": () => zoom(0.6), "=": () => zoom(0.6),
-  "-": () => zoom(1.6), 0: fit, ",": () => step(-1), ".": () => step(1), Escape: () => select(-1),
+  "-": () => zoom(1.6), 0: fit, ",": () => step(-1), ".": () => step(1), Escape: () => { select(-1); clearSpan(); },
   k: () => setMode(mode === "clients" ? "keys" : "clients"), o: () => setAxis(ordinal ? "time" : "order"),
 };
 const everywhere = {
-  n: () => jump(1), p: () => jump(-1), "/": () => search.focus(), "?": () => help.showModal(),
+  s: selectView, n: () => jump(1), p: () => jump(-1), "/": () => search.focus(), "?": () => help.showModal(),
 };
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) || help.open) return;
@@ -220,10 +224,12 @@ const begin = () => {
       make("label", {}, "Lanes ", lanesBy), make("label", {}, "Axis ", axisOf),
       button("−", "Zoom out", () => zoom(1.6)), button("+", "Zoom in", () => zoom(0.6)),
       button("Whole run", "Show the whole run", fit),
+      button("Filter to this", "Filter the page to the span in view (s)", selectView),
       ...(anomalies.length ? [button("Previous anomaly", "Previous anomaly (p)", () => jump(-1)), button("Next anomaly", "Next anomaly (n)", () => jump(1))] : []),
       make("label", {}, "Find ", search), found,
       button("?", "Show all keys", () => help.showModal())),
     stage, panel, help);
+  document.body.append(spanBar);
   app.hidden = false;
   readColours();
   layOut();

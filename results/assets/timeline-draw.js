@@ -295,6 +295,7 @@ const draw = () => {
   }
   drawCounts(pen);
   drawOperations(pen);
+  drawSpan(pen);
   pen.restore();
   pen.fillStyle = colours.soft;
   if (faultRows.length) pen.fillText("broken", 8, 15);
@@ -365,6 +366,10 @@ const drawOverview = () => {
     pen.lineTo(px, 9);
     pen.fill();
     pen.fillRect(px - 0.5, 0, 1, 46);
+  }
+  if (span) {
+    pen.fillStyle = colours.link;
+    pen.fillRect(at(span.from), 42, Math.max(2, at(span.to) - at(span.from)), 4);
   }
   const from = at(unwarp(view.from)), to = at(Math.min(end, unwarp(view.to)));
   pen.strokeStyle = colours.ink;

@@ -80,6 +80,8 @@ pub(crate) struct Throughput {
 #[derive(Debug)]
 pub(crate) struct Row {
     pub time: String,
+    /// From when to when, in microseconds, for the selection of a span.
+    pub span: String,
     pub rates: [String; 3],
     pub quantiles: [String; 4],
     pub faults: String,
@@ -449,6 +451,7 @@ fn rows(evidence: &Evidence, series: &Series, end: u64) -> Vec<Row> {
             kinds.sort();
             kinds.dedup();
             Row {
+                span: format!("{} {}", from / 1_000, to / 1_000),
                 time: format!("{:.1} – {:.1} s", from as f64 / 1e9, to as f64 / 1e9),
                 rates: [rate(0), rate(1), rate(2)],
                 quantiles: QUANTILES

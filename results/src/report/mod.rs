@@ -4,6 +4,7 @@
 //! a history or a log is data: it is escaped by the template library, or put into JSON that no markup can leave.
 
 mod charts;
+mod logs;
 mod nodes;
 mod page;
 mod picture;

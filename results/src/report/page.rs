@@ -11,9 +11,10 @@ use sha2::{Digest, Sha256};
 use perjury_checker::{Verdict, Witness};
 
 use super::charts::Charts;
+use super::logs::Logs;
 use super::picture::Picture;
 use super::story::{self, Piece, Sentence};
-use super::tables::{self, FaultRow, Judgement, Log, Table};
+use super::tables::{self, FaultRow, Judgement, Table};
 use super::timeline::Timeline;
 use crate::evidence::Evidence;
 use crate::headline::{self, Standing};
@@ -24,6 +25,7 @@ const SCRIPT: &str = concat!(
     include_str!("../../assets/page.js"),
     include_str!("../../assets/timeline.js"),
     include_str!("../../assets/timeline-draw.js"),
+    include_str!("../../assets/timeline-span.js"),
     include_str!("../../assets/timeline-act.js"),
 );
 
@@ -67,7 +69,7 @@ struct Page<'e> {
     more_faults: usize,
     phases: Table,
     facts: Vec<(&'static str, String)>,
-    logs: Vec<Log>,
+    logs: Logs,
     left: f64,
     right: f64,
 }
@@ -184,7 +186,7 @@ pub fn render(evidence: &Evidence) -> Result<String, askama::Error> {
         more_faults,
         phases: tables::phases(evidence),
         facts: tables::facts(evidence),
-        logs: tables::logs(evidence),
+        logs: Logs::of(evidence),
         left: super::charts::LEFT,
         right: super::charts::RIGHT,
     };

@@ -1,7 +1,7 @@
-//! What the page shows in tables: judgements, coverage, recovery, faults, facts, logs.
+//! What the page shows in tables: judgements, coverage, recovery, faults, facts.
 
 use perjury_checker::Verdict;
-use perjury_runner::{FaultRecord, Notice};
+use perjury_runner::FaultRecord;
 
 use super::charts::moment;
 use super::timeline::phase_name;
@@ -10,10 +10,6 @@ use crate::headline;
 use crate::record::VerdictRecord;
 use crate::words;
 
-/// Lines of logs on the page at most, all nodes together.
-const LOG_LINES: usize = 2_000;
-/// Characters of a log line.
-const LOG_LINE: usize = 600;
 /// Rows of the table of faults.
 const FAULTS: usize = 500;
 
@@ -306,6 +302,8 @@ pub(crate) struct FaultRow {
     pub description: String,
     pub from: String,
     pub to: String,
+    /// The same in microseconds, for the selection of a span.
+    pub span: String,
     pub bit: &'static str,
     pub evidence: String,
 }
@@ -318,6 +316,11 @@ pub(crate) fn faults(evidence: &Evidence) -> (Vec<FaultRow>, usize) {
         description: words::tame(&fault.description, 200),
         from: moment(fault.injected_at),
         to: moment(fault.healed_at),
+        span: match (fault.injected_at, fault.healed_at) {
+            (Some(from), Some(to)) => format!("{} {}", from / 1_000, to / 1_000),
+            (Some(from), None) => format!("{} {}", from / 1_000, evidence.end() / 1_000 + 1),
+            (None, _) => String::new(),
+        },
         bit: if fault.bite.bit { "✓ yes" } else { "? not seen" },
         evidence: match &fault.error {
             Some(error) => format!("error: {}", words::tame(error, 300)),
@@ -450,44 +453,4 @@ pub(crate) fn phases(evidence: &Evidence) -> Table {
         heads: vec!["phase".to_owned(), "began at".to_owned()],
         rows,
     }
-}
-
-/// A node's last words.
-#[derive(Debug)]
-pub(crate) struct Log {
-    pub node: String,
-    pub lines: Vec<String>,
-    pub before: String,
-    pub died: bool,
-}
-
-/// The ends of the nodes' logs, within what a page can hold.
-pub(crate) fn logs(evidence: &Evidence) -> Vec<Log> {
-    let each = LOG_LINES / evidence.logs.len().max(1);
-    let log = |log: &crate::evidence::NodeLog| {
-        let skipped = log.lines.len().saturating_sub(each);
-        let before = match (log.bytes_before, skipped) {
-            (0, 0) => String::new(),
-            (bytes, lines) => format!(
-                "{} of it stand before these lines in the node’s file.",
-                if bytes > 0 {
-                    format!("{} KiB and more", words::count(bytes / 1024))
-                } else {
-                    words::plural(lines as u64, "line")
-                }
-            ),
-        };
-        Log {
-            node: words::tame(&log.node, 40),
-            lines: log.lines[skipped..]
-                .iter()
-                .map(|line| words::tame(line, LOG_LINE))
-                .collect(),
-            before,
-            died: evidence.notices.iter().any(
-                |notice| matches!(notice, Notice::NodeDied { node, .. } if node.to_string() == log.node),
-            ),
-        }
-    };
-    evidence.logs.iter().map(log).collect()
 }
