@@ -333,6 +333,8 @@ impl Raft {
         }
         if done && last.index <= self.log.last().index {
             progress.matched = progress.matched.max(last.index);
+            // It may be a late answer, while a newer snapshot is being sent.
+            progress.next = progress.next.max(progress.matched + 1);
         }
         if let Feed::Snapshot {
             image,
