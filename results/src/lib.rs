@@ -5,6 +5,7 @@
 //! everything else is made: the report (one offline page), JUnit XML, the summary on the terminal. So a report
 //! can be written again at any time, also of a run whose control node was killed.
 
+mod archive;
 pub mod console;
 mod error;
 mod evidence;

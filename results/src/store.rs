@@ -100,7 +100,7 @@ impl Store {
     }
 
     /// Finds a run by `latest`, its id or the beginning of it, its folder's name, its test's name (the newest
-    /// such run), or a path to its folder or a file in it.
+    /// such run), or a path to its folder, a file in it, or its archive, which is unpacked beside itself.
     ///
     /// # Errors
     /// If there is none, or several begin so.
@@ -122,6 +122,9 @@ impl Store {
             return Ok(exact.clone());
         }
         let path = Path::new(wanted);
+        if RunFolder::is_archive(path) {
+            return RunFolder::from_archive(path);
+        }
         for dir in [Some(path), path.parent()].into_iter().flatten() {
             if !dir.as_os_str().is_empty() && dir.join(TEST).is_file() {
                 return Ok(RunFolder::at(dir));

@@ -339,3 +339,74 @@ fn ids_are_short_and_differ() {
             .all(|id| id.len() == 6 && id.chars().all(|c| c.is_ascii_alphanumeric()))
     );
 }
+
+#[test]
+fn a_run_comes_out_of_its_archive_as_it_went_in() {
+    let (dir, store) = store();
+    let before = record(&store, &test(7, 0), RunOutcome::Valid);
+    let folder = store.find("latest").expect("the run");
+    fs::write(folder.node_log(perjury_nemesis::Node(1)), "n1 starts\n").expect("a log");
+    let archive = dir.path().join(folder.archive_name());
+    for path in [archive.clone(), dir.path().join("again.zip")] {
+        let file = fs::File::create(&path).expect("a file");
+        folder.export(file).expect("the archive");
+    }
+    let bytes = fs::read(&archive).expect("the archive");
+    assert_eq!(bytes, fs::read(dir.path().join("again.zip")).expect("the second"));
+    let elsewhere = tempfile::tempdir().expect("a temporary folder");
+    let mailed = elsewhere.path().join("mailed.zip");
+    fs::write(&mailed, bytes).expect("the copy");
+    let found = Store::at(elsewhere.path().join("no store"))
+        .find(&mailed.to_string_lossy())
+        .expect("the run in the archive");
+    let after = found.evidence().expect("its evidence");
+    assert_eq!(after.history, before.history);
+    assert_eq!(after.verdict, before.verdict);
+    assert_eq!(after.logs[0].lines, ["n1 starts"]);
+    assert_eq!(
+        found.state().expect("its state"),
+        RunState::Finished(RunOutcome::Valid)
+    );
+    found.write_reports(&after).expect("its reports");
+    // A second look finds what was unpacked.
+    assert_eq!(
+        perjury_results::RunFolder::from_archive(&mailed).expect("the run"),
+        found
+    );
+    assert_eq!(fs::read_dir(elsewhere.path()).expect("the folder").count(), 2);
+}
+
+#[test]
+fn an_archive_that_is_no_run_is_refused_and_leaves_nothing() {
+    use std::io::Write;
+
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    for (name, files) in [
+        ("outside", ["run/test.json", "../evil"].as_slice()),
+        ("absolute", &["run/test.json", "/evil"]),
+        ("two", &["run/test.json", "other/test.json"]),
+        ("deep", &["run/test.json", "run/a/b/c"]),
+        ("hidden", &[".ssh/test.json"]),
+        ("none", &["run/history.jsonl"]),
+        ("empty", &[]),
+    ] {
+        let path = dir.path().join(format!("{name}.zip"));
+        let mut zip = zip::ZipWriter::new(fs::File::create(&path).expect("a file"));
+        for file in files {
+            zip.start_file(*file, zip::write::SimpleFileOptions::default())
+                .expect("an entry");
+            zip.write_all(b"{}").expect("its content");
+        }
+        zip.finish().expect("an archive");
+        let refused = perjury_results::RunFolder::from_archive(&path).map(|run| run.path().to_owned());
+        assert!(refused.is_err(), "{name}: {refused:?}");
+    }
+    fs::write(dir.path().join("text.zip"), "no zip").expect("a file");
+    perjury_results::RunFolder::from_archive(&dir.path().join("text.zip")).expect_err("no zip at all");
+    let left: Vec<_> = fs::read_dir(dir.path())
+        .expect("the folder")
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .filter(|name| !name.ends_with(".zip"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
