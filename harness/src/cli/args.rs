@@ -47,6 +47,9 @@ pub enum Command {
     /// Write a run's report anew and print where it is.
     #[command(after_help = "Example: perjury report latest")]
     Report(ReportArgs),
+    /// Write a run into one zip; check, show and report read it as if it were the run's folder.
+    #[command(after_help = "Example: perjury export latest --output run.zip")]
+    Export(ExportArgs),
     /// Run the same test again: same system, workload, plan and seed.
     #[command(after_help = "Example: perjury replay latest")]
     Replay(ReplayArgs),
@@ -198,7 +201,7 @@ pub struct StoreArg {
 /// The options of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// The history; `-` for standard input.
+    /// The history, or the folder or archive of a run; `-` for standard input.
     pub file: PathBuf,
     /// What the system promises to be; `perjury list models` names them.
     #[arg(long, short, env = "PERJURY_MODEL", default_value = "cas-register")]
@@ -332,6 +335,20 @@ pub struct ReportArgs {
     /// Open it in the browser.
     #[arg(long, env = "PERJURY_OPEN")]
     pub open: bool,
+}
+
+/// The options of `export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The run: its id or the beginning of it, its folder, or `latest`.
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// Where to write it; into this folder under the run's name, if not given.
+    #[arg(long, short, env = "PERJURY_OUTPUT", value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// The options of `hunt`.

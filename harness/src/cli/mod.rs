@@ -5,6 +5,7 @@ mod check;
 mod cluster;
 mod config;
 mod doctor;
+mod export;
 mod generate;
 mod hunt;
 mod interrupt;
@@ -83,11 +84,12 @@ fn dispatch() -> Outcome {
     let cli = Cli::from_arg_matches(&matches).map_err(|error| Trouble::Usage(error.to_string()))?;
     match cli.command {
         Command::Test(args) => test::test(&args),
-        Command::Check(args) => check::check(&args),
+        Command::Check(args) => check::check(&export::history_of(args)?),
         Command::Generate(args) => generate::generate(&args),
         Command::List(args) => list::list(&args),
         Command::Show(args) => runs::show(&args),
         Command::Report(args) => runs::report(&args),
+        Command::Export(args) => export::export(&args),
         Command::Replay(args) => test::replay(&args),
         Command::Matrix(args) => matrix::matrix(&args),
         Command::Hunt(args) => hunt::hunt(&args),

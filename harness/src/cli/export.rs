@@ -1,0 +1,47 @@
+//! `perjury export`: a run as one file, and such files in place of runs.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::PathBuf;
+
+use perjury_results::RunFolder;
+use perjury_runner::exit;
+
+use super::args::{CheckArgs, ExportArgs};
+use super::runs::find;
+use super::{Outcome, Trouble};
+
+/// Writes a run into a zip and prints where it is.
+pub fn export(args: &ExportArgs) -> Outcome {
+    let folder = find(&args.store, &args.run)?;
+    let path = args.output.clone().unwrap_or_else(|| folder.archive_name());
+    let trouble =
+        |error: std::io::Error| Trouble::Harness(format!("{}: cannot write it: {error}", path.display()));
+    // Under another name until it is whole, so that nobody takes half of it for the run.
+    let mut partial = path.clone().into_os_string();
+    partial.push(".tmp");
+    let partial = PathBuf::from(partial);
+    let written = File::create(&partial)
+        .map_err(trouble)
+        .and_then(|file| folder.export(file).map_err(Trouble::from))
+        .and_then(|()| fs::rename(&partial, &path).map_err(trouble));
+    if let Err(error) = written {
+        // The half-written file would only be clutter; that it cannot be removed is no second error.
+        let _ = fs::remove_file(&partial);
+        return Err(error);
+    }
+    writeln!(std::io::stdout().lock(), "{}", path.display())?;
+    Ok(exit::VALID)
+}
+
+/// Lets `check` read a run's history where the run, or its archive, is named instead.
+pub fn history_of(mut args: CheckArgs) -> Result<CheckArgs, Trouble> {
+    if RunFolder::is_archive(&args.file) {
+        args.file = RunFolder::from_archive(&args.file)
+            .map_err(|error| Trouble::Usage(error.to_string()))?
+            .history();
+    } else if args.file.is_dir() {
+        args.file = RunFolder::at(&args.file).history();
+    }
+    Ok(args)
+}
