@@ -19,13 +19,14 @@
     });
   }
 
-  // A row that a link names may be folded away.
+  // A row that a link names may be folded or filtered away.
   const reveal = (id) => {
     const target = document.getElementById(id);
     if (!target) return;
     for (let part = target.parentElement; part; part = part.parentElement) {
       if (part.tagName === "DETAILS") part.open = true;
     }
+    target.classList.remove("off-span", "off-node");
     target.classList.add("flash");
     target.scrollIntoView({ block: "center" });
     setTimeout(() => target.classList.remove("flash"), 2500);
