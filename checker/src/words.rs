@@ -21,6 +21,21 @@ pub(crate) fn seconds(nanoseconds: u64) -> String {
     format!("{:.4} s", nanoseconds as f64 / 1e9)
 }
 
+/// A stretch of time, in the unit in which a person would say it.
+pub(crate) fn span(nanoseconds: u64) -> String {
+    let (amount, unit) = match nanoseconds {
+        0..1_000 => return format!("{nanoseconds} ns"),
+        1_000..1_000_000 => (nanoseconds as f64 / 1e3, "µs"),
+        1_000_000..1_000_000_000 => (nanoseconds as f64 / 1e6, "ms"),
+        _ => (nanoseconds as f64 / 1e9, "s"),
+    };
+    if amount < 10.0 {
+        format!("{amount:.1} {unit}")
+    } else {
+        format!("{amount:.0} {unit}")
+    }
+}
+
 /// `Process 3 read x on n1 (4.2990 s – 4.3050 s) and saw 4.`
 pub(crate) fn did(operation: &Operation) -> String {
     let completion = &operation.completion;
@@ -89,15 +104,28 @@ pub(crate) fn window(operation: &Operation) -> String {
     }
 }
 
-/// `the read by process 3`, for the middle of a sentence.
+/// `the read of x by process 3`, for the middle of a sentence.
 pub(crate) fn brief(operation: &Operation) -> String {
     let argument = short(&operation.argument);
+    let of = match operation.key.as_deref() {
+        Some(key) => format!(" of {key}"),
+        None => String::new(),
+    };
     let act = match operation.f {
-        Function::Read => "read".to_owned(),
+        Function::Read => format!("read{of}"),
         Function::Write => format!("write of {argument}"),
-        Function::Cas => format!("compare-and-set {argument}"),
+        Function::Cas => match &operation.argument {
+            Value::List(pair) if pair.len() == 2 => {
+                format!(
+                    "compare-and-set{of} from {} to {}",
+                    short(&pair[0]),
+                    short(&pair[1])
+                )
+            }
+            _ => format!("compare-and-set{of} with {argument}"),
+        },
         Function::Append => format!("append of {argument}"),
-        Function::Delete => "deletion".to_owned(),
+        Function::Delete => format!("deletion{of}"),
         Function::Increment => format!("increment by {argument}"),
         Function::Add => format!("add of {argument}"),
         Function::Txn => format!("transaction {argument}"),

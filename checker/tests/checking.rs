@@ -233,3 +233,83 @@ fn malformed_files_are_errors_with_the_line() {
         assert!(!error.mend.is_empty());
     }
 }
+
+/// What is said of a key-value history whose lines are given without their braces; times in milliseconds.
+fn told(lines: &[&str]) -> (String, String) {
+    let mut text = String::new();
+    for (index, line) in lines.iter().enumerate() {
+        text += &format!("{{\"index\":{index},\"time\":{},{line}}}\n", index * 10_000_000);
+    }
+    let parsed = Format::Jsonl.read(&text).unwrap();
+    let options = ModelOptions {
+        initial: Some(Value::from("")),
+        ..ModelOptions::default()
+    };
+    let finding = ModelName::KeyValue.check(&parsed.history, &options, &Options::default());
+    assert_eq!(finding.verdict, Verdict::Invalid);
+    (
+        finding.sentence,
+        finding.witnesses[0].story.last().unwrap().clone(),
+    )
+}
+
+const ONE_APPENDS_A: [&str; 2] = [
+    r#""process":1,"type":"invoke","f":"append","key":"x","value":"a""#,
+    r#""process":1,"type":"ok","f":"append","key":"x","value":"a""#,
+];
+const TWO_APPENDS_B: [&str; 2] = [
+    r#""process":2,"type":"invoke","f":"append","key":"x","value":"b""#,
+    r#""process":2,"type":"ok","f":"append","key":"x","value":"b""#,
+];
+const THREE_READS_AB: [&str; 2] = [
+    r#""process":3,"type":"invoke","f":"read","key":"x","value":null"#,
+    r#""process":3,"type":"ok","f":"read","key":"x","value":"ab""#,
+];
+const FOUR_READS_A: [&str; 2] = [
+    r#""process":4,"type":"invoke","f":"read","key":"x","value":null"#,
+    r#""process":4,"type":"ok","f":"read","key":"x","value":"a""#,
+];
+
+#[test]
+fn a_text_that_was_shorter_before_is_not_called_a_phantom() {
+    let (sentence, story) = told(&[ONE_APPENDS_A, TWO_APPENDS_B, FOUR_READS_A].concat());
+    assert_eq!(
+        story,
+        "The append of \"b\" by process 2 had completed 10 ms before the read of x by process 4 began, yet what that \
+         read returned does not contain \"b\": a lost append."
+    );
+    assert_eq!(
+        sentence,
+        "Key x is not linearizable for the model key-value: a lost append (\"b\" is missing for process 4)."
+    );
+    let (_, story) = told(&[ONE_APPENDS_A, TWO_APPENDS_B, FOUR_READS_A, THREE_READS_AB].concat());
+    assert!(story.ends_with("a stale read."), "{story}");
+    let (_, story) = told(&[ONE_APPENDS_A, THREE_READS_AB, FOUR_READS_A].concat());
+    assert!(
+        story.ends_with("which nobody ever appended: a phantom.") || story.contains("put together"),
+        "{story}"
+    );
+}
+
+#[test]
+fn a_stale_read_is_told_with_what_replaced_the_value_and_when() {
+    let (sentence, story) = told(&[
+        r#""process":1,"type":"invoke","f":"write","key":"x","value":7"#,
+        r#""process":1,"type":"ok","f":"write","key":"x","value":7"#,
+        r#""process":2,"type":"invoke","f":"write","key":"x","value":9"#,
+        r#""process":2,"type":"ok","f":"write","key":"x","value":9"#,
+        r#""process":3,"type":"invoke","f":"read","key":"x","value":null"#,
+        r#""process":3,"type":"ok","f":"read","key":"x","value":9"#,
+        r#""process":4,"type":"invoke","f":"read","key":"x","value":null"#,
+        r#""process":4,"type":"ok","f":"read","key":"x","value":7"#,
+    ]);
+    assert_eq!(
+        sentence,
+        "Key x is not linearizable for the model key-value: a stale read by process 4."
+    );
+    assert_eq!(
+        story,
+        "The read of x by process 4 returned 7, but the write of 9 by process 2, which replaced it, had completed 30 ms \
+         before that read began: a stale read."
+    );
+}

@@ -6,7 +6,7 @@ use perjury_checker::models::{Cell, Model};
 use perjury_checker::{
     Function, History, Method, Operation, Options, Outcome, Value, Verdict, Witness, check,
 };
-use support::{Kind, Rng, Shape, draw, linearizable, linearizable_if};
+use support::{Kind, Rng, Shape, draw, linearizable, linearizable_if, ordered};
 
 /// Histories per model; `PERJURY_ORACLE_HISTORIES` asks for more.
 fn histories() -> u64 {
@@ -276,4 +276,95 @@ fn no_method_errs_on_keys_and_values() {
         &[Method::Cheapest, Method::Search],
         7,
     );
+}
+
+/// The same history with a text for each element and the texts run together for each list.
+fn spelled(mut history: History, spell: &dyn Fn(i64) -> String) -> History {
+    let text = |value: &Value| match value {
+        Value::Int(element) => Value::from(&*spell(*element)),
+        Value::List(elements) => {
+            let spelled = elements.iter().map(|element| match element {
+                Value::Int(element) => spell(*element),
+                _ => String::new(),
+            });
+            Value::from(&*spelled.collect::<String>())
+        }
+        _ => Value::from(""),
+    };
+    for operation in &mut history.operations {
+        if operation.f == Function::Append {
+            operation.argument = text(&operation.argument);
+        }
+        operation.completion.value = text(&operation.completion.value);
+    }
+    history
+}
+
+fn append_texts(spell: &dyn Fn(i64) -> String, values: Option<u64>, methods: &[Method], seed: u64) {
+    let model = Cell::key_value().initial(Value::from(""));
+    let mut rng = Rng(seed);
+    let shapes = shapes(Kind::AppendList, values);
+    let mut options = Options {
+        threads: std::num::NonZero::<usize>::MIN,
+        ..Options::default()
+    };
+    let step = |operation: &Operation, state: &Value| match (&operation.f, state, &operation.argument) {
+        (Function::Append, Value::Text(text), Value::Text(more)) => {
+            Some(Value::from(&*format!("{text}{more}")))
+        }
+        _ => (operation.completion.value == *state).then(|| state.clone()),
+    };
+    let (mut counts, mut by_lists) = ([0u64; 2], 0);
+    for round in 0..histories() / 2 {
+        let history = draw(&shapes[(round % shapes.len() as u64) as usize], &mut rng);
+        let history = spelled(history, spell);
+        let claims = |operation: &&Operation| match operation.completion.outcome {
+            Outcome::Ok => true,
+            Outcome::Fail => false,
+            Outcome::Info => operation.f == Function::Append,
+        };
+        let claims: Vec<&Operation> = history.operations.iter().filter(claims).collect();
+        let expected = if ordered(&claims, &Value::from(""), &step) {
+            Verdict::Valid
+        } else {
+            Verdict::Invalid
+        };
+        counts[usize::from(expected == Verdict::Valid)] += 1;
+        for method in methods {
+            options.method = *method;
+            let finding = check(&history, &model, &options);
+            if finding.verdict == Verdict::Unknown && *method == Method::Lists {
+                continue;
+            }
+            by_lists += u64::from(*method == Method::Lists);
+            assert_eq!(
+                finding.verdict,
+                expected,
+                "{method:?}, round {round}: {}",
+                show(&history)
+            );
+        }
+    }
+    assert!(counts.iter().all(|&count| count * 20 > histories()), "{counts:?}");
+    assert!(
+        by_lists * 4 > histories() || !methods.contains(&Method::Lists),
+        "{by_lists}"
+    );
+}
+
+#[test]
+fn no_method_errs_on_appended_texts() {
+    let spell = |element| format!("<{element}>");
+    append_texts(
+        &spell,
+        None,
+        &[Method::Cheapest, Method::Search, Method::Lists],
+        8,
+    );
+}
+
+#[test]
+fn no_method_errs_on_appended_texts_that_can_be_read_in_several_ways() {
+    let spell = |element: i64| ["a", "ab", "b", "ba"][element as usize % 4].to_owned();
+    append_texts(&spell, Some(4), &[Method::Cheapest, Method::Search], 9);
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
+use super::pieces::Pieces;
 use super::problem::{Op, Spec, op};
 use crate::history::{Operation, Outcome, Value};
 use crate::models::{Cell, CellAction, Model, Unsupported};
@@ -67,14 +68,21 @@ impl CellSpec {
             .clone()
             .any(|operation| operation.f == crate::history::Function::Append);
         let mut values = Values::new(grows, operations.clone().count() / 2);
-        let initial = values.number(&cell.init());
+        let pieces = grows
+            .then(|| Pieces::new(&cell.init(), operations.clone()))
+            .flatten();
+        let plain = |value: Value| match &pieces {
+            Some(pieces) => pieces.list(value),
+            None => value,
+        };
+        let initial = values.number(&plain(cell.init()));
         let mut spec = CellSpec {
             acts: Vec::new(),
             initial,
             values,
             pieces: Vec::new(),
         };
-        let mut pieces: FxHashMap<Value, u32> = FxHashMap::default();
+        let mut appended: FxHashMap<Value, u32> = FxHashMap::default();
         let mut ops = Vec::with_capacity(operations.size_hint().0);
         for operation in operations {
             let Some(action) = cell.action(operation)? else {
@@ -85,17 +93,19 @@ impl CellSpec {
                 continue;
             }
             let act = match action {
-                CellAction::Read(value) => Act::Read(spec.values.number(&value)),
+                CellAction::Read(value) => Act::Read(spec.values.number(&plain(value))),
                 CellAction::Write(value) => Act::Write(spec.values.number(&value)),
                 CellAction::Cas(expected, new) => {
                     Act::Cas(spec.values.number(&expected), spec.values.number(&new))
                 }
                 CellAction::Differs(value) => Act::Differs(spec.values.number(&value)),
                 CellAction::Contradiction(_) => Act::Contradiction,
-                CellAction::Append(value) => Act::Append(*pieces.entry(value).or_insert_with_key(|value| {
-                    spec.pieces.push(value.clone());
-                    spec.pieces.len() as u32 - 1
-                })),
+                CellAction::Append(value) => {
+                    Act::Append(*appended.entry(value).or_insert_with_key(|value| {
+                        spec.pieces.push(value.clone());
+                        spec.pieces.len() as u32 - 1
+                    }))
+                }
             };
             let class = spec.acts.len() as u32;
             spec.acts.push(act);

@@ -66,13 +66,18 @@ impl<'k> Merged<'k> {
         self.invalid.iter().filter_map(place).take(most).collect()
     }
 
-    pub(super) fn finish(self, model: &str, keys: usize, mut witnesses: Vec<Witness>) -> Finding {
+    pub(super) fn finish(
+        self,
+        model: &str,
+        keys: usize,
+        mut witnesses: Vec<(Witness, Option<String>)>,
+    ) -> Finding {
         let verdict = match (self.invalid.len(), self.unknown.len()) {
             (0, 0) => Verdict::Valid,
             (0, _) => Verdict::Unknown,
             _ => Verdict::Invalid,
         };
-        witnesses.sort_by_key(|witness| witness.operations.len());
+        witnesses.sort_by_key(|(witness, _)| witness.operations.len());
         let sentence = match verdict {
             Verdict::Valid => {
                 format!(
@@ -92,16 +97,20 @@ impl<'k> Merged<'k> {
                 let broken = self.invalid.keys().next().copied().flatten();
                 let count = self.invalid.len();
                 let mut sentence = match (count, broken) {
-                    (1, Some(key)) => format!("Key {key} is not linearizable for the model {model}."),
-                    (1, None) => format!("The history is not linearizable for the model {model}."),
+                    (1, Some(key)) => format!("Key {key} is not linearizable for the model {model}"),
+                    (1, None) => format!("The history is not linearizable for the model {model}"),
                     _ => format!(
-                        "{count} of {} are not linearizable for the model {model}.",
+                        "{count} of {} are not linearizable for the model {model}",
                         of(keys)
                     ),
                 };
-                if let Some(last) = witnesses.first().and_then(|witness| witness.story.last()) {
-                    sentence = format!("{sentence} {last}");
+                if let Some((witness, Some(what))) = witnesses.first() {
+                    sentence += &match &witness.key {
+                        Some(key) if count > 1 => format!(": on key {key}, {what}"),
+                        _ => format!(": {what}"),
+                    };
                 }
+                sentence.push('.');
                 sentence
             }
         };
@@ -117,7 +126,7 @@ impl<'k> Merged<'k> {
             method: method.join(", "),
             operations: self.operations,
             states: self.states,
-            witnesses,
+            witnesses: witnesses.into_iter().map(|(witness, _)| witness).collect(),
         }
     }
 }

@@ -24,7 +24,7 @@
 //!
 //! | method | applies to | cost | source |
 //! |---|---|---|---|
-//! | `lists` | append and read, each element appended once | linear in what was read | the list is its own history |
+//! | `lists` | append and read of lists or texts, each element appended once | linear in what was read | the list is its own history |
 //! | `zones` | read, write, compare-and-set, each value written once | O(n log n) | Gibbons and Korach, 1997 |
 //! | `search` | everything | exponential in what is in flight at once | Wing and Gong, 1993; Lowe, 2017 |
 //!
@@ -38,11 +38,14 @@
 //! no legal order even if every other operation of the history is free to have taken effect in its window or
 //! not; so nothing that was left out could excuse them.
 
+mod appends;
 mod cells;
 mod decide;
+mod lies;
 mod lists;
 mod merge;
 mod orders;
+mod pieces;
 mod problem;
 mod search;
 mod story;
@@ -175,7 +178,7 @@ impl<M: Model> Work<'_, M> {
         })
     }
 
-    fn explain(&self, evidence: Evidence) -> Option<Witness> {
+    fn explain(&self, evidence: Evidence) -> Option<(Witness, Option<String>)> {
         let all = self.operations.iter().copied();
         match self.model.cell() {
             Some(cell) => {
@@ -190,7 +193,8 @@ impl<M: Model> Work<'_, M> {
         }
     }
 
-    fn witness<S: Decide>(&self, ops: &[Op], spec: &mut S, evidence: Evidence) -> Witness {
+    /// The witness, and its lie in a few words.
+    fn witness<S: Decide>(&self, ops: &[Op], spec: &mut S, evidence: Evidence) -> (Witness, Option<String>) {
         let teller = Teller::new(self.operations, ops, self.model);
         let sources = |kernel: &[usize]| teller.sources(kernel);
         let kernel = witness::minimise(ops, spec, evidence, self.options.budget.bytes, sources);
