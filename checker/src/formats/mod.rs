@@ -6,6 +6,7 @@
 mod edn;
 mod jepsen;
 mod jsonl;
+mod tuples;
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,7 +21,8 @@ pub use jsonl::write_event;
 pub enum Format {
     /// Perjury's own: one JSON object a line.
     Jsonl,
-    /// Jepsen's and Knossos's EDN: a vector of maps, or one map a line. A read of `nil` says nothing.
+    /// Jepsen's and Knossos's EDN: a vector of maps, or one map a line. A read of `nil` says nothing. Jepsen's
+    /// independent keys (`:value [key value]`, reads invoked with `[key nil]`) become keys.
     Edn,
     /// The text log of Jepsen's etcd tests. A failed compare-and-set had compared and differed.
     EtcdLog,
@@ -88,7 +90,9 @@ impl Format {
                     nil_read: NilRead::Unknown,
                     ..ModelOptions::default()
                 };
-                jepsen::edn(text).map(|parsed| Parsed { options, ..parsed })
+                let mut parsed = jepsen::edn(text)?;
+                tuples::split(&mut parsed.history);
+                Ok(Parsed { options, ..parsed })
             }
             Format::EtcdLog => jepsen::etcd_log(text),
             Format::KvLog => {
