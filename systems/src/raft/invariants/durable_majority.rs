@@ -69,10 +69,13 @@ fn held_by_majority(step: &Step<'_>, oracle: &Oracle, index: Index, word: &str) 
         |voters: &BTreeSet<NodeId>| voters.iter().filter(|node| holds(node)).count() > voters.len() / 2;
     let all = |config: &Config| majority(&config.voters) && config.outgoing.as_ref().is_none_or(majority);
     // Members may have changed since: then a majority of a later committed configuration is as good.
-    let later = oracle
-        .after(index)
-        .any(|(_, later)| later.config != committed.config && all(&later.config));
-    if all(&committed.config) || later {
+    let later = || {
+        let after = oracle.after(index).map(|(_, later)| &later.config);
+        after
+            .into_iter()
+            .any(|config| *config != committed.config && all(config))
+    };
+    if all(&committed.config) || later() {
         return Ok(());
     }
     let holders: Vec<String> = step
