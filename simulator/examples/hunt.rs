@@ -23,7 +23,10 @@ fn main() {
     let mut swarm = Swarm::new(base);
     if let Ok(hint) = std::env::var("HINT") {
         let (nemesis, workload) = hint.split_once(';').expect("NEMESIS;WORKLOAD");
-        swarm.hint = Some(perjury_simulator::Hint { nemesis: nemesis.to_owned(), workload: workload.to_owned() });
+        swarm.hint = Some(perjury_simulator::Hint {
+            nemesis: nemesis.to_owned(),
+            workload: workload.to_owned(),
+        });
     }
     let campaign = Campaign {
         swarm,

@@ -10,7 +10,7 @@ use perjury_nemesis::Node;
 use perjury_runner::{Failure, Finished, Notice, Runner, Summary};
 use perjury_systems::replica::{ConfigError, MutantCounts};
 
-use crate::environment::{End, Environment};
+use crate::environment::{End, Environment, TRIAL_LIMIT_MS};
 use crate::setup::Setup;
 use crate::systems::{self, Simulated, Visitor};
 use crate::world::{Breach, Transcript, Unwatched};
@@ -52,6 +52,13 @@ pub enum Violation {
     Invariant(Breach),
     /// A node died, or the cluster did not recover.
     System(Failure),
+    /// A majority of healthy nodes did not serve while the others were down.
+    Stalled {
+        /// The majority.
+        quorum: Vec<Node>,
+        /// How long it had, in milliseconds.
+        limit_ms: u64,
+    },
     /// There were more events than any run needs.
     Runaway,
     /// Nothing was planned any more, though the test was not over.
@@ -68,6 +75,7 @@ impl Violation {
             Violation::System(Failure::DidNotRecover { .. }) => "does-not-recover".to_owned(),
             Violation::System(Failure::DidNotRejoin { .. }) => "does-not-rejoin".to_owned(),
             Violation::System(Failure::FinalReadsFailed { .. }) => "final-reads-failed".to_owned(),
+            Violation::Stalled { .. } => "majority-does-not-serve".to_owned(),
             Violation::Runaway => "runaway".to_owned(),
             Violation::Stuck => "stuck".to_owned(),
         }
@@ -85,6 +93,14 @@ impl fmt::Display for Violation {
             Violation::History(finding) => write!(f, "{}: {}", finding.property, finding.sentence),
             Violation::Invariant(breach) => breach.fmt(f),
             Violation::System(failure) => failure.fmt(f),
+            Violation::Stalled { quorum, limit_ms } => {
+                let nodes: Vec<String> = quorum.iter().map(Node::to_string).collect();
+                let nodes = nodes.join(", ");
+                write!(
+                    f,
+                    "{nodes} are a majority, healthy and connected, and did not serve within {limit_ms} ms"
+                )
+            }
             Violation::Runaway => f.write_str("there were more events than any run needs"),
             Violation::Stuck => f.write_str("nothing was planned any more, though the test was not over"),
         }
@@ -220,6 +236,10 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
     match end {
         End::Finished => {}
         End::Broken(breach) => violations.push(Violation::Invariant(breach)),
+        End::Stalled(quorum) => violations.push(Violation::Stalled {
+            quorum,
+            limit_ms: TRIAL_LIMIT_MS,
+        }),
         End::Runaway => violations.push(Violation::Runaway),
         End::Stuck => violations.push(Violation::Stuck),
     }

@@ -37,6 +37,9 @@ pub struct Setup {
     /// How the machines and their network are apart from that.
     #[serde(default)]
     pub weather: Weather,
+    /// When everything is healed, a random majority has to serve alone before the other nodes come back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub quorum_trial: bool,
     /// What the noise is drawn from (latencies, fsyncs, nodes' own draws); none for the options' seed. Shrinking
     /// keeps what clients do and tries other noise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,6 +104,7 @@ impl Setup {
             plan: Plan::default(),
             triggers: Vec::new(),
             weather: Weather::FAIR,
+            quorum_trial: false,
             noise: None,
             max_events: default_max_events(),
         }

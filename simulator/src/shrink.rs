@@ -174,6 +174,7 @@ impl Shrinker<'_> {
     }
 
     fn fair_weather(&mut self) {
+        self.change(|setup| setup.quorum_trial = false);
         self.change(|setup| setup.weather = Weather::FAIR);
     }
 

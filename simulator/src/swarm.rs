@@ -50,6 +50,8 @@ pub struct Draws {
     pub weather: bool,
     /// Faults that strike at events.
     pub triggers: bool,
+    /// Whether a majority has to serve alone in the end.
+    pub trial: bool,
 }
 
 impl Draws {
@@ -61,6 +63,7 @@ impl Draws {
         settings: true,
         weather: true,
         triggers: true,
+        trial: true,
     };
     /// Draw nothing but the plan.
     pub const NONE: Draws = Draws {
@@ -70,6 +73,7 @@ impl Draws {
         settings: false,
         weather: false,
         triggers: false,
+        trial: false,
     };
 }
 
@@ -124,7 +128,8 @@ impl Swarm {
     pub fn setup(&self, seed: u64) -> Result<Setup, NemesisError> {
         let mut rng = stream(seed, "swarm");
         let rng = &mut rng;
-        let hint = self.hint.as_ref().filter(|_| percent(rng, 50));
+        let looks = percent(rng, 50);
+        let hint = self.hint.as_ref().filter(|_| looks);
         let mut setup = self.base.clone();
         setup.options.seed = seed;
         setup.noise = None;
@@ -165,6 +170,7 @@ impl Swarm {
             // So few nodes cannot have what the hint asks for.
             Some(Err(_)) | None => draw(&self.nemesis)?,
         };
+        setup.quorum_trial |= self.draws.trial && percent(rng, 50);
         if self.draws.triggers {
             setup.triggers.extend(draw_triggers(&setup, rng));
         }
@@ -260,8 +266,8 @@ fn draw_settings(setup: &mut Setup, rng: &mut ChaCha8Rng) {
 fn draw_weather(rng: &mut ChaCha8Rng) -> Weather {
     let mut weather = Weather::FAIR;
     if percent(rng, 50) {
-        weather.latency_us = pick(rng, &[50, 200, 1_000]);
-        weather.jitter_us = pick(rng, &[50, 500, 3_000]);
+        weather.latency_us = pick(rng, &[50, 200, 1_000, 4_000]);
+        weather.jitter_us = pick(rng, &[50, 500, 3_000, 10_000]);
         weather.spread = pick(rng, &[1, 2, 5]);
     }
     if percent(rng, 30) {

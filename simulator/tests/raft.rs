@@ -132,7 +132,11 @@ fn copies_of_an_answer_do_not_multiply_the_chunks_of_a_snapshot() {
             ..Options::default()
         };
         let mut setup = Setup::new("raft", "append", options);
-        for (name, value) in [("snapshot-every", "20"), ("snapshot-keep", "0"), ("chunk-bytes", "16")] {
+        for (name, value) in [
+            ("snapshot-every", "20"),
+            ("snapshot-keep", "0"),
+            ("chunk-bytes", "16"),
+        ] {
             setup.settings.insert(name.to_owned(), value.to_owned());
         }
         setup.weather.duplicate_ppm = 1_000_000;
@@ -142,7 +146,10 @@ fn copies_of_an_answer_do_not_multiply_the_chunks_of_a_snapshot() {
         planning.interval_ms = Some(500);
         setup.plan = plan(&nemesis, &planning, &mut stream(seed, "nemesis")).expect("a plan");
         let outcome = run(&setup, &Wanted::default()).expect("it can be run");
-        assert!(outcome.marks.contains_key("SnapshotInstalled"), "seed {seed} tests nothing");
+        assert!(
+            outcome.marks.contains_key("SnapshotInstalled"),
+            "seed {seed} tests nothing"
+        );
         assert!(outcome.is_clean(), "seed {seed}: {:?}", outcome.violations);
     }
 }

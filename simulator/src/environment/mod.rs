@@ -3,8 +3,9 @@
 mod admin;
 mod calls;
 mod faults;
+mod trial;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use perjury_nemesis::{Node, stream};
 use perjury_runner::{Action, Answer, Attempt, Bite, Input, Notice, Phase, Runner, View};
@@ -20,6 +21,8 @@ use crate::world::{
 };
 use admin::Admins;
 use faults::Active;
+pub(crate) use trial::LIMIT_MS as TRIAL_LIMIT_MS;
+use trial::{TRIAL_TICKET, Trial};
 
 /// Whole logs are compared once in so many events.
 const EVENTS_BETWEEN_CHECKPOINTS: u64 = 1 << 14;
@@ -46,6 +49,8 @@ pub(crate) enum Alarm {
     Repair,
     /// Leadership is handed over.
     Transfer,
+    /// The majority that is on trial is asked.
+    Trial,
 }
 
 /// A request that was not answered yet.
@@ -60,6 +65,7 @@ pub(crate) struct Environment<R: Replica> {
     pub(crate) world: World<R, Alarm>,
     pub(crate) runner: Runner,
     weather: Weather,
+    calm: bool,
     /// Draws what befalls clients' requests.
     rng: ChaCha8Rng,
     triggers: Vec<crate::world::Trigger>,
@@ -68,6 +74,12 @@ pub(crate) struct Environment<R: Replica> {
     /// Those that are members from the start.
     members: Vec<NodeId>,
     admins: Admins,
+    /// The kinds of faults that the plan has.
+    kinds: BTreeSet<&'static str>,
+    has_trial: bool,
+    trial: Option<Trial>,
+    /// A majority that did not serve.
+    stalled: Option<Vec<Node>>,
     wakes_at: u64,
     booting: usize,
     phase: Phase,
@@ -90,6 +102,8 @@ pub(crate) enum End {
     Finished,
     /// An invariant broke.
     Broken(Breach),
+    /// A healthy majority did not serve.
+    Stalled(Vec<Node>),
     /// There were more events than any run needs.
     Runaway,
     /// Nothing was planned any more, though the test was not over.
@@ -108,12 +122,17 @@ impl<R: Replica> Environment<R> {
             world: World::new(setup.cluster(), setup.weather, noise, watch),
             runner,
             weather: setup.weather,
+            calm: true,
             rng: stream(noise, "clients"),
             triggers: setup.triggers.clone(),
             open: FxHashMap::default(),
             active: BTreeMap::new(),
             members: setup.cluster().members,
             admins: Admins::default(),
+            kinds: setup.plan.kinds(),
+            has_trial: setup.quorum_trial,
+            trial: None,
+            stalled: None,
             wakes_at: u64::MAX,
             booting: usize::from(setup.options.nodes),
             phase: Phase::Start,
@@ -149,6 +168,9 @@ impl<R: Replica> Environment<R> {
             each(&self.world);
             if let Some(breach) = self.world.breach.take() {
                 return End::Broken(breach);
+            }
+            if let Some(quorum) = self.stalled.take() {
+                return End::Stalled(quorum);
             }
         }
         self.world.checkpoint();
@@ -238,6 +260,12 @@ impl<R: Replica> Environment<R> {
     }
 
     fn replied(&mut self, ticket: u64, response: Response) {
+        if ticket == TRIAL_TICKET {
+            if response.result.is_ok() {
+                self.end_trial();
+            }
+            return;
+        }
         if ticket >= ADMIN_TICKETS {
             return self.admin_answered(ticket, Some(response));
         }
@@ -256,11 +284,15 @@ impl<R: Replica> Environment<R> {
     }
 
     fn answer_later(&mut self, attempt: u64, answer: Answer) {
-        if happens(&mut self.rng, self.weather.client_loss_ppm) {
+        if self.loses() {
             return;
         }
         let at = self.world.now() + self.client_latency();
         self.world.alarm(at, Alarm::Answer { attempt, answer });
+    }
+
+    fn loses(&mut self) -> bool {
+        !self.calm && happens(&mut self.rng, self.weather.client_loss_ppm)
     }
 
     fn client_latency(&mut self) -> u64 {
@@ -292,6 +324,7 @@ impl<R: Replica> Environment<R> {
             Alarm::Crash { fault, node } => self.crash(fault, node),
             Alarm::Admin { ticket } => self.admin(ticket),
             Alarm::GiveUp { fault, healing } => self.admin_gives_up(fault, healing),
+            Alarm::Trial => self.try_quorum(),
             Alarm::Repair => self.repair(),
             Alarm::Transfer => self.transfer(),
         }
@@ -321,12 +354,17 @@ impl<R: Replica> Environment<R> {
                 self.phase = *phase;
                 match phase {
                     Phase::Main => {
+                        self.world.storm();
+                        self.calm = false;
                         self.world.arm(&self.triggers);
                         self.transfer();
                     }
                     Phase::Heal => {
                         self.world.calm();
-                        self.weather.client_loss_ppm = 0;
+                        self.calm = true;
+                        if self.has_trial {
+                            self.begin_trial();
+                        }
                     }
                     Phase::Recover => self.repair(),
                     _ => {}
@@ -362,7 +400,7 @@ impl<R: Replica> Environment<R> {
                 self.world.alarm(arrives, Alarm::Answer { attempt: id, answer });
             }
             Ok(request) => {
-                if !happens(&mut self.rng, self.weather.client_loss_ppm) {
+                if !self.loses() {
                     self.world.ask(arrives, node, id, request);
                 }
             }

@@ -1,12 +1,52 @@
 //! What befalls machines: they are started, killed, frozen; their disks stand still, their clocks are bent.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use perjury_nemesis::{Bend, Node};
+use perjury_systems::driver::Driver;
 use perjury_systems::replica::{NodeId, Replica};
 
 use super::chance::below;
 use super::{Keep, MILLISECOND, Note, Planned, World};
 
 impl<R: Replica, A> World<R, A> {
+    /// A node is not started until it is unbarred.
+    pub(crate) fn bar(&mut self, node: Node) {
+        self.machine_mut(node).barred = true;
+    }
+
+    /// A node may be started again.
+    pub(crate) fn unbar(&mut self, node: Node) {
+        self.machine_mut(node).barred = false;
+    }
+
+    /// Whether a node ended by itself.
+    pub(crate) fn is_dead(&self, node: Node) -> bool {
+        self.machine(node).dead
+    }
+
+    /// Those who vote, as a node knows; if it does not run, as it would know if it were started.
+    pub(crate) fn voters_known_to(&self, node: Node) -> Vec<Node> {
+        let machine = self.machine(node);
+        let voters = match &machine.driver {
+            Some(driver) => driver.replica().status().voters,
+            None => {
+                let me = NodeId(node.0);
+                let rng = machine.rng.clone();
+                let clocks = machine.clock.read(self.now);
+                let mut out = Vec::new();
+                // What it would do does not happen.
+                let recovered = catch_unwind(AssertUnwindSafe(|| {
+                    Driver::<R>::recover(&self.cluster, me, machine.disk.read(), rng, clocks, &mut out)
+                }));
+                recovered
+                    .map(|driver| driver.replica().status().voters)
+                    .unwrap_or_default()
+            }
+        };
+        voters.into_iter().map(|voter| Node(voter.0)).collect()
+    }
+
     /// Starts a node's process, `after` nanoseconds from now besides the time that it takes.
     pub(crate) fn start(&mut self, node: Node, after: u64) {
         let boot = u64::from(self.weather.boot_ms) * MILLISECOND;

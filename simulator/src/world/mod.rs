@@ -160,7 +160,6 @@ pub(crate) enum Happened<A> {
 impl<R: Replica, A> World<R, A> {
     /// A cluster with all nodes down. `cluster` has passed [`Replica::validate`], and its nodes are 1, 2, ….
     pub(crate) fn new(cluster: Cluster, weather: Weather, seed: u64, watch: Box<dyn Invariants<R>>) -> Self {
-        let mut rng = stream(seed, "world");
         let count = cluster.nodes.len();
         let machines = (1..=count)
             .map(|number| {
@@ -174,11 +173,11 @@ impl<R: Replica, A> World<R, A> {
                 Machine::new(Clock::new(ppm, ahead_ms), segment, own)
             })
             .collect();
-        let mut world = World {
+        World {
             now: 0,
             seed,
             weather,
-            calm: false,
+            calm: true,
             agenda: Agenda::default(),
             machines,
             held: (0..count).map(|_| Vec::new()).collect(),
@@ -195,13 +194,7 @@ impl<R: Replica, A> World<R, A> {
             transcript: None,
             cluster,
             rng: stream(seed, "world"),
-        };
-        if weather.clog_every_ms > 0 {
-            let first = exponential(&mut rng, u64::from(weather.clog_every_ms) * MILLISECOND);
-            world.agenda.plan(first, Planned::Clog);
         }
-        world.rng = rng;
-        world
     }
 
     pub(crate) fn now(&self) -> u64 {
@@ -290,10 +283,19 @@ impl<R: Replica, A> World<R, A> {
         );
     }
 
+    /// From now on the weather is as bad as it is. Until then a cluster may find its first leader in peace.
+    pub(crate) fn storm(&mut self) {
+        self.calm = false;
+        self.network.calm = false;
+        if self.weather.clog_every_ms > 0 {
+            self.clog();
+        }
+    }
+
     /// The weather is fair from now on, no trigger strikes any more, and what triggers broke is healed.
     pub(crate) fn calm(&mut self) {
         self.calm = true;
-        self.network.calm();
+        self.network.calm_down();
         for trigger in 0..self.triggers.len() {
             let armed = &mut self.triggers[trigger];
             armed.struck = true;

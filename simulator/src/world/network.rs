@@ -46,6 +46,8 @@ pub(crate) struct Network {
     lines: Vec<Line>,
     weather: Weather,
     ordered: bool,
+    /// Nothing is lost, doubled, held back or clogged, but for faults.
+    pub(crate) calm: bool,
     rng: ChaCha8Rng,
     /// Packets sent, and of these lost, over all links.
     pub(crate) sent: u64,
@@ -70,6 +72,7 @@ impl Network {
             lines,
             weather,
             ordered,
+            calm: true,
             rng,
             sent: 0,
             lost: 0,
@@ -77,10 +80,8 @@ impl Network {
     }
 
     /// Nothing is lost, doubled, held back or clogged any more, but for faults.
-    pub(crate) fn calm(&mut self) {
-        self.weather.loss_ppm = 0;
-        self.weather.duplicate_ppm = 0;
-        self.weather.reorder_ppm = 0;
+    pub(crate) fn calm_down(&mut self) {
+        self.calm = true;
         for line in &mut self.lines {
             line.clogged_until = 0;
         }
@@ -134,16 +135,21 @@ impl Network {
             lines,
             weather,
             ordered,
+            calm,
             rng,
             lost,
             ..
         } = self;
         let line = &mut lines[from * *nodes + to];
         let mut arrival = now + line.least + exponential(rng, line.jitter);
-        let mut dropped = happens(rng, weather.loss_ppm);
-        let mut copies = 1 + u32::from(happens(rng, weather.duplicate_ppm));
-        if happens(rng, weather.reorder_ppm) {
-            arrival += below(rng, u64::from(weather.reorder_ms) * MILLISECOND);
+        let mut dropped = false;
+        let mut copies = 1;
+        if !*calm {
+            dropped = happens(rng, weather.loss_ppm);
+            copies += u32::from(happens(rng, weather.duplicate_ppm));
+            if happens(rng, weather.reorder_ppm) {
+                arrival += below(rng, u64::from(weather.reorder_ms) * MILLISECOND);
+            }
         }
         for affliction in &mut line.afflictions {
             let Some(packets) = affliction.packets else {
@@ -195,7 +201,9 @@ mod tests {
     use super::*;
 
     fn network(weather: Weather, ordered: bool) -> Network {
-        Network::new(2, weather, ordered, 7)
+        let mut network = Network::new(2, weather, ordered, 7);
+        network.calm = false;
+        network
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(crate) struct Machine<R: Replica> {
     pub(crate) paused: bool,
     /// It ended by itself and is never started again.
     pub(crate) dead: bool,
+    /// It is not to be started for now.
+    pub(crate) barred: bool,
     /// It is to be killed in the middle of its next step.
     pub(crate) doomed: bool,
     /// When the next look at its timers is planned; `u64::MAX` for never.
@@ -50,6 +52,7 @@ impl<R: Replica> Machine<R> {
             incarnation: 0,
             paused: false,
             dead: false,
+            barred: false,
             doomed: false,
             looks_at: u64::MAX,
             waiting: BTreeMap::new(),

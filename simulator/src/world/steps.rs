@@ -77,7 +77,7 @@ impl<R: Replica, A> World<R, A> {
     pub(super) fn boot(&mut self, place: usize, incarnation: u32) -> Happened<A> {
         let now = self.now;
         let machine = &mut self.machines[place];
-        if machine.driver.is_some() || machine.dead || machine.incarnation != incarnation {
+        if machine.driver.is_some() || machine.dead || machine.barred || machine.incarnation != incarnation {
             return Happened::Nothing;
         }
         machine.clock.restart(now, incarnation);

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The conditions of a run. They hold from the start until everything is healed; then those that lose, double, clog
-/// or stall anything end.
+/// The conditions of a run. Those that lose, double, hold back, clog or stall anything hold while there are faults: a
+/// cluster finds its first leader in peace, and recovers in peace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Weather {

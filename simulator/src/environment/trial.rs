@@ -1,0 +1,111 @@
+//! The trial of a quorum: when everything is healed, first a majority alone, then the rest.
+//!
+//! A cluster that serves again once every node is back proves little: replicated systems promise to serve when any
+//! majority is there. So the nodes outside a random one stay down, or are killed, while the majority has to carry out
+//! a write within a limit.
+
+use perjury_nemesis::{Node, kinds};
+use perjury_systems::api::{Command, Request, Value};
+use perjury_systems::replica::Replica;
+
+use super::{ADMIN_TICKETS, Alarm, Environment};
+use crate::world::{Keep, MILLISECOND, below};
+
+/// The trial's own requests, of which no other answer is awaited.
+pub(super) const TRIAL_TICKET: u64 = ADMIN_TICKETS + (1 << 62);
+
+/// Within this time a healthy majority has to serve.
+pub(crate) const LIMIT_MS: u64 = 10_000;
+
+/// Between two requests.
+const PAUSE: u64 = 100 * MILLISECOND;
+
+/// A trial under way.
+#[derive(Debug)]
+pub(super) struct Trial {
+    quorum: Vec<Node>,
+    outside: Vec<Node>,
+    until: u64,
+    asked: usize,
+}
+
+impl<R: Replica> Environment<R> {
+    /// Begins the trial, if there is a majority that is less than all.
+    pub(super) fn begin_trial(&mut self) {
+        let Some((quorum, outside)) = self.draw_quorum() else {
+            return;
+        };
+        for node in &outside {
+            self.world.bar(*node);
+            self.world.kill(*node, Keep::Prefix);
+        }
+        let until = self.world.now() + LIMIT_MS * MILLISECOND;
+        self.trial = Some(Trial {
+            quorum,
+            outside,
+            until,
+            asked: 0,
+        });
+        self.world.alarm(self.world.now(), Alarm::Trial);
+    }
+
+    /// A random set of nodes that is a majority of every configuration that any node knows of.
+    fn draw_quorum(&mut self) -> Option<(Vec<Node>, Vec<Node>)> {
+        let mut outside: Vec<Node> = self.world.nodes().collect();
+        let configurations: Vec<Vec<Node>> = outside
+            .iter()
+            .map(|node| self.world.voters_known_to(*node))
+            .collect();
+        // Where two configurations are in force at once, a majority of both together and one more is one of each.
+        let spare = usize::from(self.kinds.contains(&kinds::MEMBERSHIP));
+        let suffices = |quorum: &[Node]| {
+            configurations.iter().all(|voters| {
+                let there = voters.iter().filter(|voter| quorum.contains(voter)).count();
+                2 * there > voters.len() + spare
+            })
+        };
+        let mut quorum = Vec::new();
+        while !suffices(&quorum) {
+            if outside.is_empty() {
+                return None;
+            }
+            let drawn = below(&mut self.rng, outside.len() as u64) as usize;
+            quorum.push(outside.swap_remove(drawn));
+        }
+        let dead = quorum.iter().any(|node| self.world.is_dead(*node));
+        (!outside.is_empty() && !dead).then_some((quorum, outside))
+    }
+
+    /// Asks a node of the majority, or gives the trial up.
+    pub(super) fn try_quorum(&mut self) {
+        let Some(trial) = &mut self.trial else {
+            return;
+        };
+        let now = self.world.now();
+        if now >= trial.until {
+            self.stalled = Some(std::mem::take(&mut trial.quorum));
+            return;
+        }
+        let node = trial.quorum[trial.asked % trial.quorum.len()];
+        trial.asked += 1;
+        let request = Request {
+            session: None,
+            command: Command::Write {
+                key: "trial-of-a-quorum".into(),
+                value: Value::Int(trial.asked as i64),
+            },
+        };
+        self.world.ask(now, node, TRIAL_TICKET, request);
+        self.world.alarm(now + PAUSE, Alarm::Trial);
+    }
+
+    /// The majority serves: the rest comes back.
+    pub(super) fn end_trial(&mut self) {
+        if let Some(trial) = self.trial.take() {
+            for node in trial.outside {
+                self.world.unbar(node);
+                self.world.start(node, 0);
+            }
+        }
+    }
+}
