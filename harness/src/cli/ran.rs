@@ -181,7 +181,7 @@ fn in_simulation(setup: &Setup, listener: &mut dyn FnMut(&Notice)) -> Result<Ran
         Violation::Invariant(breach) => {
             Some(broken(traces::PROPERTY, &breach.to_string(), outcome.virtual_ns))
         }
-        Violation::Runaway | Violation::Stuck => Some(broken(
+        Violation::Stalled { .. } | Violation::Runaway | Violation::Stuck => Some(broken(
             &violation.property(),
             &violation.to_string(),
             outcome.virtual_ns,

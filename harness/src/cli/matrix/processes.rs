@@ -11,7 +11,7 @@ use perjury_systems::replica::MutantInfo;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::args::MatrixArgs;
-use crate::cli::{Outcome, Trouble, spec};
+use crate::cli::{Outcome, Trouble};
 
 /// What came of one run.
 #[derive(Debug, Serialize)]
