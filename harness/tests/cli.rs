@@ -71,7 +71,8 @@ fn wrong_usage_is_254_and_names_the_mend() {
 fn help_shows_an_example_for_each_command() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for command in [
-        "test", "check", "generate", "list", "show", "report", "replay", "matrix", "prune", "cluster", "hunt", "export",
+        "test", "check", "generate", "list", "show", "report", "replay", "matrix", "prune", "cluster",
+        "hunt", "export",
     ] {
         let output = perjury(folder.path(), &[command, "--help"]);
         assert_eq!(output.status.code(), Some(0), "{command}");
