@@ -1,6 +1,6 @@
 //! A cluster in virtual time.
 //!
-//! The [`World`] knows machines, disks, clocks and the network, and nothing of clients, workloads or verdicts. It
+//! The `World` knows machines, disks, clocks and the network, and nothing of clients, workloads or verdicts. It
 //! moves from event to event; between two events no time passes and nothing happens, so an idle cluster costs nothing.
 //! Everything that it draws comes from streams named after what draws (`network`, `machine/2`, `node/2/0`).
 
