@@ -53,7 +53,10 @@ fn main() {
             small.property
         );
         if std::env::var("SHOW").is_ok() {
-            println!("{:?}\n{}", small.setup, small.outcome.violations[0]);
+            println!("{:?}", small.setup);
+            for line in perjury_simulator::story(&small.setup, invariants, 60).expect("runs") {
+                println!("{line}");
+            }
         }
     }
 }

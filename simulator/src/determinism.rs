@@ -7,6 +7,7 @@ use perjury_systems::replica::ConfigError;
 use crate::run::{Wanted, run_as};
 use crate::setup::Setup;
 use crate::systems::{self, Simulated, Visitor};
+use crate::world::Line;
 
 /// Two runs of one setup that were not the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,12 +72,16 @@ pub fn compare_as<R: Simulated>(setup: &Setup) -> Result<Option<Difference>, Con
         ..Wanted::default()
     };
     let descriptions = (
-        run_as::<R>(setup, &described)?.transcript,
-        run_as::<R>(setup, &described)?.transcript,
+        words(&run_as::<R>(setup, &described)?.transcript),
+        words(&run_as::<R>(setup, &described)?.transcript),
     );
     Ok(Some(Difference {
         event,
         events: (one.events, other.events),
         descriptions,
     }))
+}
+
+fn words(lines: &[Line]) -> Vec<String> {
+    lines.iter().map(Line::to_string).collect()
 }

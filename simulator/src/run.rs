@@ -13,7 +13,7 @@ use perjury_systems::replica::{ConfigError, MutantCounts};
 use crate::environment::{End, Environment, TRIAL_LIMIT_MS};
 use crate::setup::Setup;
 use crate::systems::{self, Simulated, Visitor};
-use crate::world::{Breach, Transcript, Unwatched};
+use crate::world::{Breach, Line, Transcript, Unwatched};
 
 /// What is wanted of a run besides its outcome. Nothing here changes what happens in it, but for `invariants`: a
 /// breach ends the run.
@@ -135,7 +135,7 @@ pub struct Outcome {
     /// The hash after every event, if it was wanted.
     pub hashes: Vec<u64>,
     /// Descriptions of events, if they were wanted.
-    pub transcript: Vec<String>,
+    pub transcript: Vec<Line>,
 }
 
 impl Outcome {

@@ -143,11 +143,16 @@ impl Swarm {
         if let Some(hint) = hint {
             setup.workload.name.clone_from(&hint.workload);
         }
+        // Elections and faults in quick succession, on machines fast enough for that.
+        let hectic = percent(rng, 35);
         if self.draws.settings {
-            draw_settings(&mut setup, rng);
+            draw_settings(&mut setup, hectic, rng);
         }
         if self.draws.weather {
             setup.weather = draw_weather(rng);
+            if hectic {
+                setup.weather.boot_ms = 1;
+            }
         }
         let mut planning = Planning::new(setup.options.nodes, setup.options.time_limit_ms);
         if self.draws.pace {
@@ -155,6 +160,10 @@ impl Swarm {
             planning.time_limit_ms = setup.options.time_limit_ms;
             planning.interval_ms = Some(pick(rng, &[300, 500, 800, 1_500, 3_000]));
             planning.duration_ms = Some(pick(rng, &[100, 200, 400, 800, 1_500]));
+        }
+        if self.draws.pace && hectic {
+            planning.interval_ms = Some(pick(rng, &[150, 250, 400]));
+            planning.duration_ms = Some(pick(rng, &[100, 150, 300]));
         }
         planning.drift_limit_ppm = drift_limit_ppm(&setup);
         setup.weather.drift_ppm = setup.weather.drift_ppm.min(planning.drift_limit_ppm);
@@ -172,7 +181,11 @@ impl Swarm {
         };
         setup.quorum_trial |= self.draws.trial && percent(rng, 50);
         if self.draws.triggers {
-            setup.triggers.extend(draw_triggers(&setup, rng));
+            let drawn = draw_triggers(&setup, rng);
+            if drawn.len() > 8 && percent(rng, 40) {
+                setup.plan = Plan::default();
+            }
+            setup.triggers.extend(drawn);
         }
         Ok(setup)
     }
@@ -211,7 +224,7 @@ fn drift_limit_ppm(setup: &Setup) -> u32 {
 
 /// Settings that are legal together, and within the timing that the protocol requires: elections take much longer than
 /// packets and fsyncs.
-fn draw_settings(setup: &mut Setup, rng: &mut ChaCha8Rng) {
+fn draw_settings(setup: &mut Setup, hectic: bool, rng: &mut ChaCha8Rng) {
     if setup.system != Raft::NAME {
         return;
     }
@@ -219,9 +232,14 @@ fn draw_settings(setup: &mut Setup, rng: &mut ChaCha8Rng) {
     let given = |name: &str| setup.settings.get(name).map(String::as_str);
     let heartbeat: u64 = pick(rng, &[20, 50, 50, 100]);
     let timeout = heartbeat * pick(rng, &[3, 4, 6, 10]);
+    let (heartbeat, timeout) = if hectic {
+        (20, 60)
+    } else {
+        (heartbeat, timeout.max(100))
+    };
     if given("heartbeat-ms").is_none() && given("election-timeout-ms").is_none() {
         drawn.insert("heartbeat-ms", heartbeat.to_string());
-        drawn.insert("election-timeout-ms", timeout.max(100).to_string());
+        drawn.insert("election-timeout-ms", timeout.to_string());
     }
     let lease = percent(rng, 25);
     let prevote = percent(rng, 60);
@@ -327,8 +345,95 @@ const STEPS: &[&str] = &[
     "Recovered",
 ];
 
+/// A way to strike again and again at the moments at which promises are made or relied upon.
+struct Recipe {
+    steps: &'static [&'static str],
+    messages: &'static [&'static str],
+    strikes: &'static [Strike],
+    heal_ms: &'static [u64],
+}
+
+const RECIPES: &[Recipe] = &[
+    // A leader that is cut off as soon as it leads, or as soon as it has committed.
+    Recipe {
+        steps: &["BecameLeader", "Committed"],
+        messages: &[],
+        strikes: &[Strike::CutOff],
+        heal_ms: &[60, 150, 300],
+    },
+    // A voter that restarts as soon as its vote is on the way.
+    Recipe {
+        steps: &["TermChanged"],
+        messages: &["VoteReply"],
+        strikes: &[Strike::KillAfter],
+        heal_ms: &[1, 5, 20],
+    },
+    Recipe {
+        steps: &["BecameLeader"],
+        messages: &["Append"],
+        strikes: &[Strike::KillAfter, Strike::CutOff, Strike::Pause],
+        heal_ms: &[50, 150, 400],
+    },
+    // What was acknowledged has to survive.
+    Recipe {
+        steps: &["Acked"],
+        messages: &["AppendReply"],
+        strikes: &[Strike::KillAfter, Strike::CutOff, Strike::Pause],
+        heal_ms: &[5, 100, 300],
+    },
+    Recipe {
+        steps: &["Truncated", "SnapshotTaken", "SnapshotInstalled"],
+        messages: &["SnapshotReply"],
+        strikes: &[Strike::KillAfter, Strike::KillBefore],
+        heal_ms: &[5, 50],
+    },
+    Recipe {
+        steps: &["ConfigAppended", "ConfigRolledBack"],
+        messages: &[],
+        strikes: &[Strike::CutOff, Strike::KillAfter, Strike::Pause],
+        heal_ms: &[100, 300, 1_000],
+    },
+    Recipe {
+        steps: &["ReadServed", "HandedOver"],
+        messages: &["ReadIndexReply", "TimeoutNow"],
+        strikes: &[Strike::Pause, Strike::CutOff],
+        heal_ms: &[80, 150, 300],
+    },
+];
+
+fn follow_recipe(setup: &Setup, rng: &mut ChaCha8Rng) -> Vec<Trigger> {
+    let recipe = &RECIPES[below(rng, RECIPES.len() as u64) as usize];
+    let strike = pick(rng, recipe.strikes);
+    let heal_ms = pick(rng, recipe.heal_ms);
+    let every_ms = pick(rng, &[60, 150, 400]);
+    let choices = recipe.steps.len() + recipe.messages.len();
+    let mut triggers = Vec::new();
+    let mut after_ms = 0;
+    while triggers.len() < MAX_TRIGGERS && after_ms + 200 < setup.options.time_limit_ms {
+        let chosen = below(rng, choices as u64) as usize;
+        triggers.push(Trigger {
+            node: None,
+            on: match chosen.checked_sub(recipe.steps.len()) {
+                None => On::Step(recipe.steps[chosen].to_owned()),
+                Some(message) => On::Message(recipe.messages[message].to_owned()),
+            },
+            skip: pick(rng, &[0, 0, 1, 3]),
+            after_ms,
+            strike,
+            heal_ms,
+        });
+        after_ms += between(rng, every_ms / 2, every_ms * 3 / 2);
+    }
+    triggers
+}
+
+/// A run with more triggers than this is slow, since every output is held against them.
+const MAX_TRIGGERS: usize = 40;
+
 fn draw_triggers(setup: &Setup, rng: &mut ChaCha8Rng) -> Vec<Trigger> {
-    // Half of all runs have none.
+    if percent(rng, 30) {
+        return follow_recipe(setup, rng);
+    }
     let count = pick(rng, &[0, 0, 0, 0, 1, 2, 4, 8]);
     let mut steps = BTreeSet::new();
     while steps.len() < 3 {

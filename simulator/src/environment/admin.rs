@@ -29,6 +29,9 @@ const ANSWER_WITHIN: u64 = 2_500 * MILLISECOND;
 /// So many in a hundred join in the place of another node.
 const REPLACE_PERCENT: u64 = 35;
 
+/// So many in a hundred that left receive the log all the same.
+const LEARN_PERCENT: u64 = 40;
+
 /// So many in a hundred requests go to whoever claims to lead.
 const ANY_CLAIMANT_PERCENT: u64 = 30;
 
@@ -134,6 +137,7 @@ impl<R: Replica> Environment<R> {
             None => {
                 let left = active.left.len();
                 active.told = true;
+                self.make_learners(fault);
                 let evidence = format!("{left} nodes left the cluster");
                 self.injected(
                     fault,
@@ -185,6 +189,29 @@ impl<R: Replica> Environment<R> {
         let at = self.world.now() + self.client_latency();
         self.world.ask(at, node, ticket, request);
         self.world.alarm(at + ANSWER_WITHIN, Alarm::Admin { ticket });
+    }
+
+    /// Now and then those who left go on to receive the log.
+    fn make_learners(&mut self, fault: u32) {
+        let left = self
+            .active
+            .get(&fault)
+            .map(|active| active.left.clone())
+            .unwrap_or_default();
+        let Some((leader, _)) = self.world.leader() else {
+            return;
+        };
+        for node in left {
+            if below(&mut self.rng, 100) < LEARN_PERCENT {
+                let request = Request {
+                    session: None,
+                    command: Command::Reconfigure(Reconfigure::Learn(NodeId(node.0))),
+                };
+                let at = self.world.now() + self.client_latency();
+                // Nobody waits for the answer.
+                self.world.ask(at, leader, ADMIN_TICKETS, request);
+            }
+        }
     }
 
     /// A voter whose place a node takes when it joins again, once in a while.

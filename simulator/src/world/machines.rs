@@ -7,7 +7,7 @@ use perjury_systems::driver::Driver;
 use perjury_systems::replica::{NodeId, Replica};
 
 use super::chance::below;
-use super::{Keep, MILLISECOND, Note, Planned, World};
+use super::{Keep, MILLISECOND, Note, Planned, Topic, World};
 
 impl<R: Replica, A> World<R, A> {
     /// A node is not started until it is unbarred.
@@ -98,7 +98,7 @@ impl<R: Replica, A> World<R, A> {
         self.view_changed = true;
         let node = Node(place as u16 + 1);
         if self.transcribes() {
-            self.describe(format!("{node} is killed; {lost} writes are lost"));
+            self.describe(place, Topic::Fault, format!("is killed and loses {lost} writes"));
         }
         self.notes.push(Note::Killed { node, lost });
     }

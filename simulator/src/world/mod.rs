@@ -13,6 +13,7 @@ mod machines;
 mod network;
 mod node;
 mod steps;
+mod transcript;
 mod triggers;
 mod variant;
 pub(crate) mod watch;
@@ -30,6 +31,8 @@ use clock::Clock;
 pub(crate) use digest::Rolling;
 use network::Network;
 use node::Machine;
+pub(crate) use transcript::Transcript;
+pub use transcript::{Line, Topic};
 use triggers::Armed;
 pub use triggers::{On, Strike, Trigger};
 pub(crate) use variant::variant;
@@ -136,14 +139,6 @@ pub(crate) struct World<R: Replica, A> {
     pub(crate) events: u64,
     /// The events to be described in full, and their descriptions.
     pub(crate) transcript: Option<Transcript>,
-}
-
-/// Descriptions of some events.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Transcript {
-    pub(crate) from: u64,
-    pub(crate) to: u64,
-    pub(crate) lines: Vec<String>,
 }
 
 /// What an event was.
@@ -350,7 +345,11 @@ impl<R: Replica, A> World<R, A> {
                     return Happened::Nothing;
                 }
                 if self.transcribes() {
-                    self.describe(format!("n{} receives from n{}: {message:?}", node + 1, from + 1));
+                    self.describe(
+                        place,
+                        Topic::Message,
+                        format!("receives from n{}: {message:?}", from + 1),
+                    );
                 }
                 let from = NodeId(from + 1);
                 self.step(place, |driver, clocks, out| {
@@ -398,12 +397,16 @@ impl<R: Replica, A> World<R, A> {
             .is_some_and(|wanted| (wanted.from..wanted.to).contains(&self.events))
     }
 
-    fn describe(&mut self, line: String) {
-        let (now, event) = (self.now, self.events);
+    fn describe(&mut self, place: usize, topic: Topic, text: String) {
+        let line = Line {
+            event: self.events,
+            at_ns: self.now,
+            node: Node(place as u16 + 1),
+            topic,
+            text,
+        };
         if let Some(transcript) = &mut self.transcript {
-            transcript
-                .lines
-                .push(format!("{event} {:.6} {line}", now as f64 / 1e9));
+            transcript.lines.push(line);
         }
     }
 }

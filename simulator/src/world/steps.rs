@@ -9,7 +9,7 @@ use perjury_systems::driver::{Driver, Output};
 use perjury_systems::replica::{Event, Lsn, NodeId, Replica, RequestId};
 
 use super::chance::{below, happens, heavy_tailed};
-use super::{Happened, Keep, MICROSECOND, MILLISECOND, Note, Planned, Strike, World};
+use super::{Happened, Keep, MICROSECOND, MILLISECOND, Note, Planned, Strike, Topic, World};
 
 impl<R: Replica, A> World<R, A> {
     pub(super) fn look_at_timers(&mut self, place: usize) -> Happened<A> {
@@ -26,7 +26,7 @@ impl<R: Replica, A> World<R, A> {
             return Happened::Nothing;
         }
         if self.transcribes() {
-            self.describe(format!("n{}: a timer runs out", place + 1));
+            self.describe(place, Topic::Work, "a timer runs out".to_owned());
         }
         self.step(place, Driver::fire)
     }
@@ -52,7 +52,7 @@ impl<R: Replica, A> World<R, A> {
         }
         machine.disk.end_sync(lsn);
         if self.transcribes() {
-            self.describe(format!("n{}: its log is durable up to {}", place + 1, lsn.0));
+            self.describe(place, Topic::Work, format!("its log is durable up to {}", lsn.0));
         }
         self.step(place, |driver, clocks, out| driver.durable(lsn, clocks, out))
     }
@@ -67,7 +67,7 @@ impl<R: Replica, A> World<R, A> {
         machine.next_request += 1;
         machine.waiting.insert(id.0, ticket);
         if self.transcribes() {
-            self.describe(format!("n{} is asked: {:?}", place + 1, request.command));
+            self.describe(place, Topic::Work, format!("is asked: {:?}", request.command));
         }
         self.step(place, |driver, clocks, out| {
             driver.step(Event::Request { id, request }, clocks, out);
@@ -87,7 +87,11 @@ impl<R: Replica, A> World<R, A> {
         let clocks = machine.clock.read(now);
         let durable = machine.disk.read();
         if self.transcribes() {
-            self.describe(format!("{me} starts with a log up to {}", durable.end.0));
+            self.describe(
+                place,
+                Topic::Fault,
+                format!("starts with {} durable writes", durable.end.0),
+            );
         }
         let cluster = &self.cluster;
         let mut out = std::mem::take(&mut self.out);
@@ -233,7 +237,7 @@ impl<R: Replica, A> World<R, A> {
             Output::Reply { id, response } => {
                 self.hash.mix(&response);
                 if self.transcribes() {
-                    self.describe(format!("  n{} answers: {:?}", place + 1, response.result));
+                    self.describe(place, Topic::Work, format!("answers: {:?}", response.result));
                 }
                 if let Some(ticket) = self.machines[place].waiting.remove(&id.0) {
                     self.notes.push(Note::Reply { ticket, response });
@@ -242,7 +246,7 @@ impl<R: Replica, A> World<R, A> {
             Output::Trace(trace) => {
                 self.hash.mix(&trace);
                 if self.transcribes() {
-                    self.describe(format!("  n{}: {trace:?}", place + 1));
+                    self.describe(place, Topic::Step, format!("{trace:?}"));
                 }
             }
         }
@@ -258,7 +262,7 @@ impl<R: Replica, A> World<R, A> {
         let arrivals = self.network.send(self.now, place, target);
         if self.transcribes() {
             let lost = if arrivals == [None, None] { " (lost)" } else { "" };
-            self.describe(format!("  n{} sends to {to}{lost}: {message:?}", place + 1));
+            self.describe(place, Topic::Message, format!("sends to {to}{lost}: {message:?}"));
         }
         let (from, to) = (place as u16, target as u16);
         match arrivals {

@@ -8,7 +8,7 @@ use perjury_systems::replica::Replica;
 use serde::{Deserialize, Serialize};
 
 use super::variant::variant;
-use super::{MILLISECOND, Note, Planned, World, around};
+use super::{MILLISECOND, Note, Planned, Topic, World, around};
 
 /// Faults of triggers have numbers of their own, above those of plans.
 const TRIGGER_FAULTS: u32 = 1 << 31;
@@ -44,6 +44,8 @@ pub enum On {
     Snapshot,
     /// It sends a message, after everything that the message depends on is durable.
     Send,
+    /// It sends a message of this name, such as `VoteReply` of Raft.
+    Message(String),
     /// It answers a client.
     Reply,
     /// It records a step of this name, such as `Voted`, `BecameLeader` or `Committed` of Raft.
@@ -74,6 +76,7 @@ impl fmt::Display for Trigger {
             On::Append => "writes to its log".to_owned(),
             On::Snapshot => "writes a snapshot".to_owned(),
             On::Send => "sends a message".to_owned(),
+            On::Message(name) => format!("sends a `{name}`"),
             On::Reply => "answers a client".to_owned(),
             On::Step(name) => format!("does `{name}`"),
         };
@@ -124,6 +127,7 @@ impl Armed {
             (On::Append, Output::Write { what, .. }) => matches!(what, Written::Record(_)),
             (On::Snapshot, Output::Write { what, .. }) => matches!(what, Written::Snapshot(_)),
             (On::Send, Output::Send { .. }) | (On::Reply, Output::Reply { .. }) => true,
+            (On::Message(name), Output::Send { message, .. }) => variant(message) == name,
             (On::Step(name), Output::Trace(trace)) => variant(trace) == name,
             _ => false,
         };
@@ -154,7 +158,11 @@ impl<R: Replica, A> World<R, A> {
         let Trigger { strike, heal_ms, .. } = self.triggers[struck].trigger;
         if self.transcribes() {
             let words = self.triggers[struck].trigger.to_string();
-            self.describe(format!("  strikes {node}: {words}"));
+            self.describe(
+                usize::from(node.0) - 1,
+                Topic::Fault,
+                format!("is struck: {words}"),
+            );
         }
         self.notes.push(Note::Struck {
             trigger: struck,

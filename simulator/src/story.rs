@@ -1,0 +1,146 @@
+//! A run in words: what broke, what the protocol did, and what was violated, step by step.
+
+use std::fmt;
+
+use perjury_runner::{Notice, Phase};
+use perjury_systems::replica::ConfigError;
+
+use crate::run::{Outcome, Violation, Wanted, run};
+use crate::setup::Setup;
+use crate::world::{Line, Topic};
+
+/// Steps that are told only of short runs, since there are so many of them.
+const FREQUENT: &[&str] = &[
+    "Applied",
+    "Proposed",
+    "Appended",
+    "Committed",
+    "Acked",
+    "ReadInvoked",
+    "ReadServed",
+    "VoteCounted",
+];
+
+/// A run with at most so many lines is told with everything.
+const SHORT: usize = 60;
+
+/// One sentence of a story.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sentence {
+    /// When, in nanoseconds since the start.
+    pub at_ns: u64,
+    /// What.
+    pub text: String,
+}
+
+impl fmt::Display for Sentence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>9.3} s  {}", self.at_ns as f64 / 1e9, self.text)
+    }
+}
+
+/// Tells a run: at most `most` sentences, those nearest to its end.
+///
+/// # Errors
+/// If the setup cannot be run.
+pub fn story(setup: &Setup, invariants: bool, most: usize) -> Result<Vec<Sentence>, ConfigError> {
+    let wanted = Wanted {
+        invariants,
+        notices: true,
+        transcript: Some((0, u64::MAX)),
+        ..Wanted::default()
+    };
+    let mut outcome = run(setup, &wanted)?;
+    let lines = std::mem::take(&mut outcome.transcript);
+    let steps = || {
+        lines
+            .iter()
+            .filter(|line| matches!(line.topic, Topic::Step | Topic::Fault))
+    };
+    let frequent = |line: &&Line| FREQUENT.iter().any(|name| line.text.starts_with(name));
+    let everything = steps().count() <= SHORT;
+    let mut sentences: Vec<Sentence> = steps()
+        .filter(|line| everything || !frequent(line))
+        .map(|line| Sentence {
+            at_ns: line.at_ns,
+            text: match line.topic {
+                Topic::Step => format!("{}: {}", line.node, spoken(&line.text)),
+                _ => format!("{} {}", line.node, line.text),
+            },
+        })
+        .collect();
+    sentences.extend(told(&outcome));
+    // A stable sort: what a fault brings about is told after it.
+    sentences.sort_by_key(|sentence| sentence.at_ns);
+    sentences.drain(..sentences.len().saturating_sub(most));
+    sentences.extend(outcome.violations.iter().map(|violation: &Violation| Sentence {
+        at_ns: outcome.virtual_ns,
+        text: violation.to_string(),
+    }));
+    Ok(sentences)
+}
+
+/// What the runner told of faults and phases.
+fn told(outcome: &Outcome) -> Vec<Sentence> {
+    let mut sentences = Vec::new();
+    for notice in &outcome.notices {
+        match notice {
+            Notice::Phase { phase, at } if *phase > Phase::Start => sentences.push(Sentence {
+                at_ns: *at,
+                text: format!("── {} ──", format!("{phase:?}").to_lowercase()),
+            }),
+            _ => {}
+        }
+    }
+    for fault in &outcome.finished.faults {
+        let ends = [(fault.injected_at, ""), (fault.healed_at, "healed: ")];
+        for (at, word) in ends {
+            sentences.extend(at.map(|at_ns| Sentence {
+                at_ns,
+                text: format!("{word}{}", fault.description),
+            }));
+        }
+    }
+    sentences
+}
+
+/// A step's name and fields as words: `BecameLeader { term: 2 }` is `became leader (term 2)`.
+fn spoken(step: &str) -> String {
+    let (name, fields) = step.split_once(' ').unwrap_or((step, ""));
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.extend(letter.to_lowercase());
+    }
+    let fields = fields
+        .trim_start_matches("{ ")
+        .trim_end_matches(" }")
+        .replace(": ", " ")
+        .replace('_', " ");
+    if fields.is_empty() {
+        words
+    } else {
+        format!("{words} ({fields})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_spoken_as_words() {
+        for (step, words) in [
+            ("BecameLeader { term: 2 }", "became leader (term 2)"),
+            (
+                "Voted { term: 3, candidate: NodeId(1) }",
+                "voted (term 3, candidate NodeId(1))",
+            ),
+            ("Amnesiac", "amnesiac"),
+        ] {
+            assert_eq!(spoken(step), words);
+        }
+    }
+}
