@@ -35,7 +35,7 @@ pub struct TestRecord {
     pub concurrency: usize,
     /// Operations a second, all clients together, that the workload aims at; 0 for as many as there can be.
     pub rate: f64,
-    /// How many keys.
+    /// How many keys are in use at a time; 0 for the workload's own choice.
     pub keys: usize,
     /// The size of the set that values are drawn from; none for values that are unique.
     pub values: Option<u64>,

@@ -369,7 +369,7 @@ pub(crate) fn facts(evidence: &Evidence) -> Vec<(&'static str, String)> {
                 "as fast as it goes".to_owned()
             },
         ),
-        ("keys", test.keys.to_string()),
+        ("keys", keys(test.keys)),
         (
             "values",
             test.values
@@ -452,5 +452,12 @@ pub(crate) fn phases(evidence: &Evidence) -> Table {
     Table {
         heads: vec!["phase".to_owned(), "began at".to_owned()],
         rows,
+    }
+}
+
+fn keys(keys: usize) -> String {
+    match keys {
+        0 => "the workload's own choice".to_owned(),
+        keys => keys.to_string(),
     }
 }
