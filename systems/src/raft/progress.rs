@@ -102,6 +102,16 @@ impl Progress {
         }
     }
 
+    /// The follower answered with this disk. What is known of it is known of the disk that it had: with another one
+    /// it has lost everything.
+    pub fn answers_with(&mut self, disk: Disk) {
+        if self.disk.is_some_and(|known| known != disk) {
+            self.matched = 0;
+            self.probe(1);
+        }
+        self.disk = Some(disk);
+    }
+
     /// The follower refused: look for the place where the logs agree, from `next` down.
     pub fn probe(&mut self, next: Index) {
         self.next = next.max(self.matched + 1);

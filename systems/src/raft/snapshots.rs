@@ -324,7 +324,7 @@ impl Raft {
             return;
         }
         progress.active = true;
-        progress.disk = Some(disk);
+        progress.answers_with(disk);
         if round <= leader.round {
             progress.answered_at = cx.now;
             progress.confirmed = progress

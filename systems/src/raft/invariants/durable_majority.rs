@@ -57,13 +57,16 @@ fn held_by_majority(step: &Step<'_>, oracle: &Oracle, index: Index, word: &str) 
         index,
     };
     let holds = |node: &NodeId| {
-        if *node == step.node {
+        // No protocol can help it that a disk is lost: what was on it counts as held.
+        let lost = step.lost.get(node).is_some_and(|log| View::holds(log, at));
+        let there = if *node == step.node {
             View::holds(step.raft.log(), at)
         } else {
             step.views
                 .get(node)
                 .is_some_and(|view| View::holds(&view.log, at))
-        }
+        };
+        there || lost
     };
     let majority =
         |voters: &BTreeSet<NodeId>| voters.iter().filter(|node| holds(node)).count() > voters.len() / 2;

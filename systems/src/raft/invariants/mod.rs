@@ -68,6 +68,8 @@ pub(crate) struct Step<'a> {
     pub(crate) durable: Lsn,
     /// The nodes as they were before, this one included.
     pub(crate) views: &'a BTreeMap<NodeId, View>,
+    /// The logs that went with disks that were lost.
+    pub(crate) lost: &'a BTreeMap<NodeId, Log>,
 }
 
 impl Step<'_> {
@@ -100,6 +102,7 @@ impl View {
 #[derive(Clone, Debug, Default)]
 pub struct Invariants {
     views: BTreeMap<NodeId, View>,
+    lost: BTreeMap<NodeId, Log>,
     oracle: Oracle,
     election_safety: election_safety::ElectionSafety,
     log_matching: log_matching::LogMatching,
@@ -137,7 +140,9 @@ impl Invariants {
 
     /// A node's disk was emptied, or replaced, while it was stopped.
     pub fn wiped(&mut self, node: NodeId) {
-        self.views.remove(&node);
+        if let Some(view) = self.views.remove(&node) {
+            self.lost.insert(node, view.log);
+        }
         self.votes.wiped(node);
     }
 
@@ -159,6 +164,7 @@ impl Invariants {
             traces,
             durable,
             views: &self.views,
+            lost: &self.lost,
         };
         let breach = |(invariant, name): (&'static str, &'static str)| {
             move |what: String| Breach {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Step;
+use crate::raft::config::Disk;
 use crate::raft::types::{Index, Term};
 use crate::replica::NodeId;
 
@@ -11,7 +12,7 @@ pub(super) const NAME: (&str, &str) = ("R-I8", "monotone indexes");
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Monotone {
-    matched: BTreeMap<NodeId, (Term, BTreeMap<NodeId, Index>)>,
+    matched: BTreeMap<NodeId, (Term, BTreeMap<NodeId, (Index, Option<Disk>)>)>,
 }
 
 impl Monotone {
@@ -55,8 +56,9 @@ impl Monotone {
         matched.retain(|node, _| progress.contains_key(node));
         for (node, progress) in progress {
             let (is, next) = (progress.matched, progress.next);
-            let was = matched.insert(*node, is).unwrap_or(0);
-            if is < was {
+            let (was, disk) = matched.insert(*node, (is, progress.disk)).unwrap_or_default();
+            // What is known of a follower is known of its disk.
+            if is < was && disk == progress.disk {
                 return Err(format!("its match index of {node} fell from {was} to {is}"));
             }
             if is >= next || next > last + 1 {
