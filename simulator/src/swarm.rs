@@ -458,6 +458,8 @@ fn draw_triggers(setup: &Setup, rng: &mut ChaCha8Rng) -> Vec<Trigger> {
                     Strike::KillBefore,
                     Strike::KillAfter,
                     Strike::KillAfter,
+                    Strike::Rot,
+                    Strike::Wipe,
                     Strike::Pause,
                     Strike::CutOff,
                 ],

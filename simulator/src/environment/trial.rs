@@ -60,7 +60,8 @@ impl<R: Replica> Environment<R> {
         let spare = usize::from(self.kinds.contains(&kinds::MEMBERSHIP));
         let suffices = |quorum: &[Node]| {
             configurations.iter().all(|voters| {
-                let there = voters.iter().filter(|voter| quorum.contains(voter)).count();
+                let votes = |voter: &&Node| quorum.contains(voter) && !self.world.is_wiped(**voter);
+                let there = voters.iter().filter(votes).count();
                 2 * there > voters.len() + spare
             })
         };

@@ -4,6 +4,9 @@ use std::collections::VecDeque;
 
 use perjury_systems::driver::Written;
 use perjury_systems::replica::{Durable, Lsn, Replica};
+use rand_chacha::ChaCha8Rng;
+
+use super::chance::below;
 
 /// One node's log. Records that were torn by a crash are not kept: reading a log cuts them off
 /// ([`perjury_systems::wal::scan`]), so what a node finds is the same as if they had never been written.
@@ -18,6 +21,8 @@ pub(crate) struct Disk<R: Replica> {
     pub(crate) syncing: Option<Lsn>,
     /// Fsyncs do not return before this moment.
     pub(crate) stalled_until: u64,
+    /// A durable record that cannot be read.
+    rotten: Option<Lsn>,
     /// Records are deleted by segments of so many, so that some that were released are found again.
     segment: usize,
 }
@@ -32,6 +37,7 @@ impl<R: Replica> Disk<R> {
             written: Lsn(0),
             syncing: None,
             stalled_until: 0,
+            rotten: None,
             segment: segment.max(1),
         }
     }
@@ -91,6 +97,41 @@ impl<R: Replica> Disk<R> {
         self.syncing = None;
         self.stalled_until = 0;
         lost
+    }
+
+    /// A record rots: a durable one that is needed and is not the last (which would look torn).
+    pub(crate) fn rot(&mut self, rng: &mut ChaCha8Rng) {
+        let after = self.snapshot.as_ref().map_or(Lsn(0), |(lsn, _)| *lsn);
+        let from = self.records.partition_point(|(lsn, _)| *lsn <= after);
+        let places = self.records.len().saturating_sub(from + 1);
+        if places > 0 {
+            let place = from + below(rng, places as u64) as usize;
+            self.rotten = Some(self.records[place].0);
+        }
+    }
+
+    pub(crate) fn is_rotten(&self) -> bool {
+        self.rotten.is_some()
+    }
+
+    /// The rotten record can be read again.
+    pub(crate) fn restore(&mut self) {
+        self.rotten = None;
+    }
+
+    /// The log ends before the rotten record: what a careless reader makes of it.
+    pub(crate) fn end_at_damage(&mut self) {
+        if let Some(rotten) = self.rotten.take() {
+            self.records
+                .truncate(self.records.partition_point(|(lsn, _)| *lsn < rotten));
+            self.written = Lsn(rotten.0 - 1);
+            self.durable = self.written;
+        }
+    }
+
+    /// Everything is gone. Positions begin anew.
+    pub(crate) fn wipe(&mut self) {
+        *self = Disk::new(self.segment);
     }
 
     /// What a node that starts finds.

@@ -7,9 +7,44 @@ use perjury_systems::driver::Driver;
 use perjury_systems::replica::{NodeId, Replica};
 
 use super::chance::below;
-use super::{Keep, MILLISECOND, Note, Planned, Topic, World};
+use super::{Keep, MILLISECOND, Note, Planned, Strike, Topic, World};
 
 impl<R: Replica, A> World<R, A> {
+    /// A disk is damaged while its node is down, within what the protocol claims to survive.
+    pub(super) fn damage(&mut self, place: usize, damage: Strike) {
+        let others = || {
+            self.machines
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != place)
+        };
+        let node = NodeId(place as u16 + 1);
+        match damage {
+            Strike::Rot if others().all(|(_, machine)| !machine.disk.is_rotten() && !machine.wiped) => {
+                let machine = &mut self.machines[place];
+                machine.disk.rot(&mut machine.rng);
+            }
+            Strike::Wipe if self.machines.len() > 2 && self.machines.iter().all(|machine| !machine.wiped) => {
+                if self.machines.iter().any(|machine| machine.disk.is_rotten()) {
+                    return;
+                }
+                let machine = &mut self.machines[place];
+                machine.wiped = true;
+                machine.disk.wipe();
+                self.watch.wiped(node);
+                if self.transcribes() {
+                    self.describe(place, Topic::Fault, "loses its disk".to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether a node's disk was emptied.
+    pub(crate) fn is_wiped(&self, node: Node) -> bool {
+        self.machine(node).wiped
+    }
+
     /// A node is not started until it is unbarred.
     pub(crate) fn bar(&mut self, node: Node) {
         self.machine_mut(node).barred = true;

@@ -26,9 +26,8 @@ struct Affliction {
 
 #[derive(Debug, Default)]
 struct Line {
-    /// The least and the mean additional latency, in nanoseconds.
-    least: u64,
-    jitter: u64,
+    /// How many thousandths of the usual latency it has.
+    slowness: u64,
     afflictions: Vec<Affliction>,
     clogged_until: u64,
     /// For ordered links: when the last packet arrives, and until when the connection is broken.
@@ -61,8 +60,7 @@ impl Network {
             .map(|_| {
                 let slowness = 1000 + below(&mut rng, 1000 * u64::from(weather.spread.max(1) - 1) + 1);
                 Line {
-                    least: weather.latency_us * slowness,
-                    jitter: weather.jitter_us * slowness,
+                    slowness,
                     ..Line::default()
                 }
             })
@@ -141,7 +139,11 @@ impl Network {
             ..
         } = self;
         let line = &mut lines[from * *nodes + to];
-        let mut arrival = now + line.least + exponential(rng, line.jitter);
+        let conditions = if *calm { &weather.calmed() } else { &*weather };
+        // A microsecond has as many nanoseconds as one has thousandths.
+        let least = conditions.latency_us * line.slowness;
+        let jitter = conditions.jitter_us * line.slowness;
+        let mut arrival = now + least + exponential(rng, jitter);
         let mut dropped = false;
         let mut copies = 1;
         if !*calm {
@@ -173,7 +175,7 @@ impl Network {
             affliction.hits += u64::from(gone || doubled || overtaken || delay > 0);
         }
         if line.clogged_until > now {
-            arrival = arrival.max(line.clogged_until + line.least);
+            arrival = arrival.max(line.clogged_until + least);
         }
         if *ordered {
             // A stream loses nothing in its middle: it breaks, and what is sent meanwhile is gone too.
@@ -191,7 +193,7 @@ impl Network {
             *lost += 1;
             return [None, None];
         }
-        let second = (copies > 1).then(|| arrival + exponential(rng, line.jitter + 100 * MICROSECOND));
+        let second = (copies > 1).then(|| arrival + exponential(rng, jitter + 100 * MICROSECOND));
         [Some(arrival), second]
     }
 }

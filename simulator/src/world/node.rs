@@ -25,6 +25,8 @@ pub(crate) struct Machine<R: Replica> {
     pub(crate) paused: bool,
     /// It ended by itself and is never started again.
     pub(crate) dead: bool,
+    /// Its disk was emptied.
+    pub(crate) wiped: bool,
     /// It is not to be started for now.
     pub(crate) barred: bool,
     /// It is to be killed in the middle of its next step.
@@ -52,6 +54,7 @@ impl<R: Replica> Machine<R> {
             incarnation: 0,
             paused: false,
             dead: false,
+            wiped: false,
             barred: false,
             doomed: false,
             looks_at: u64::MAX,

@@ -85,6 +85,16 @@ impl<R: Replica, A> World<R, A> {
         let me = NodeId(place as u16 + 1);
         let rng = stream(self.seed, &format!("node/{}/{incarnation}", place + 1));
         let clocks = machine.clock.read(now);
+        if machine.disk.is_rotten() {
+            if !R::starts_from_damaged_log(&self.cluster) {
+                // It refuses to start, as it should, until the record is restored.
+                return Happened::Nothing;
+            }
+            machine.disk.end_at_damage();
+            // The replica itself cannot count this: there is none yet.
+            machine.counts.reached += 1;
+            machine.counts.differed += 1;
+        }
         let durable = machine.disk.read();
         if self.transcribes() {
             self.describe(
@@ -143,6 +153,7 @@ impl<R: Replica, A> World<R, A> {
             doom = Some(below(&mut machine.rng, out.len() as u64 + 1));
         }
         let mut alive = true;
+        let mut damage = None;
         let mut keep = if doom.is_some() {
             Keep::Nothing
         } else {
@@ -172,6 +183,11 @@ impl<R: Replica, A> World<R, A> {
                     alive = false;
                     break;
                 }
+                Some((_, Strike::Rot | Strike::Wipe)) => {
+                    alive = false;
+                    damage = strike.map(|(_, strike)| strike);
+                    break;
+                }
                 Some((_, Strike::Pause)) => {
                     self.machines[place].paused = true;
                     self.view_changed = true;
@@ -186,6 +202,9 @@ impl<R: Replica, A> World<R, A> {
         }
         if !alive {
             self.kill_at(place, keep);
+            if let Some(damage) = damage {
+                self.damage(place, damage);
+            }
             return Happened::Stepped(node);
         }
         self.begin_sync(place);
@@ -288,7 +307,11 @@ impl<R: Replica, A> World<R, A> {
         let Some(lsn) = machine.disk.begin_sync() else {
             return;
         };
-        let weather = &self.weather;
+        let weather = if self.calm {
+            &self.weather.calmed()
+        } else {
+            &self.weather
+        };
         let mut takes = weather.fsync_us * MICROSECOND
             + heavy_tailed(&mut machine.rng, weather.fsync_jitter_us * MICROSECOND);
         if !self.calm && happens(&mut machine.rng, weather.stall_ppm) {

@@ -60,6 +60,11 @@ pub enum Strike {
     KillBefore,
     /// Kill it right after it is done; of what was written but not durable, a random prefix survives.
     KillAfter,
+    /// Kill it right after, and damage a durable record in the middle of its log. Healing restores the record. One
+    /// node at a time: where another one's log is damaged, nothing more than a kill.
+    Rot,
+    /// Kill it right after, and empty its disk for good. One node a run: after that, nothing more than a kill.
+    Wipe,
     /// Freeze it right after.
     Pause,
     /// Cut it off from all others before it is done: what it would send next is lost.
@@ -83,6 +88,8 @@ impl fmt::Display for Trigger {
         let strike = match self.strike {
             Strike::KillBefore => "kill it before that is done",
             Strike::KillAfter => "kill it right after",
+            Strike::Rot => "kill it right after and damage its log",
+            Strike::Wipe => "kill it right after and empty its disk",
             Strike::Pause => "freeze it right after",
             Strike::CutOff => "cut it off before that is done",
         };
@@ -190,7 +197,11 @@ impl<R: Replica, A> World<R, A> {
             return;
         }
         match self.triggers[trigger].trigger.strike {
-            Strike::KillBefore | Strike::KillAfter => self.start(node, 0),
+            Strike::KillBefore | Strike::KillAfter | Strike::Wipe => self.start(node, 0),
+            Strike::Rot => {
+                self.machine_mut(node).disk.restore();
+                self.start(node, 0);
+            }
             Strike::Pause => self.resume(node),
             Strike::CutOff => {
                 for link in around(node, self.nodes()) {

@@ -43,6 +43,9 @@ pub trait Invariants<R: Replica>: fmt::Debug {
     /// A node's process ended, losing what was not durable.
     fn stopped(&mut self, node: NodeId);
 
+    /// A node's disk was emptied while it was down.
+    fn wiped(&mut self, node: NodeId);
+
     /// Compares everything with everything: slow, for checkpoints. `nodes` are those that run.
     ///
     /// # Errors
@@ -60,6 +63,8 @@ impl<R: Replica> Invariants<R> for Unwatched {
     }
 
     fn stopped(&mut self, _: NodeId) {}
+
+    fn wiped(&mut self, _: NodeId) {}
 
     fn full(&mut self, _: &BTreeMap<NodeId, &R>) -> Result<(), Breach> {
         Ok(())
@@ -90,6 +95,10 @@ impl Invariants<Raft> for raft::invariants::Invariants {
 
     fn stopped(&mut self, node: NodeId) {
         Self::stopped(self, node);
+    }
+
+    fn wiped(&mut self, node: NodeId) {
+        Self::wiped(self, node);
     }
 
     fn full(&mut self, nodes: &BTreeMap<NodeId, &Raft>) -> Result<(), Breach> {

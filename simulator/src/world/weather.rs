@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The conditions of a run. Those that lose, double, hold back, clog or stall anything hold while there are faults: a
-/// cluster finds its first leader in peace, and recovers in peace.
+/// The conditions of a run. Those that delay, lose, double, hold back, clog or stall anything hold while there are
+/// faults: a cluster finds its first leader in peace, and recovers in peace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Weather {
@@ -72,6 +72,18 @@ impl Weather {
         transfer_every_ms: 0,
         boot_ms: 20,
     };
+
+    /// The same machines while nothing is to go wrong: no slower than usual.
+    pub(crate) fn calmed(&self) -> Weather {
+        let fair = Weather::FAIR;
+        Weather {
+            latency_us: self.latency_us.min(fair.latency_us),
+            jitter_us: self.jitter_us.min(fair.jitter_us),
+            fsync_us: self.fsync_us.min(fair.fsync_us),
+            fsync_jitter_us: self.fsync_jitter_us.min(fair.fsync_jitter_us),
+            ..*self
+        }
+    }
 }
 
 impl Default for Weather {
