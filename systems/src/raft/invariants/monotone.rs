@@ -10,9 +10,13 @@ use crate::replica::NodeId;
 
 pub(super) const NAME: (&str, &str) = ("R-I8", "monotone indexes");
 
+/// What a leader knew of each follower, and of which of its disks.
+type Matched = BTreeMap<NodeId, (Index, Option<Disk>)>;
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct Monotone {
-    matched: BTreeMap<NodeId, (Term, BTreeMap<NodeId, (Index, Option<Disk>)>)>,
+    /// By leader, with its term.
+    matched: BTreeMap<NodeId, (Term, Matched)>,
 }
 
 impl Monotone {
