@@ -135,12 +135,16 @@ fn scalars(value: &toml::Value) -> Option<Vec<String>> {
     }
 }
 
-/// The line on which `name` stands, from `section` on.
+/// The line on which a section, or an option of `section`, stands.
 fn line_of(text: &str, section: &str, name: &str) -> Option<usize> {
     let from = text.lines().position(|line| line.trim() == section).unwrap_or(0);
+    let names = |line: &str| {
+        let key = line.split_once('=').map_or(line, |(key, _)| key);
+        key.trim().trim_matches('"') == name
+    };
     text.lines()
         .skip(from)
-        .position(|line| line.trim_start().trim_start_matches('"').starts_with(name))
+        .position(names)
         .map(|position| from + position + 1)
 }
 
