@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use perjury_checker::{Finding, Verdict, Witness};
+use perjury_simulator::{Line as Described, Topic, spoken};
 use perjury_systems::raft::{Raft, Trace, invariants::Recorded};
 use perjury_systems::replica::{NodeId, Replica};
 use serde::Deserialize;
@@ -91,9 +92,11 @@ fn finding(verdict: Verdict, sentence: String, steps: usize, witnesses: Vec<Witn
     }
 }
 
+/// Sentences of a story at most.
+const SENTENCES: usize = 8;
+
 /// What the nodes did last before the breach, as far as it is about elections, and what broke it.
 fn story(lines: &[Line<Trace>], began: Duration) -> Vec<String> {
-    const SENTENCES: usize = 8;
     let mut told: Vec<String> = lines
         .iter()
         .rev()
@@ -102,11 +105,42 @@ fn story(lines: &[Line<Trace>], began: Duration) -> Vec<String> {
         .take(SENTENCES)
         .map(|(_, line)| {
             let seconds = Duration::from_nanos(line.at).saturating_sub(began).as_secs_f64();
-            format!("{seconds:.3} s  {}: {:?}", line.node, line.trace)
+            told(seconds, &line.node, &format!("{:?}", line.trace))
         })
         .collect();
     told.reverse();
     told
+}
+
+/// The same for a simulated run, from the description of its last events.
+pub fn retold(lines: &[Described]) -> Vec<String> {
+    const ABOUT_ELECTIONS: [&str; 8] = [
+        "Recovered",
+        "Campaigned",
+        "Voted ",
+        "VoteCounted",
+        "BecameLeader",
+        "SteppedDown",
+        "Truncated",
+        "SnapshotInstalled",
+    ];
+    let steps = lines
+        .iter()
+        .rev()
+        .filter(|line| line.topic == Topic::Step)
+        .enumerate()
+        .filter(|(back, line)| *back == 0 || ABOUT_ELECTIONS.iter().any(|name| line.text.starts_with(name)));
+    let mut told: Vec<String> = steps
+        .take(SENTENCES)
+        .map(|(_, line)| told(line.at_ns as f64 / 1e9, &line.node, &line.text))
+        .collect();
+    told.reverse();
+    told
+}
+
+/// A line of a story: `3.210 s  n2: became leader (term 4)`.
+fn told(seconds: f64, node: &impl std::fmt::Display, step: &str) -> String {
+    format!("{seconds:.3} s  {node}: {}", spoken(step))
 }
 
 fn about_elections(trace: &Trace) -> bool {
@@ -114,6 +148,7 @@ fn about_elections(trace: &Trace) -> bool {
         trace,
         Trace::Recovered { .. }
             | Trace::Campaigned { .. }
+            | Trace::Voted { .. }
             | Trace::VoteCounted { .. }
             | Trace::BecameLeader { .. }
             | Trace::SteppedDown { .. }

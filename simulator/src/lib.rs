@@ -17,7 +17,7 @@ pub use matrix::{Attempt, Matrix, Row, matrix};
 pub use run::{Outcome, Violation, Wanted, run, run_as, validate};
 pub use setup::{Setup, Work};
 pub use shrink::{Effort, Shrunk, shrink};
-pub use story::{Sentence, story};
+pub use story::{Sentence, spoken, story};
 pub use swarm::{Draws, Hint, Swarm};
 pub use systems::Simulated;
 pub use world::{Breach, Invariants, Line, On, Strike, Topic, Trigger, Unwatched, Weather};

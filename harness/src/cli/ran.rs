@@ -7,6 +7,7 @@ use perjury_checker::{Finding, Verdict, Witness};
 use perjury_results::{MutantSeen, RunWriter, StoreError, TestRecord};
 use perjury_runner::{Finished, Notice, Options, Runner};
 use perjury_simulator::{Setup, Violation, Wanted, Weather, Work};
+use perjury_systems::replica::ConfigError;
 
 use super::Trouble;
 use super::interrupt::Armed;
@@ -158,14 +159,49 @@ fn on_processes(
     })
 }
 
+/// Events before the breach of an invariant that are described in its story.
+const DESCRIBED: u64 = 50_000;
+
 fn in_simulation(setup: &Setup, listener: &mut dyn FnMut(&Notice)) -> Result<Ran, Trouble> {
+    let usage = |error: ConfigError| Trouble::Usage(error.to_string());
     let wanted = Wanted {
         notices: true,
         judge: false,
         ..Wanted::default()
     };
-    let outcome =
-        perjury_simulator::run(setup, &wanted).map_err(|error| Trouble::Usage(error.to_string()))?;
+    let mut outcome = perjury_simulator::run(setup, &wanted).map_err(usage)?;
+    let mut more: Vec<Finding> = outcome
+        .violations
+        .iter()
+        .filter_map(|violation| match violation {
+            // The history is judged with the budget that was asked for; failures are in what the test left behind.
+            Violation::History(_) | Violation::System(_) => None,
+            Violation::Invariant(breach) => Some((traces::PROPERTY.to_owned(), breach.to_string())),
+            Violation::Stalled { .. } | Violation::Runaway | Violation::Stuck => {
+                Some((violation.property(), violation.to_string()))
+            }
+        })
+        .map(|(property, what)| broken(&property, &what, outcome.virtual_ns))
+        .collect();
+    let breached = outcome
+        .violations
+        .iter()
+        .any(|violation| matches!(violation, Violation::Invariant(_)));
+    if breached {
+        // The breach ended the run before clients could see what comes of it. The same run again, without looking
+        // inside, shows that; and this time with what the nodes did before.
+        let at = outcome.events;
+        let wanted = Wanted {
+            invariants: false,
+            transcript: Some((at.saturating_sub(DESCRIBED), at + 1)),
+            ..wanted
+        };
+        outcome = perjury_simulator::run(setup, &wanted).map_err(usage)?;
+        let story = traces::retold(&outcome.transcript);
+        if let Some(witness) = more.iter_mut().flat_map(|finding| &mut finding.witnesses).next() {
+            witness.story.splice(0..0, story);
+        }
+    }
     for notice in &outcome.notices {
         listener(notice);
     }
@@ -175,19 +211,6 @@ fn in_simulation(setup: &Setup, listener: &mut dyn FnMut(&Notice)) -> Result<Ran
         outcome.virtual_ns as f64 / 1e9,
         outcome.hash
     );
-    let broken = outcome.violations.iter().filter_map(|violation| match violation {
-        // The history is judged with the budget that was asked for; failures are in what the test left behind.
-        Violation::History(_) | Violation::System(_) => None,
-        Violation::Invariant(breach) => {
-            Some(broken(traces::PROPERTY, &breach.to_string(), outcome.virtual_ns))
-        }
-        Violation::Stalled { .. } | Violation::Runaway | Violation::Stuck => Some(broken(
-            &violation.property(),
-            &violation.to_string(),
-            outcome.virtual_ns,
-        )),
-    });
-    let mut more: Vec<Finding> = broken.collect();
     if more.is_empty() {
         more.push(Finding {
             property: traces::PROPERTY.to_owned(),
