@@ -4,6 +4,7 @@ mod admin;
 mod calls;
 mod faults;
 mod trial;
+mod wake;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -23,6 +24,7 @@ use admin::Admins;
 use faults::Active;
 pub(crate) use trial::LIMIT_MS as TRIAL_LIMIT_MS;
 use trial::{TRIAL_TICKET, Trial};
+use wake::{Came, Wake};
 
 /// Whole logs are compared once in so many events.
 const EVENTS_BETWEEN_CHECKPOINTS: u64 = 1 << 14;
@@ -80,7 +82,7 @@ pub(crate) struct Environment<R: Replica> {
     trial: Option<Trial>,
     /// A majority that did not serve.
     stalled: Option<Vec<Node>>,
-    wakes_at: u64,
+    wake: Wake,
     booting: usize,
     phase: Phase,
     inputs: VecDeque<Input>,
@@ -133,7 +135,7 @@ impl<R: Replica> Environment<R> {
             has_trial: setup.quorum_trial,
             trial: None,
             stalled: None,
-            wakes_at: u64::MAX,
+            wake: Wake::NONE,
             booting: usize::from(setup.options.nodes),
             phase: Phase::Start,
             inputs: VecDeque::new(),
@@ -302,12 +304,11 @@ impl<R: Replica> Environment<R> {
 
     fn alarmed(&mut self, alarm: Alarm) {
         match alarm {
-            Alarm::Wake => {
-                if self.wakes_at <= self.world.now() {
-                    self.wakes_at = u64::MAX;
-                    self.inputs.push_back(Input::Woke);
-                }
-            }
+            Alarm::Wake => match self.wake.came(self.world.now()) {
+                Came::Due => self.inputs.push_back(Input::Woke),
+                Came::Early(at) => self.world.alarm(at, Alarm::Wake),
+                Came::Overtaken => {}
+            },
             Alarm::Answer { attempt, answer } => {
                 if self.open.remove(&attempt).is_some() {
                     self.inputs.push_back(Input::Answer { attempt, answer });
@@ -336,11 +337,9 @@ impl<R: Replica> Environment<R> {
             Action::Inject { id, fault } => self.inject(id, fault),
             Action::Heal { id } => self.heal(id),
             Action::Wake(at) => {
-                let at = at.max(self.world.now());
-                if at < self.wakes_at {
+                if let Some(at) = self.wake.want(at.max(self.world.now())) {
                     self.world.alarm(at, Alarm::Wake);
                 }
-                self.wakes_at = at;
             }
             Action::Notice(notice) => self.notice(notice),
             Action::Finish => self.done = true,
