@@ -71,6 +71,7 @@ pub fn check(history: &History, initial: i64) -> Finding {
         operations: history.operations.len() as u64,
         states: 0,
         witnesses,
+        linearizations: Vec::new(),
     }
 }
 

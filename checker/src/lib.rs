@@ -58,5 +58,5 @@ pub use history::{
     Completion, Event, EventKind, Function, History, HistoryBuilder, HistoryError, Key, Moment,
 };
 pub use history::{Operation, Outcome, Process, Value};
-pub use linearizability::{Method, Options, check};
+pub use linearizability::{Linearization, Method, Options, check, verify};
 pub use verdict::{Finding, Verdict, Witness};

@@ -81,6 +81,7 @@ fn judge(history: &History, every_read: bool) -> Finding {
         operations: history.operations.len() as u64,
         states: 0,
         witnesses: found.witnesses,
+        linearizations: Vec::new(),
     }
 }
 

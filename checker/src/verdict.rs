@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{Key, Operation, Value};
+use crate::linearizability::Linearization;
 
 /// What was decided. Merging verdicts takes the greatest: `invalid` over `unknown` over `valid`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -45,6 +46,9 @@ pub struct Finding {
     pub states: u64,
     /// Evidence for `invalid`, smallest first; other keys or elements that fail follow.
     pub witnesses: Vec<Witness>,
+    /// For `valid`, where it was asked for: a legal order of each key, in the order of the keys' names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub linearizations: Vec<Linearization>,
 }
 
 /// The smallest sub-history that still proves the violation, and why.

@@ -4,7 +4,7 @@ mod support;
 
 use perjury_checker::models::{Cell, Model};
 use perjury_checker::{
-    Function, History, Method, Operation, Options, Outcome, Value, Verdict, Witness, check,
+    Function, History, Method, Operation, Options, Outcome, Value, Verdict, Witness, check, verify,
 };
 use support::{Kind, Rng, Shape, draw, linearizable, linearizable_if, ordered};
 
@@ -54,6 +54,7 @@ fn agree(model: &Cell, kind: Kind, values: Option<u64>, methods: &[Method], seed
         let all: Vec<&Operation> = history.operations.iter().collect();
         let expected = linearizable(&all, kind == Kind::AppendList);
         counts[usize::from(expected)] += 1;
+        options.linearizations = round % 2 == 0;
         for (method, decided) in methods.iter().zip(&mut decided) {
             options.method = *method;
             let finding = check(&history, model, &options);
@@ -72,6 +73,10 @@ fn agree(model: &Cell, kind: Kind, values: Option<u64>, methods: &[Method], seed
                 "{method:?}, round {round}: {}",
                 show(&history)
             );
+            if expected && options.linearizations {
+                let verified = verify(&history, model, &finding.linearizations);
+                assert_eq!(verified, Ok(()), "{method:?}, round {round}: {}", show(&history));
+            }
             if !expected && round % 4 == 0 {
                 witness_holds(&history, &finding.witnesses[0], kind == Kind::AppendList);
             }
@@ -316,6 +321,7 @@ fn append_texts(spell: &dyn Fn(i64) -> String, values: Option<u64>, methods: &[M
     };
     let (mut counts, mut by_lists) = ([0u64; 2], 0);
     for round in 0..histories() / 2 {
+        options.linearizations = round % 2 == 0;
         let history = draw(&shapes[(round % shapes.len() as u64) as usize], &mut rng);
         let history = spelled(history, spell);
         let claims = |operation: &&Operation| match operation.completion.outcome {
@@ -337,6 +343,10 @@ fn append_texts(spell: &dyn Fn(i64) -> String, values: Option<u64>, methods: &[M
                 continue;
             }
             by_lists += u64::from(*method == Method::Lists);
+            if expected == Verdict::Valid && options.linearizations {
+                let verified = verify(&history, &model, &finding.linearizations);
+                assert_eq!(verified, Ok(()), "{method:?}, round {round}: {}", show(&history));
+            }
             assert_eq!(
                 finding.verdict,
                 expected,

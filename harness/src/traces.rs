@@ -89,6 +89,7 @@ fn finding(verdict: Verdict, sentence: String, steps: usize, witnesses: Vec<Witn
         operations: 0,
         states: 0,
         witnesses,
+        linearizations: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Method;
 use super::cells::{Act, CellSpec};
 use super::problem::{NEVER, Numbered, Op, Spec};
-use super::search::{Answer, Unknown, WIDEST, search};
+use super::search::{Answer, Unknown, WIDEST, order, search};
 use super::{lists, zones};
 use crate::budget::{Budget, Spent};
 use crate::models::Model;
@@ -39,6 +39,10 @@ pub(crate) trait Decide: Spec {
     /// Decides a key by the method, or by the cheapest.
     fn decide(&mut self, ops: &[Op], method: Method, budget: &Budget) -> Decided;
 
+    /// A legal order of the operations (indexes), once the method has found that there is one; none if finding
+    /// it again costs more than the budget.
+    fn linearize(&mut self, ops: &[Op], method: Method, budget: &Budget) -> Option<Vec<usize>>;
+
     /// States from which the part of a history after `start` may begin, whatever happened before, as far as
     /// `ops` can tell them apart; none if the model cannot say. `before` are effects completed by then.
     fn roots(&mut self, _ops: &[Op], _before: &[Op]) -> Option<Vec<u32>> {
@@ -49,6 +53,10 @@ pub(crate) trait Decide: Spec {
 impl<M: Model> Decide for Numbered<'_, M> {
     fn decide(&mut self, ops: &[Op], _: Method, budget: &Budget) -> Decided {
         by_search(ops, self, budget)
+    }
+
+    fn linearize(&mut self, ops: &[Op], _: Method, budget: &Budget) -> Option<Vec<usize>> {
+        order_by_search(ops, self, budget)
     }
 
     /// Every state that any actions can lead to, if these are few: so it is with locks.
@@ -88,6 +96,18 @@ impl Decide for CellSpec {
                 let mut ops = ops.to_vec();
                 self.share_classes(&mut ops);
                 by_search(&ops, self, budget)
+            }
+        }
+    }
+
+    fn linearize(&mut self, ops: &[Op], method: Method, budget: &Budget) -> Option<Vec<usize>> {
+        match method {
+            Method::Zones => zones::order(ops, self),
+            Method::Lists => lists::order(ops, self),
+            Method::Search | Method::Cheapest => {
+                let mut ops = ops.to_vec();
+                self.share_classes(&mut ops);
+                order_by_search(&ops, self, budget)
             }
         }
     }
@@ -185,17 +205,32 @@ pub(crate) fn search_from<S: Spec>(
     unknown: Unknown,
     budget: &Budget,
 ) -> (Answer, u64) {
-    let Some(useless) = spec.useless(ops).filter(|useless| useless.contains(&true)) else {
+    let Some((indexes, kept)) = without_useless(ops, spec) else {
         return search(ops, spec, roots, unknown, budget);
     };
-    let (indexes, kept): (Vec<usize>, Vec<Op>) = ops
-        .iter()
-        .copied()
-        .enumerate()
-        .filter(|(index, _)| !useless[*index])
-        .unzip();
     match search(&kept, spec, roots, unknown, budget) {
         (Answer::Illegal(stuck), states) => (Answer::Illegal(indexes[stuck]), states),
         other => other,
     }
+}
+
+/// A legal order, without what is useless.
+fn order_by_search<S: Spec>(ops: &[Op], spec: &mut S, budget: &Budget) -> Option<Vec<usize>> {
+    let initial = spec.init();
+    let Some((indexes, kept)) = without_useless(ops, spec) else {
+        return order(ops, spec, initial, budget);
+    };
+    let order = order(&kept, spec, initial, budget)?;
+    Some(order.into_iter().map(|index| indexes[index]).collect())
+}
+
+/// The operations that are of use, with their indexes; none if all are.
+fn without_useless<S: Spec>(ops: &[Op], spec: &S) -> Option<(Vec<usize>, Vec<Op>)> {
+    let useless = spec.useless(ops).filter(|useless| useless.contains(&true))?;
+    let useful = ops
+        .iter()
+        .copied()
+        .enumerate()
+        .filter(|(index, _)| !useless[*index]);
+    Some(useful.unzip())
 }

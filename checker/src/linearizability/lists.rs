@@ -25,6 +25,38 @@ pub(crate) fn decide(ops: &[Op], spec: &CellSpec) -> Option<Found> {
     }
 }
 
+/// The order that the lists give, of operations for which [`decide`] found one.
+pub(crate) fn order(ops: &[Op], spec: &CellSpec) -> Option<Vec<usize>> {
+    let lists = Lists::build(ops, spec).ok()?;
+    let elements = lists.elements(lists.longest);
+    let mut order = Vec::with_capacity(ops.len());
+    let mut reads = lists
+        .reads
+        .iter()
+        .copied()
+        .map(|read| {
+            let seen = spec.act(&ops[read as usize]).observes();
+            (seen.map_or(0, |list| lists.length(list)), read as usize)
+        })
+        .collect::<Vec<_>>();
+    reads.sort_unstable();
+    let mut reads = reads.into_iter().peekable();
+    let mut shown = vec![false; ops.len()];
+    for length in 0..=elements.len() {
+        if length > lists.start as usize {
+            let append = *lists.appends.get(elements[length - 1] as usize)? as usize;
+            shown[append] = true;
+            order.push(append);
+        }
+        while let Some((_, read)) = reads.next_if(|&(seen, _)| seen as usize == length) {
+            order.push(read);
+        }
+    }
+    let unseen = |index: &usize| ops[*index].required && !spec.act(&ops[*index]).pure() && !shown[*index];
+    order.extend((0..ops.len()).filter(unseen));
+    Some(order)
+}
+
 struct Lists<'a> {
     ops: &'a [Op],
     spec: &'a CellSpec,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Linearization;
 use super::decide::{Decided, Evidence, Found};
 use crate::history::{Key, Operation};
 use crate::models::Unsupported;
@@ -11,6 +12,8 @@ use crate::verdict::{Finding, Verdict, Witness};
 pub(super) struct Judged {
     pub decided: Decided,
     pub operations: u64,
+    /// A legal order (ids), where one was asked for and found.
+    pub order: Option<Vec<usize>>,
 }
 
 /// The keys' results so far.
@@ -21,6 +24,7 @@ pub(super) struct Merged<'k> {
     methods: BTreeMap<&'static str, u64>,
     invalid: BTreeMap<Option<&'k Key>, Evidence>,
     unknown: Vec<String>,
+    orders: Vec<Linearization>,
 }
 
 /// The most reasons for `unknown` that are told one by one.
@@ -28,10 +32,18 @@ const REASONS: usize = 3;
 
 impl<'k> Merged<'k> {
     pub(super) fn add(&mut self, judged: Result<Judged, Unsupported>, key: Option<&'k Key>) {
-        let Judged { decided, operations } = match judged {
+        let Judged {
+            decided,
+            operations,
+            order,
+        } = match judged {
             Ok(judged) => judged,
             Err(unsupported) => return self.unknown.push(unsupported.to_string()),
         };
+        self.orders.extend(order.map(|order| Linearization {
+            key: key.cloned(),
+            order,
+        }));
         self.operations += operations;
         self.states += decided.states;
         *self.methods.entry(decided.method.name()).or_default() += 1;
@@ -127,6 +139,11 @@ impl<'k> Merged<'k> {
             operations: self.operations,
             states: self.states,
             witnesses: witnesses.into_iter().map(|(witness, _)| witness).collect(),
+            linearizations: if self.orders.len() == keys {
+                self.orders
+            } else {
+                Vec::new()
+            },
         }
     }
 }

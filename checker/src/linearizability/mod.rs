@@ -42,6 +42,7 @@ mod appends;
 mod cells;
 mod decide;
 mod lies;
+mod linearization;
 mod lists;
 mod merge;
 mod orders;
@@ -62,8 +63,11 @@ use crate::history::{History, Key, Operation};
 use crate::models::{Model, Unsupported};
 use crate::verdict::{Finding, Witness};
 
+pub use linearization::{Flaw, Linearization, verify};
+
 use cells::CellSpec;
-use decide::{Decide, Evidence};
+use decide::{Decide, Evidence, Found};
+use linearization::verify_key;
 use merge::{Judged, Merged};
 use problem::{Numbered, Op};
 use story::Teller;
@@ -79,10 +83,13 @@ pub struct Options {
     pub method: Method,
     /// Keys for which a violation is explained by a witness; further ones are counted.
     pub witnesses: usize,
+    /// Whether a valid history gives a legal order of each key ([`Finding::linearizations`]). Finding it may
+    /// cost as much as deciding.
+    pub linearizations: bool,
 }
 
 impl Default for Options {
-    /// The default budget, all cores, the cheapest method, and three witnesses.
+    /// The default budget, all cores, the cheapest method, three witnesses, no linearizations.
     fn default() -> Self {
         let threads = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
         Options {
@@ -90,6 +97,7 @@ impl Default for Options {
             threads,
             method: Method::Cheapest,
             witnesses: 3,
+            linearizations: false,
         }
     }
 }
@@ -160,22 +168,43 @@ struct Work<'a, M: Model> {
 
 impl<M: Model> Work<'_, M> {
     fn judge(&self) -> Result<Judged, Unsupported> {
-        let Options { method, budget, .. } = self.options;
         let all = self.operations.iter().copied();
-        let (decided, operations) = match self.model.cell() {
+        match self.model.cell() {
             Some(cell) => {
                 let (ops, mut spec) = CellSpec::compile(cell, all)?;
-                (spec.decide(&ops, *method, budget), ops.len())
+                Ok(self.decide(&ops, &mut spec))
             }
             None => {
                 let (ops, mut spec) = Numbered::compile(self.model, all)?;
-                (spec.decide(&ops, *method, budget), ops.len())
+                Ok(self.decide(&ops, &mut spec))
             }
-        };
-        Ok(Judged {
+        }
+    }
+
+    fn decide<S: Decide>(&self, ops: &[Op], spec: &mut S) -> Judged {
+        let Options { method, budget, .. } = self.options;
+        let mut decided = spec.decide(ops, *method, budget);
+        let mut order = None;
+        if self.options.linearizations && decided.answer == Found::Legal {
+            order = spec.linearize(ops, decided.method, budget);
+            order
+                .iter_mut()
+                .flatten()
+                .for_each(|index| *index = ops[*index].id);
+            // What is handed out has been verified by the definition.
+            if let Some(Err(flaw)) = order
+                .as_ref()
+                .map(|order| verify_key(self.operations, self.model, order))
+            {
+                let reason = format!("a defect of the method {}: {flaw}", decided.method.name());
+                decided.answer = Found::Unknown(reason);
+            }
+        }
+        Judged {
             decided,
-            operations: operations as u64,
-        })
+            operations: ops.len() as u64,
+            order,
+        }
     }
 
     fn explain(&self, evidence: Evidence) -> Option<(Witness, Option<String>)> {

@@ -23,6 +23,7 @@
 //!                                ▲ here write 1 must: [1], unless it did already
 //! ```
 
+use std::collections::VecDeque;
 use std::mem::size_of;
 
 use rustc_hash::FxHashMap;
@@ -72,6 +73,18 @@ pub(crate) fn search<S: Spec>(
         129..=512 => Search::<S, 8>::new(&plan, ops, spec, budget).run(roots),
         513..=WIDEST => Search::<S, 64>::new(&plan, ops, spec, budget).run(roots),
         width => (Answer::TooWide(width), 0),
+    }
+}
+
+/// A legal order of `ops` (indexes), if the search finds one within the budget.
+pub(crate) fn order<S: Spec>(ops: &[Op], spec: &mut S, root: u32, budget: &Budget) -> Option<Vec<usize>> {
+    let plan = Plan::new(ops, Unknown::Once);
+    match plan.width {
+        0..=64 => Search::<S, 1>::new(&plan, ops, spec, budget).order(root),
+        65..=128 => Search::<S, 2>::new(&plan, ops, spec, budget).order(root),
+        129..=512 => Search::<S, 8>::new(&plan, ops, spec, budget).order(root),
+        513..=WIDEST => Search::<S, 64>::new(&plan, ops, spec, budget).order(root),
+        _ => None,
     }
 }
 
@@ -225,6 +238,45 @@ impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
         (answer, self.meter.states())
     }
 
+    /// The order that the choices on the stack make, once they have led to the end.
+    fn order(mut self, root: u32) -> Option<Vec<usize>> {
+        if self.explore(&[root]) != Answer::Legal {
+            return None;
+        }
+        let frames = std::mem::take(&mut self.stack);
+        let mut waiting: Vec<VecDeque<u32>> = vec![VecDeque::new(); self.plan.pending.len()];
+        for (index, op) in self.ops.iter().enumerate().filter(|(_, op)| op.returned == NEVER) {
+            if let Ok(position) = self.plan.pending.binary_search(&op.class) {
+                waiting[position].push_back(index as u32);
+            }
+        }
+        let mut order = Vec::with_capacity(self.ops.len());
+        self.seek(0);
+        let (mut state, mut taken) = (root, [0; N]);
+        let width = self.plan.width as u32;
+        for frame in frames {
+            self.settle(state, &mut taken, |op| order.push(op as usize));
+            let own = self.plan.steps[self.cursor].op;
+            let op = match frame.choice - 1 {
+                0 => {
+                    self.forward();
+                    continue;
+                }
+                1 => own,
+                choice if choice - 2 < width => self.occupant[choice as usize - 2],
+                choice => waiting[(choice - 2 - width) as usize].pop_front()?,
+            };
+            let Op { class, returned, .. } = self.ops[op as usize];
+            if returned != NEVER {
+                set(&mut taken, self.plan.slot[op as usize]);
+            }
+            state = self.spec.step(state, class)?;
+            order.push(op as usize);
+        }
+        self.settle(state, &mut taken, |op| order.push(op as usize));
+        Some(order)
+    }
+
     fn explore(&mut self, roots: &[u32]) -> Answer {
         let unused = vec![0; self.plan.pending.len()];
         for &root in roots {
@@ -300,8 +352,33 @@ impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
         &self.ops[self.occupant[slot as usize] as usize]
     }
 
-    /// Goes on from the cursor to the next completion of an operation that has not taken effect, and pushes
-    /// the configuration there unless it was explored before.
+    /// Goes on from the cursor to the next completion of an operation that has not taken effect. Pure actions
+    /// take effect as soon as they are legal, and `placed` is told.
+    fn settle(&mut self, state: u32, taken: &mut Bits<N>, mut placed: impl FnMut(u32)) {
+        for slot in self.waiting(taken) {
+            let class = self.occupant(slot).class;
+            if self.spec.pure(class) && self.spec.step(state, class).is_some() {
+                set(taken, slot);
+                placed(self.occupant[slot as usize]);
+            }
+        }
+        while let Some(&Step { op, completes, .. }) = self.plan.steps.get(self.cursor) {
+            let Op { class, returned, .. } = self.ops[op as usize];
+            let slot = self.plan.slot[op as usize];
+            if completes {
+                if !has(taken, slot) {
+                    break;
+                }
+                clear(taken, slot);
+            } else if returned != NEVER && self.spec.pure(class) && self.spec.step(state, class).is_some() {
+                set(taken, slot);
+                placed(op);
+            }
+            self.forward();
+        }
+    }
+
+    /// Settles, and pushes the configuration reached unless it was explored before.
     fn arrive(
         &mut self,
         state: u32,
@@ -309,25 +386,7 @@ impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
         used: &[u32],
         from: Option<usize>,
     ) -> Option<Answer> {
-        for slot in self.waiting(&taken) {
-            let class = self.occupant(slot).class;
-            if self.spec.pure(class) && self.spec.step(state, class).is_some() {
-                set(&mut taken, slot);
-            }
-        }
-        while let Some(&Step { op, completes, .. }) = self.plan.steps.get(self.cursor) {
-            let Op { class, returned, .. } = self.ops[op as usize];
-            let slot = self.plan.slot[op as usize];
-            if completes {
-                if !has(&taken, slot) {
-                    break;
-                }
-                clear(&mut taken, slot);
-            } else if returned != NEVER && self.spec.pure(class) && self.spec.step(state, class).is_some() {
-                set(&mut taken, slot);
-            }
-            self.forward();
-        }
+        self.settle(state, &mut taken, |_| ());
         self.furthest = self.furthest.max(self.cursor);
         if self.cursor == self.plan.steps.len() {
             return Some(Answer::Legal);

@@ -66,7 +66,32 @@ pub(crate) fn decide(ops: &[Op], spec: &CellSpec) -> Option<Found> {
     if let Some(evidence) = zones.conflict(&blocks) {
         return Some(Found::Illegal(evidence));
     }
-    (zones.differs.is_empty() || zones.place_failures(blocks)).then_some(Found::Legal)
+    (zones.differs.is_empty() || zones.place_failures(blocks).is_some()).then_some(Found::Legal)
+}
+
+/// The canonical order, of operations for which [`decide`] found one.
+pub(crate) fn order(ops: &[Op], spec: &CellSpec) -> Option<Vec<usize>> {
+    let useless = spec.unread(ops)?;
+    let zones = Zones::build(ops, spec, &useless).ok()?;
+    let failures = zones.place_failures(zones.blocks().ok()?)?;
+    let position = failures.position;
+    let mut placed = Vec::with_capacity(ops.len());
+    for (index, op) in ops.iter().enumerate().filter(|(index, _)| !useless[*index]) {
+        let act = spec.act(op);
+        if let Some(value) = act.installs() {
+            placed.push((position[value as usize], 0, index));
+        } else if let (Some(value), true) = (act.observes(), op.required) {
+            placed.push((position[value as usize], 1, index));
+        }
+    }
+    placed.extend(
+        failures
+            .places
+            .into_iter()
+            .map(|(place, index)| (place, 1, index as usize)),
+    );
+    placed.sort_unstable();
+    Some(placed.into_iter().map(|(_, _, index)| index).collect())
 }
 
 struct Zones<'a> {
@@ -86,6 +111,14 @@ struct Block {
     /// The latest invocation, and whose it is.
     s: u64,
     last: u32,
+}
+
+/// Where everything stands in the order of the values.
+struct Failures {
+    /// Of each value.
+    position: Vec<u32>,
+    /// Of each failed compare-and-set.
+    places: Vec<(u32, u32)>,
 }
 
 impl Block {
@@ -316,8 +349,8 @@ impl<'a> Zones<'a> {
         act.installs().or(act.observes()).unwrap_or(self.spec.initial)
     }
 
-    /// Fits failed compare-and-sets into the order of the blocks; false if they do not fit into this order.
-    fn place_failures(&self, mut blocks: Vec<Block>) -> bool {
+    /// Fits failed compare-and-sets into the order of the blocks; none if they do not fit into this order.
+    fn place_failures(&self, mut blocks: Vec<Block>) -> Option<Failures> {
         blocks.sort_unstable_by_key(|block| block.f.min(block.s));
         // The values in their order, and each value's position in it.
         let mut order = Vec::with_capacity(self.clusters.len());
@@ -357,6 +390,7 @@ impl<'a> Zones<'a> {
             ceiling[index] = own.min(ceiling[index + 1]);
         }
         let mut ended: BinaryHeap<Reverse<(u64, u32)>> = BinaryHeap::new();
+        let mut places = Vec::with_capacity(self.differs.len());
         let (mut next, mut floor, mut behind) = (0, 0, 0);
         for &number in &self.differs {
             let op = &self.ops[number as usize];
@@ -381,11 +415,12 @@ impl<'a> Zones<'a> {
             }
             let after = self.ops.partition_point(|other| other.invoked < op.returned);
             if place as usize >= order.len() || place > ceiling[after] {
-                return false;
+                return None;
             }
             ended.push(Reverse((op.returned, place)));
+            places.push((place, number));
         }
-        true
+        Some(Failures { position, places })
     }
 
     fn act(&self, op: u32) -> Act {

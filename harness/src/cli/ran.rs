@@ -223,6 +223,7 @@ fn in_simulation(setup: &Setup, listener: &mut dyn FnMut(&Notice)) -> Result<Ran
             operations: 0,
             states: 0,
             witnesses: Vec::new(),
+            linearizations: Vec::new(),
         });
     }
     let mutant = setup.mutant.is_some().then_some(MutantSeen {
@@ -253,6 +254,7 @@ fn broken(property: &str, what: &str, virtual_ns: u64) -> Finding {
         operations: 0,
         states: 0,
         witnesses: vec![witness],
+        linearizations: Vec::new(),
     }
 }
 

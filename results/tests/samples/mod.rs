@@ -526,6 +526,7 @@ pub fn invariant_broken() -> Evidence {
             story: story.map(str::to_owned).to_vec(),
             orders: Vec::new(),
         }],
+        linearizations: Vec::new(),
     });
     evidence
 }
