@@ -209,7 +209,7 @@ fn files() {
         &format!("{} MB", text.len() / 1_000_000),
     );
     let text = String::from_utf8(text).expect("JSON is UTF-8");
-    let (took, parsed) = fastest(|| Format::Jsonl.read(&text));
+    let (took, parsed) = fastest(|| Format::Jsonl.read(text.as_bytes()));
     let operations = parsed.map_or(0, |parsed| parsed.history.operations.len());
     report(
         "read history.jsonl (events)",

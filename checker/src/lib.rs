@@ -9,14 +9,14 @@
 //! A history in a file, whatever wrote it:
 //!
 //! ```
-//! use perjury_checker::{Options, Verdict, formats::Format, models::ModelName};
+//! use perjury_checker::{Options, Verdict, formats, models::ModelName};
 //!
 //! let text = r#"{"index":0,"time":0,"process":0,"type":"invoke","f":"write","key":"x","value":7}
 //! {"index":1,"time":9,"process":0,"type":"ok","f":"write","key":"x","value":7}
 //! {"index":2,"time":12,"process":1,"type":"invoke","f":"read","key":"x","value":null}
 //! {"index":3,"time":20,"process":1,"type":"ok","f":"read","key":"x","value":null}
 //! "#;
-//! let parsed = Format::detect(text).unwrap_or(Format::Jsonl).read(text)?;
+//! let parsed = formats::read(text.as_bytes(), None)?;
 //! let finding = ModelName::Register.check(&parsed.history, &parsed.options, &Options::default());
 //! assert_eq!(finding.verdict, Verdict::Invalid);
 //! println!("{}", finding.witnesses[0].story.join("\n"));

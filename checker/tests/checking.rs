@@ -3,7 +3,7 @@
 use std::num::NonZero;
 
 use perjury_checker::budget::Budget;
-use perjury_checker::formats::Format;
+use perjury_checker::formats::{Format, read};
 use perjury_checker::generate::{Load, Recipe, linearizable, make_stale};
 use perjury_checker::models::{Cell, ModelName, ModelOptions};
 use perjury_checker::{History, Method, Options, Value, Verdict, check};
@@ -177,6 +177,13 @@ fn each_format_is_detected_and_read_as_it_is_meant() {
             Verdict::Invalid,
         ),
         (KV, Format::KvLog, ModelName::KeyValue, None, Verdict::Valid),
+        (
+            ELLE_JSON,
+            Format::Json,
+            ModelName::MultiRegister,
+            None,
+            Verdict::Valid,
+        ),
         // It failed because it saw nil, and expected nil.
         (
             JSONL,
@@ -187,7 +194,7 @@ fn each_format_is_detected_and_read_as_it_is_meant() {
         ),
     ] {
         assert_eq!(Format::detect(text), Some(format));
-        let parsed = format.read(text).unwrap();
+        let parsed = format.read(text.as_bytes()).unwrap();
         let options = ModelOptions {
             initial: initial.or(parsed.options.initial),
             ..parsed.options
@@ -202,7 +209,7 @@ fn each_format_is_detected_and_read_as_it_is_meant() {
 #[test]
 fn a_read_of_nil_says_nothing_in_knossos_files() {
     let text = STALE_EDN.replace(":value 0}", ":value nil}");
-    let parsed = Format::Edn.read(&text).unwrap();
+    let parsed = Format::Edn.read(text.as_bytes()).unwrap();
     let finding = ModelName::Register.check(&parsed.history, &parsed.options, &Options::default());
     assert_eq!(finding.verdict, Verdict::Valid);
     let strict = ModelOptions::default();
@@ -215,6 +222,47 @@ fn a_read_of_nil_says_nothing_in_knossos_files() {
 }
 
 #[test]
+fn a_file_that_was_cut_short_is_read_up_to_its_last_line() {
+    for (text, torn, operations) in [
+        (STALE_EDN, Some(5), 2),
+        (ETCD, Some(7), 3),
+        (KV, Some(6), 3),
+        (JSONL, Some(2), 1),
+        (ELLE_JSON, Some(5), 2),
+    ] {
+        let whole = read(text.as_bytes(), None).unwrap();
+        assert_eq!(whole.torn, None);
+        let cut = read(&text.as_bytes()[..text.len() - 4], None).unwrap();
+        assert_eq!((cut.torn, cut.history.operations.len()), (torn, operations));
+        // With a byte-order mark, and in the smallest pieces that a pipe may hand out.
+        let marked = ["\u{feff}", text].concat();
+        let slow = std::io::BufReader::with_capacity(1, marked.as_bytes());
+        assert_eq!(read(slow, None).unwrap(), whole);
+    }
+}
+
+const ELLE_JSON: &str = r#"[{"index":0,"process":0,"type":"invoke","value":[["w","x",1],["r","y",null]]},
+{"index":1,"process":0,"type":"ok","value":[["w","x",1],["r","y",null]]},
+
+{"index":2,"process":1,"type":"invoke","value":[["r","x",null]]},
+{"index":3,"process":1,"type":"ok","value":[["r","x",null]]}]
+"#;
+
+#[test]
+fn what_is_no_history_is_refused_with_the_mend() {
+    for (text, word) in [
+        (&b""[..], "nothing in it"),
+        (b"\n \n", "nothing in it"),
+        (b"<xml/>", "jsonl, edn"),
+        (b"\x1f\x8b\x08", "gunzip"),
+        (b"{\"index\":0,\"process\":\"\xff\"}", "iconv"),
+    ] {
+        let error = read(text, None).unwrap_err();
+        assert!(error.line > 0 && error.to_string().contains(word), "{error}");
+    }
+}
+
+#[test]
 fn malformed_files_are_errors_with_the_line() {
     for (format, text, line) in [
         (
@@ -222,13 +270,19 @@ fn malformed_files_are_errors_with_the_line() {
             "[{:process 0, :type :invoke, :f :read}\n {:process 0}]",
             2,
         ),
-        (Format::Edn, "[{:process 0, :type :invoke, :f :read}", 1),
+        (Format::Edn, "{:process 0\n{:process 1}\n", 1),
+        (Format::Edn, "[{:process 0, :type :invoke, :f :read}] 7", 1),
+        (
+            Format::Json,
+            "[{\"process\": 0, \"type\": \"invoke\"},\n{\"process\": 1}]",
+            1,
+        ),
         (Format::Edn, "{:process 0, :type :invoke, :f :read}\n7", 2),
         (Format::Edn, "{:process 0, :type :ok, :f :read}", 1),
-        (Format::EtcdLog, "\nINFO  jepsen.util - 0\t:ok\t:write\t1", 2),
+        (Format::EtcdLog, "\nINFO  jepsen.util - 0\t:ok\t:write\t1\n", 2),
         (Format::KvLog, "{:process -1, :type :ok, :f :get}", 1),
     ] {
-        let error = format.read(text).unwrap_err();
+        let error = format.read(text.as_bytes()).unwrap_err();
         assert_eq!(error.line, line, "{error}");
         assert!(!error.mend.is_empty());
     }
@@ -240,7 +294,7 @@ fn told(lines: &[&str]) -> (String, String) {
     for (index, line) in lines.iter().enumerate() {
         text += &format!("{{\"index\":{index},\"time\":{},{line}}}\n", index * 10_000_000);
     }
-    let parsed = Format::Jsonl.read(&text).unwrap();
+    let parsed = Format::Jsonl.read(text.as_bytes()).unwrap();
     let options = ModelOptions {
         initial: Some(Value::from("")),
         ..ModelOptions::default()

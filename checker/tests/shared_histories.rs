@@ -32,7 +32,7 @@ fn judge(file: &Path, model: ModelName, initial: Option<Value>) -> Finding {
     let text = fs::read_to_string(file).unwrap();
     let format = Format::detect(&text).unwrap_or_else(|| panic!("{} has no known format", file.display()));
     let parsed = format
-        .read(&text)
+        .read(text.as_bytes())
         .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let options = ModelOptions {
         initial: initial.or(parsed.options.initial),

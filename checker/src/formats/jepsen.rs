@@ -2,23 +2,40 @@
 //! and the text log of its etcd tests.
 
 use std::collections::BTreeSet;
+use std::io::BufRead;
 use std::sync::Arc;
 
-use super::edn::{Edn, Next, Reader};
+use super::edn::{Edn, Next, Notation, Reader};
+use super::lines::Lines;
 use super::{FormatError, Parsed};
 use crate::history::{Event, EventKind, Function, HistoryBuilder, PRECONDITION_FAILED, Process, Value};
 
-/// Reads EDN. Events are taken in the order in which they stand; `:time` and `:index` may be missing.
+/// Reads maps, one after the other or in one vector. Events are taken in the order in which they stand; times
+/// and indexes may be missing. A last line that was cut short is left out; so may be the end of the vector.
 ///
 /// # Errors
 /// The first datum that is not an event, or that cannot follow those before it.
-pub(super) fn edn(text: &str) -> Result<Parsed, FormatError> {
-    let mut reader = Reader::new(text);
-    let inside = reader.enter();
+pub(super) fn events(input: impl BufRead, notation: Notation) -> Result<Parsed, FormatError> {
+    let mut reader = Reader::new(input, notation);
+    let inside = reader.enter()?;
     let mut recorder = Recorder::default();
+    let mut torn = None;
     loop {
-        let next = reader.next()?;
-        let line = reader.line();
+        let began = reader.begin()?;
+        let next = match reader.next() {
+            Ok(next) => next,
+            Err(error) if reader.ended() => {
+                if began < reader.last_line() {
+                    let mend = "add the missing bracket or quotation mark, or remove what was cut short";
+                    let problem = format!("what begins here never ends: {}", error.problem);
+                    return Err(FormatError::new(began, problem, mend));
+                }
+                torn = Some(began);
+                break;
+            }
+            Err(error) => return Err(error),
+        };
+        let line = began;
         match next {
             Next::Datum(Edn::Map(pairs)) => recorder.event(pairs, line)?,
             Next::Datum(other) => {
@@ -29,8 +46,18 @@ pub(super) fn edn(text: &str) -> Result<Parsed, FormatError> {
                     "write {:process 0, :type :invoke, …}",
                 ));
             }
-            Next::Close(_) if inside => break,
-            Next::End if !inside => break,
+            Next::Close(_) if inside => {
+                let line = reader.begin()?;
+                if reader.next()? != Next::End {
+                    let problem = "something stands behind the vector";
+                    return Err(FormatError::new(
+                        line,
+                        problem,
+                        "keep one vector, or one map a line",
+                    ));
+                }
+                break;
+            }
             Next::Close(close) => {
                 return Err(FormatError::new(
                     line,
@@ -39,15 +66,15 @@ pub(super) fn edn(text: &str) -> Result<Parsed, FormatError> {
                 ));
             }
             Next::End => {
-                return Err(FormatError::new(
-                    line,
-                    "the text ends before the vector does",
-                    "add the missing bracket",
-                ));
+                torn = inside.then_some(reader.last_line());
+                break;
             }
         }
     }
-    Ok(Parsed::of(recorder.builder.finish()))
+    Ok(Parsed {
+        torn,
+        ..Parsed::of(recorder.builder.finish())
+    })
 }
 
 #[derive(Default)]
@@ -60,26 +87,32 @@ struct Recorder {
 
 impl Recorder {
     fn event(&mut self, pairs: Vec<(Edn, Edn)>, line: u64) -> Result<(), FormatError> {
-        let wrong =
-            |problem: String| FormatError::new(line, problem, "an event needs :process, :type and :f");
+        let wrong = |problem: String| FormatError::new(line, problem, "an event needs process, type and f");
         let (mut process, mut kind, mut f, mut key) = (None, None, None, None);
-        let (mut argument, mut error, mut node, mut observed) = (Value::Nil, None, None, None);
+        let (mut argument, mut error, mut node, mut observed, mut version) =
+            (Value::Nil, None, None, None, None);
         for (name, datum) in pairs {
-            let Edn::Keyword(name) = name else { continue };
-            match (name.as_str(), &datum) {
+            let (Edn::Keyword(name) | Edn::Text(name)) = name else {
+                continue;
+            };
+            match (&*name, &datum) {
                 ("process", Edn::Int(number)) => {
                     let number =
                         u64::try_from(*number).map_err(|_| wrong(format!("process {number} is negative")))?;
                     process = Some(Process::Client(number));
                 }
-                ("process", Edn::Keyword(_)) => process = Some(Process::Nemesis),
-                ("type", Edn::Keyword(name)) => {
-                    kind = Some(match name.as_str() {
+                ("process", Edn::Keyword(_) | Edn::Text(_)) => process = Some(Process::Nemesis),
+                ("type", Edn::Keyword(name) | Edn::Text(name)) => {
+                    kind = Some(match &**name {
                         "invoke" => EventKind::Invoke,
                         "ok" => EventKind::Ok,
                         "fail" => EventKind::Fail,
                         "info" => EventKind::Info,
-                        other => return Err(wrong(format!(":type is :{other}"))),
+                        other => {
+                            return Err(wrong(format!(
+                                "the type is {other:?}, not invoke, ok, fail or info"
+                            )));
+                        }
                     });
                 }
                 ("f", Edn::Keyword(name) | Edn::Text(name)) => f = Some(Function::from(self.name(name))),
@@ -90,12 +123,18 @@ impl Recorder {
                 ("error", datum) => error = Some(self.name(&text(datum))),
                 ("node", datum) => node = Some(self.name(&text(datum))),
                 ("observed", datum) => observed = Some(value(datum)),
+                ("version", Edn::Int(number)) => version = u64::try_from(*number).ok(),
                 ("time", Edn::Int(time)) => self.time = self.time.max(u64::try_from(*time).unwrap_or(0)),
                 _ => {}
             }
         }
-        let (Some(process), Some(kind), Some(f)) = (process, kind, f) else {
-            return Err(wrong("this event lacks :process, :type or :f".to_owned()));
+        // Elle's histories of transactions may go without.
+        let f = f.or_else(|| is_transaction(&argument).then_some(Function::Txn));
+        let (process, kind, f) = match (process, kind, f) {
+            (Some(process), Some(kind), Some(f)) => (process, kind, f),
+            (None, ..) => return Err(wrong("this event lacks its process".to_owned())),
+            (_, None, _) => return Err(wrong("this event lacks its type".to_owned())),
+            (.., None) => return Err(wrong("this event lacks its function, f".to_owned())),
         };
         let index = self.index;
         self.index += 1;
@@ -111,7 +150,7 @@ impl Recorder {
             value: argument,
             error,
             observed,
-            version: None,
+            version,
         };
         self.builder
             .push(event)
@@ -137,7 +176,7 @@ fn value(datum: &Edn) -> Value {
         Edn::Bool(truth) => Value::Bool(*truth),
         Edn::Int(number) => Value::Int(*number),
         Edn::Number(text) | Edn::Text(text) | Edn::Keyword(text) | Edn::Symbol(text) => {
-            Value::from(text.as_str())
+            Value::Text(Arc::clone(text))
         }
         Edn::Items(items) => Value::List(items.iter().map(value).collect()),
         Edn::Map(pairs) => {
@@ -145,6 +184,15 @@ fn value(datum: &Edn) -> Value {
             Value::List(pairs.iter().map(pair).collect())
         }
     }
+}
+
+/// Whether a value is a list of `[function, key, value]`.
+fn is_transaction(value: &Value) -> bool {
+    let step = |step: &Value| match step {
+        Value::List(parts) => matches!(&**parts, [Value::Text(_), _] | [Value::Text(_), _, _]),
+        _ => false,
+    };
+    matches!(value, Value::List(steps) if !steps.is_empty() && steps.iter().all(step))
 }
 
 /// A key or an error as text: texts and keywords without quotes and colons.
@@ -156,18 +204,26 @@ fn text(datum: &Edn) -> String {
 }
 
 /// Reads the log of Jepsen's etcd tests: `INFO  jepsen.util - PROCESS :TYPE :FUNCTION VALUE`, separated by tabs.
-/// A compare-and-set that failed had compared and differed. Lines that are not of this form are skipped.
+/// A compare-and-set that failed had compared and differed. Lines that are not of this form are skipped. A last
+/// line without a line break may be half of one, and is left out.
 ///
 /// # Errors
 /// The first event that cannot follow those before it, or whose value cannot be read.
-pub(super) fn etcd_log(log: &str) -> Result<Parsed, FormatError> {
+pub(super) fn etcd_log(input: impl BufRead) -> Result<Parsed, FormatError> {
     let mut builder = HistoryBuilder::default();
+    let mut lines = Lines::new(input);
+    let mut torn = None;
     let mut index = 0;
-    for (line, text) in (1..).zip(log.lines()) {
-        let Some((process, kind, f, rest)) = etcd_line(text) else {
+    while lines.advance()? {
+        let line = lines.number();
+        if !lines.broken() {
+            torn = (!lines.bytes().trim_ascii().is_empty()).then_some(line);
+            break;
+        }
+        let Some((process, kind, f, rest)) = etcd_line(lines.text()?) else {
             continue;
         };
-        let datum = Reader::new(rest)
+        let datum = Reader::new(rest.as_bytes(), Notation::Edn)
             .next()
             .map_err(|error| FormatError { line, ..error })?;
         let mut event = Event {
@@ -176,7 +232,7 @@ pub(super) fn etcd_log(log: &str) -> Result<Parsed, FormatError> {
             process: Process::Client(process),
             node: None,
             kind,
-            f: Function::from(Arc::from(f)),
+            f: Function::from(f),
             key: None,
             value: Value::Nil,
             error: None,
@@ -184,7 +240,7 @@ pub(super) fn etcd_log(log: &str) -> Result<Parsed, FormatError> {
             version: None,
         };
         match datum {
-            Next::Datum(Edn::Keyword(reason)) => event.error = Some(reason.as_str().into()),
+            Next::Datum(Edn::Keyword(reason)) => event.error = Some(reason),
             Next::Datum(datum) => event.value = value(&datum),
             Next::Close(_) | Next::End => {}
         }
@@ -196,7 +252,10 @@ pub(super) fn etcd_log(log: &str) -> Result<Parsed, FormatError> {
             .map_err(|error| FormatError::history(line, &error))?;
         index += 1;
     }
-    Ok(Parsed::of(builder.finish()))
+    Ok(Parsed {
+        torn,
+        ..Parsed::of(builder.finish())
+    })
 }
 
 /// The parts of a line of the log, if it is one.

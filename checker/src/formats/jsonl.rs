@@ -1,8 +1,10 @@
 //! Perjury's own format: one JSON object a line.
 
 use std::collections::BTreeSet;
+use std::io::BufRead;
 use std::sync::Arc;
 
+use super::lines::Lines;
 use super::{FormatError, Parsed};
 use crate::history::{Event, EventKind, HistoryBuilder, Process, Value};
 
@@ -11,26 +13,26 @@ use crate::history::{Event, EventKind, HistoryBuilder, Process, Value};
 ///
 /// # Errors
 /// The first line that is not an event, or that cannot follow those before it.
-pub fn read(text: &str) -> Result<Parsed, FormatError> {
+pub(super) fn read(input: impl BufRead) -> Result<Parsed, FormatError> {
     let mut builder = HistoryBuilder::default();
     let mut names = BTreeSet::new();
     let mut torn = None;
-    let complete = text.ends_with('\n');
-    let mut lines = text.lines().enumerate().peekable();
-    while let Some((number, line)) = lines.next() {
-        let line_number = number as u64 + 1;
-        if line.trim().is_empty() {
+    let mut lines = Lines::new(input);
+    while lines.advance()? {
+        let line = lines.bytes().trim_ascii();
+        if line.is_empty() {
             continue;
         }
-        let mut event: Event = match serde_json::from_str(line) {
+        let mut event: Event = match serde_json::from_slice(line) {
             Ok(event) => event,
-            Err(error) if lines.peek().is_none() && (error.is_eof() || !complete) => {
-                torn = Some(line_number);
-                break;
-            }
             Err(error) => {
+                if (error.is_eof() || !lines.broken()) && lines.last()? {
+                    torn = Some(lines.number());
+                    break;
+                }
+                lines.text()?;
                 return Err(FormatError::new(
-                    line_number,
+                    lines.number(),
                     format!("this is not an event: {error}"),
                     "each line must be an object with index, time, process, type and f",
                 ));
@@ -41,7 +43,7 @@ pub fn read(text: &str) -> Result<Parsed, FormatError> {
         }
         builder
             .push(event)
-            .map_err(|error| FormatError::history(line_number, &error))?;
+            .map_err(|error| FormatError::history(lines.number(), &error))?;
     }
     Ok(Parsed {
         torn,
@@ -260,7 +262,7 @@ mod tests {
         let text = lines(&[event(0, EventKind::Invoke), event(1, EventKind::Ok)]);
         let first = text.find('\n').expect("two lines") + 1;
         for cut in first + 1..text.len() - 1 {
-            let parsed = read(&text[..cut]).expect("a torn last line is no error");
+            let parsed = read(&text.as_bytes()[..cut]).expect("a torn last line is no error");
             assert_eq!(
                 (parsed.torn, parsed.history.operations.len()),
                 (Some(2), 1),
@@ -268,12 +270,15 @@ mod tests {
             );
             assert_eq!(parsed.history.operations[0].completion.outcome, Outcome::Info);
         }
-        let whole = read(&text[..text.len() - 1]).expect("only the newline is missing");
+        let whole = read(&text.as_bytes()[..text.len() - 1]).expect("only the newline is missing");
         assert_eq!(
             (whole.torn, whole.history.operations[0].completion.outcome),
             (None, Outcome::Ok)
         );
-        assert_eq!(read("").map(|parsed| parsed.history.operations.len()), Ok(0));
+        assert_eq!(
+            read(&b""[..]).map(|parsed| parsed.history.operations.len()),
+            Ok(0)
+        );
     }
 
     #[test]
@@ -286,7 +291,7 @@ mod tests {
             (text.replace("-7", "1.5"), 1),
             (text.replace("\"process\":3", "\"process\":\"someone\""), 1),
         ] {
-            let error = read(&text).expect_err(&text);
+            let error = read(text.as_bytes()).expect_err(&text);
             assert_eq!(error.line, line, "{error}");
         }
     }

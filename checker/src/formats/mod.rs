@@ -1,18 +1,36 @@
-//! Histories as they stand in files: Perjury's own, and those of Jepsen, Knossos and Porcupine.
+//! Histories as they stand in files: Perjury's own, and those of Jepsen, Knossos, Elle and Porcupine.
 //!
-//! Readers take text and do no I/O. Whatever is malformed is an error that gives the line and what to do about
-//! it; the one exception is a last line that was cut short in Perjury's own format.
+//! [`read`] takes anything that can be read as it comes, a file, a pipe or a `&[u8]`, and holds no more of it than
+//! the history and one event:
+//!
+//! ```
+//! let log = b"INFO  jepsen.util - 0\t:invoke\t:write\t7
+//! INFO  jepsen.util - 0\t:ok\t:write\t7
+//! INFO  jepsen.util - 1\t:invo";
+//! let parsed = perjury_checker::formats::read(&log[..], None)?;
+//! assert_eq!(parsed.history.operations.len(), 1);
+//! assert_eq!(parsed.torn, Some(3));
+//! # Ok::<(), perjury_checker::formats::FormatError>(())
+//! ```
+//!
+//! Whatever is malformed is an error that gives the line and what to do about it. The one exception is a last line
+//! that was cut short, as a recorder that was killed leaves it: it is left out and noted in [`Parsed::torn`]. That
+//! is sound: what the history would have told next is unknown.
 
 mod edn;
 mod jepsen;
 mod jsonl;
+mod lines;
 mod tuples;
 
 use std::fmt;
+use std::io::{self, BufRead, Read};
 use std::str::FromStr;
 
-use crate::history::{History, HistoryError, Value};
+use crate::history::{Event, History, HistoryError, Value};
 use crate::models::{ModelOptions, NilRead};
+
+use edn::Notation;
 
 pub use jsonl::write_event;
 
@@ -21,9 +39,11 @@ pub use jsonl::write_event;
 pub enum Format {
     /// Perjury's own: one JSON object a line.
     Jsonl,
-    /// Jepsen's and Knossos's EDN: a vector of maps, or one map a line. A read of `nil` says nothing. Jepsen's
-    /// independent keys (`:value [key value]`, reads invoked with `[key nil]`) become keys.
+    /// Jepsen's, Knossos's and Elle's EDN: a vector of maps, or one map a line. A read of `nil` says nothing.
+    /// Jepsen's independent keys (`:value [key value]`, reads invoked with `[key nil]`) become keys.
     Edn,
+    /// The same in JSON, as Elle's command line reads it: an array of objects, or one object a line.
+    Json,
     /// The text log of Jepsen's etcd tests. A failed compare-and-set had compared and differed.
     EtcdLog,
     /// The key-value logs of Porcupine: EDN maps with `:key`, values are texts and begin empty.
@@ -32,13 +52,20 @@ pub enum Format {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 4] = [Format::Jsonl, Format::Edn, Format::EtcdLog, Format::KvLog];
+    pub const ALL: [Format; 5] = [
+        Format::Jsonl,
+        Format::Edn,
+        Format::Json,
+        Format::EtcdLog,
+        Format::KvLog,
+    ];
 
     /// The name as it is written on a command line.
     pub fn name(self) -> &'static str {
         match self {
             Format::Jsonl => "jsonl",
             Format::Edn => "edn",
+            Format::Json => "json",
             Format::EtcdLog => "etcd-log",
             Format::KvLog => "kv-log",
         }
@@ -48,7 +75,8 @@ impl Format {
     pub fn describe(self) -> &'static str {
         match self {
             Format::Jsonl => "Perjury's history.jsonl: one JSON object a line",
-            Format::Edn => "EDN of Jepsen and Knossos: a vector of maps, or one map a line",
+            Format::Edn => "EDN of Jepsen, Knossos and Elle: a vector of maps, or one map a line",
+            Format::Json => "JSON of Elle and elle-cli: an array of objects, or one object a line",
             Format::EtcdLog => "the text log of Jepsen's etcd tests",
             Format::KvLog => "the key-value logs of Porcupine: one EDN map with a key a line",
         }
@@ -61,8 +89,19 @@ impl Format {
             .map(str::trim)
             .filter(|line| !line.is_empty() && !line.starts_with(';'));
         let line = lines.next()?;
-        if line.starts_with("{\"") {
-            Some(Format::Jsonl)
+        if line.starts_with('{') && line[1..].trim_start().starts_with('"') {
+            let own = serde_json::from_str::<Event>(line).is_ok();
+            Some(if own { Format::Jsonl } else { Format::Json })
+        } else if line.starts_with('[') && {
+            let next = line[1..].trim_start();
+            let next = if next.is_empty() {
+                lines.next().unwrap_or("")
+            } else {
+                next
+            };
+            next.starts_with('{') && next[1..].trim_start().starts_with('"')
+        } {
+            Some(Format::Json)
         } else if line.starts_with("{:")
             && line.contains(":key")
             && (line.contains(":get") || line.contains(":put") || line.contains(":append"))
@@ -78,33 +117,72 @@ impl Format {
         }
     }
 
-    /// Reads a history.
+    /// Reads a history, as it comes.
     ///
     /// # Errors
-    /// The first line that is malformed.
-    pub fn read(self, text: &str) -> Result<Parsed, FormatError> {
+    /// The first line that is malformed, or the one at which the input failed.
+    pub fn read(self, input: impl BufRead) -> Result<Parsed, FormatError> {
+        let unknown = ModelOptions {
+            nil_read: NilRead::Unknown,
+            ..ModelOptions::default()
+        };
         match self {
-            Format::Jsonl => jsonl::read(text),
-            Format::Edn => {
-                let options = ModelOptions {
-                    nil_read: NilRead::Unknown,
-                    ..ModelOptions::default()
+            Format::Jsonl => jsonl::read(input),
+            Format::Edn | Format::Json => {
+                let notation = if self == Format::Edn {
+                    Notation::Edn
+                } else {
+                    Notation::Json
                 };
-                let mut parsed = jepsen::edn(text)?;
+                let mut parsed = jepsen::events(input, notation)?;
                 tuples::split(&mut parsed.history);
-                Ok(Parsed { options, ..parsed })
+                Ok(Parsed {
+                    options: unknown,
+                    ..parsed
+                })
             }
-            Format::EtcdLog => jepsen::etcd_log(text),
+            Format::EtcdLog => jepsen::etcd_log(input),
             Format::KvLog => {
                 let options = ModelOptions {
                     initial: Some(Value::from("")),
                     ..ModelOptions::default()
                 };
-                jepsen::edn(text).map(|parsed| Parsed { options, ..parsed })
+                jepsen::events(input, Notation::Edn).map(|parsed| Parsed { options, ..parsed })
             }
         }
     }
 }
+
+/// How much of an input is looked at to tell its format, in bytes.
+const HEAD_BYTES: usize = 1 << 16;
+
+/// Reads a history as it comes, in the format that is given or else the one that its beginning shows.
+///
+/// # Errors
+/// If the format cannot be told; and the first line that is malformed, or at which the input failed.
+pub fn read(mut input: impl BufRead, format: Option<Format>) -> Result<Parsed, FormatError> {
+    let mut head = Vec::new();
+    (&mut input)
+        .take(HEAD_BYTES as u64)
+        .read_to_end(&mut head)
+        .map_err(|error| FormatError::input(1, &error))?;
+    let start = if head.starts_with(BYTE_ORDER_MARK) {
+        BYTE_ORDER_MARK.len()
+    } else {
+        0
+    };
+    let format = match format.or_else(|| Format::detect(&String::from_utf8_lossy(&head[start..]))) {
+        Some(format) => format,
+        None => return Err(FormatError::undetected(&head[start..])),
+    };
+    format.read(io::Cursor::new(&head[start..]).chain(input))
+}
+
+/// What some editors put at the beginning of UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// What gzip puts at the beginning of a file.
+const GZIP: &[u8] = &[0x1f, 0x8b];
 
 impl FromStr for Format {
     type Err = UnknownFormat;
@@ -173,6 +251,32 @@ impl FormatError {
             line,
             problem: problem.into(),
             mend: mend.into(),
+        }
+    }
+
+    fn input(line: u64, error: &io::Error) -> Self {
+        let mend = "reading stopped there; nothing is known to be wrong with the text";
+        FormatError::new(line, format!("the input failed: {error}"), mend)
+    }
+
+    fn not_utf8(line: u64) -> Self {
+        let mend = "convert the file, for instance with iconv";
+        FormatError::new(line, "this is not UTF-8", mend)
+    }
+
+    fn undetected(head: &[u8]) -> Self {
+        let names = Format::ALL.map(Format::name).join(", ");
+        if head.trim_ascii().is_empty() {
+            FormatError::new(
+                1,
+                "there is nothing in it",
+                "give a history with at least one event",
+            )
+        } else if head.starts_with(GZIP) {
+            FormatError::new(1, "this is compressed", "unpack it first: gunzip -c FILE")
+        } else {
+            let mend = format!("name the format, which is one of {names}");
+            FormatError::new(1, "the format cannot be told from the beginning", mend)
         }
     }
 

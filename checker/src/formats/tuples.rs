@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn keys_inside_values_are_not_taken_for_values() {
-        let parsed = Format::Edn.read(TWO_KEYS).expect("well-formed");
+        let parsed = Format::Edn.read(TWO_KEYS.as_bytes()).expect("well-formed");
         let shown: Vec<String> = parsed
             .history
             .operations
@@ -100,7 +100,7 @@ mod tests {
         let text = "{:process 0, :type :invoke, :f :cas, :value [1 5]}
             {:process 0, :type :ok, :f :cas, :value [1 5]}
             {:process 0, :type :invoke, :f :read, :value nil}";
-        let parsed = Format::Edn.read(text).expect("well-formed");
+        let parsed = Format::Edn.read(text.as_bytes()).expect("well-formed");
         assert!(
             parsed
                 .history

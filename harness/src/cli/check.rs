@@ -1,11 +1,11 @@
 //! `perjury check FILE`: judges a history that anything recorded.
 
-use std::io::{Read, Write};
+use std::io::{BufReader, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use perjury_checker::budget::Budget;
-use perjury_checker::formats::{Format, Parsed};
+use perjury_checker::formats::{self, Format, FormatError, Parsed};
 use perjury_checker::models::ModelName;
 use perjury_checker::{Finding, Options, Verdict};
 use perjury_runner::exit;
@@ -23,8 +23,7 @@ pub fn check(args: &CheckArgs) -> Outcome {
         Some(name) => Some(name.parse().map_err(|error| Trouble::Usage(format!("{error}")))?),
         None => None,
     };
-    let text = read(&args.file)?;
-    let parsed = parse(&args.file, &text, format)?;
+    let parsed = read(&args.file, format)?;
     if let Some(line) = parsed.torn {
         eprintln!(
             "{}:{line}: the last line was cut short; it is left out",
@@ -59,45 +58,20 @@ pub fn budget(limit: Duration) -> Budget {
     Budget::default().within(limit, move || began.elapsed())
 }
 
-fn read(file: &Path) -> Result<String, Trouble> {
-    let mut bytes = Vec::new();
-    let done = if file == Path::new("-") {
-        std::io::stdin().lock().read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(file).and_then(|mut file| file.read_to_end(&mut bytes))
-    };
-    done.map_err(|error| Trouble::Usage(format!("{}: {error}", file.display())))?;
-    // A history that was cut short in the middle of a character is cut at its last whole line anyway.
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(text),
-        Err(error) => {
-            let good = error.utf8_error().valid_up_to();
-            let bytes = error.into_bytes();
-            if bytes[good..].contains(&b'\n') {
-                let line = bytes[..good].iter().filter(|byte| **byte == b'\n').count() + 1;
-                let problem = "this is not UTF-8; convert the file, for instance with iconv";
-                return Err(Trouble::Usage(format!("{}:{line}: {problem}", file.display())));
-            }
-            Ok(String::from_utf8_lossy(&bytes[..good]).into_owned())
-        }
-    }
-}
+/// How much of a file is read at a time, in bytes.
+const PIECE_BYTES: usize = 1 << 18;
 
-fn parse(file: &Path, text: &str, format: Option<Format>) -> Result<Parsed, Trouble> {
-    let format = match format.or_else(|| Format::detect(text)) {
-        Some(format) => format,
-        None if text.trim().is_empty() => {
-            return Err(Trouble::Usage(format!("{}: the file is empty", file.display())));
-        }
-        None => {
-            let names = Format::ALL.map(Format::name).join(", ");
-            let problem = format!("cannot tell the format; say it with --format ({names})");
-            return Err(Trouble::Usage(format!("{}: {problem}", file.display())));
-        }
+fn read(file: &Path, format: Option<Format>) -> Result<Parsed, Trouble> {
+    let parsed = if file == Path::new("-") {
+        formats::read(BufReader::with_capacity(PIECE_BYTES, std::io::stdin()), format)
+    } else {
+        let opened = std::fs::File::open(file);
+        let opened = opened.map_err(|error| Trouble::Usage(format!("{}: {error}", file.display())))?;
+        formats::read(BufReader::with_capacity(PIECE_BYTES, opened), format)
     };
-    format.read(text).map_err(|error| {
-        let problem = format!("{} ({})", error.problem, error.mend);
-        Trouble::Usage(format!("{}:{}: {problem}", file.display(), error.line))
+    parsed.map_err(|error| {
+        let FormatError { line, problem, mend } = error;
+        Trouble::Usage(format!("{}:{line}: {problem} ({mend})", file.display()))
     })
 }
 
