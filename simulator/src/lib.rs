@@ -20,4 +20,4 @@ pub use shrink::{Effort, Shrunk, shrink};
 pub use story::{Sentence, spoken, story};
 pub use swarm::{Draws, Hint, Swarm};
 pub use systems::Simulated;
-pub use world::{Breach, Invariants, Line, On, Strike, Topic, Trigger, Unwatched, Weather};
+pub use world::{Invariants, Line, On, Strike, Topic, Trigger, Unwatched, Weather};

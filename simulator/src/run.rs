@@ -8,12 +8,13 @@ use perjury_checker::budget::Budget;
 use perjury_checker::{Finding, Options as Checking, Verdict};
 use perjury_nemesis::Node;
 use perjury_runner::{Failure, Finished, Notice, Runner, Summary};
+use perjury_systems::breach::Breach;
 use perjury_systems::replica::{ConfigError, MutantCounts};
 
 use crate::environment::{End, Environment, TRIAL_LIMIT_MS};
 use crate::setup::Setup;
 use crate::systems::{self, Simulated, Visitor};
-use crate::world::{Breach, Line, Transcript, Unwatched};
+use crate::world::{Line, Transcript, Unwatched};
 
 /// What is wanted of a run besides its outcome. Nothing here changes what happens in it, but for `invariants`: a
 /// breach ends the run.

@@ -5,13 +5,16 @@
 //! disk, or a simulator) carries the effects out under the contract in [`replica`].
 
 pub mod api;
+pub mod breach;
 pub mod digest;
 pub mod driver;
 pub mod kv;
 pub mod raft;
 pub mod registry;
 pub mod replica;
+pub mod rules;
 pub mod sessions;
+pub mod settings;
 pub mod wal;
 
 pub use api::{Command, Failure, MicroOp, Request, Response, Value};

@@ -1,7 +1,8 @@
 //! The bundled systems by name, for command lines and campaigns.
 
-use crate::raft::{self, Setting};
+use crate::raft;
 use crate::replica::{MutantInfo, Replica};
+use crate::settings::Setting;
 
 /// A bundled system.
 #[derive(Clone, Copy, Debug)]

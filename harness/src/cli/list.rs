@@ -10,8 +10,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::Outcome;
 use super::args::{ListArgs, Listed};
-use perjury_systems::raft::Setting;
 use perjury_systems::registry::{SYSTEMS, System};
+use perjury_systems::settings::Setting;
 
 /// One thing of a list: a name, and columns of text about it.
 #[derive(Debug)]

@@ -11,15 +11,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use perjury_nemesis::{Node, stream};
 use perjury_runner::{Action, Answer, Attempt, Bite, Input, Notice, Phase, Runner, View};
 use perjury_systems::api::Response;
+use perjury_systems::breach::Breach;
 use perjury_systems::replica::{NodeId, Replica};
 use perjury_workloads::Call;
 use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHashMap;
 
 use crate::setup::Setup;
-use crate::world::{
-    Breach, Happened, Invariants, MILLISECOND, Note, Weather, World, exponential, happens, variant,
-};
+use crate::world::{Happened, Invariants, MILLISECOND, Note, Weather, World, exponential, happens, variant};
 use admin::Admins;
 use faults::Active;
 pub(crate) use trial::LIMIT_MS as TRIAL_LIMIT_MS;

@@ -21,6 +21,7 @@ mod weather;
 
 use perjury_nemesis::{Link, Node, Packets, stream};
 use perjury_systems::api::{Request, Response};
+use perjury_systems::breach::Breach;
 use perjury_systems::driver::{Driver, Output};
 use perjury_systems::replica::{Cluster, Event, Lsn, MutantCounts, NodeId, Replica};
 use rand_chacha::ChaCha8Rng;
@@ -36,7 +37,7 @@ pub use transcript::{Line, Topic};
 use triggers::Armed;
 pub use triggers::{On, Strike, Trigger};
 pub(crate) use variant::variant;
-pub use watch::{Breach, Invariants, Unwatched};
+pub use watch::{Invariants, Unwatched};
 pub use weather::Weather;
 
 pub(crate) const MILLISECOND: u64 = 1_000_000;

@@ -3,32 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use perjury_systems::breach::Breach;
 use perjury_systems::raft::{self, Raft};
 use perjury_systems::replica::{Lsn, NodeId, Replica};
-use serde::{Deserialize, Serialize};
-
-/// Something that cannot happen, happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Breach {
-    /// The invariant's id: `R-I1`.
-    pub invariant: String,
-    /// Its name: `election safety`.
-    pub name: String,
-    /// The node at which it was seen.
-    pub node: NodeId,
-    /// What was seen.
-    pub what: String,
-}
-
-impl fmt::Display for Breach {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} ({}) at {}: {}",
-            self.invariant, self.name, self.node, self.what
-        )
-    }
-}
 
 /// Watches a cluster from outside, across restarts.
 pub trait Invariants<R: Replica>: fmt::Debug {
@@ -71,17 +48,6 @@ impl<R: Replica> Invariants<R> for Unwatched {
     }
 }
 
-impl From<raft::invariants::Breach> for Breach {
-    fn from(breach: raft::invariants::Breach) -> Self {
-        Breach {
-            invariant: breach.invariant.to_owned(),
-            name: breach.name.to_owned(),
-            node: breach.node,
-            what: breach.what,
-        }
-    }
-}
-
 impl Invariants<Raft> for raft::invariants::Invariants {
     fn observe(
         &mut self,
@@ -90,7 +56,7 @@ impl Invariants<Raft> for raft::invariants::Invariants {
         traces: &[raft::Trace],
         durable: Lsn,
     ) -> Result<(), Breach> {
-        Ok(Self::observe(self, node, raft, traces, durable)?)
+        Self::observe(self, node, raft, traces, durable)
     }
 
     fn stopped(&mut self, node: NodeId) {
@@ -102,6 +68,6 @@ impl Invariants<Raft> for raft::invariants::Invariants {
     }
 
     fn full(&mut self, nodes: &BTreeMap<NodeId, &Raft>) -> Result<(), Breach> {
-        Ok(Self::full(self, nodes)?)
+        Self::full(self, nodes)
     }
 }

@@ -35,7 +35,7 @@ pub mod types;
 pub use config::{Config, ConfigHistory};
 pub use identity::Identity;
 pub use mutants::MUTANTS;
-pub use settings::{SETTINGS, Setting, Settings};
+pub use settings::{SETTINGS, Settings};
 pub use types::{Entry, Index, Message, Payload, Position, Record, Term, Timer, Trace};
 
 use election::Tally;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::replica::ConfigError;
+use crate::settings::{Reader, Setting, setting};
 
 /// How linearizable reads are confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,30 +63,6 @@ pub struct Settings {
     pub apply_delay: Duration,
     /// Register an empty disk with the other members before it may vote.
     pub register_disks: bool,
-}
-
-/// One option, for help and documentation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Setting {
-    /// Its name.
-    pub name: &'static str,
-    /// What values there are, in words.
-    pub values: &'static str,
-    /// The value if none is given.
-    pub default: &'static str,
-    /// What it does.
-    pub help: &'static str,
-}
-
-macro_rules! setting {
-    ($name:literal, $values:literal, $default:literal, $help:literal) => {
-        Setting {
-            name: $name,
-            values: $values,
-            default: $default,
-            help: $help,
-        }
-    };
 }
 
 /// All options.
@@ -212,20 +189,13 @@ impl Settings {
     /// # Errors
     /// An unknown name, a value out of range, or two that do not go together, with what would be right.
     pub fn parse(given: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
-        if let Some(unknown) = given.keys().find(|name| setting(name).is_none()) {
-            let known: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
-            return Err(ConfigError(format!(
-                "raft has no setting `{unknown}`; it has {}",
-                known.join(", ")
-            )));
-        }
-        let reader = Reader { given };
-        let ms = |name, min, max| reader.number(name, min, max).map(Duration::from_millis);
+        let reader = Reader::new("raft", SETTINGS, given)?;
+        let ms = |name, min, max| reader.milliseconds(name, min, max);
         let settings = Settings {
             heartbeat: ms("heartbeat-ms", 1, 60_000)?,
             election_timeout: ms("election-timeout-ms", 2, 600_000)?,
-            prevote: reader.choice("prevote", &[("on", true), ("off", false)])?,
-            check_quorum: reader.choice("check-quorum", &[("on", true), ("off", false)])?,
+            prevote: reader.switch("prevote")?,
+            check_quorum: reader.switch("check-quorum")?,
             reads: reader.choice(
                 "reads",
                 &[("readindex", ReadMode::ReadIndex), ("lease", ReadMode::Lease)],
@@ -267,39 +237,6 @@ impl Settings {
             ));
         }
         Ok(settings)
-    }
-}
-
-fn setting(name: &str) -> Option<&'static Setting> {
-    SETTINGS.iter().find(|setting| setting.name == name)
-}
-
-struct Reader<'a> {
-    given: &'a BTreeMap<String, String>,
-}
-
-impl Reader<'_> {
-    fn text(&self, name: &str) -> &str {
-        let default = setting(name).map_or("", |setting| setting.default);
-        self.given.get(name).map_or(default, String::as_str)
-    }
-
-    fn refuse(&self, name: &str) -> ConfigError {
-        let values = setting(name).map_or("", |setting| setting.values);
-        ConfigError(format!("raft: {name}={} should be {values}", self.text(name)))
-    }
-
-    fn number(&self, name: &str, min: u64, max: u64) -> Result<u64, ConfigError> {
-        let number: Option<u64> = self.text(name).parse().ok();
-        number
-            .filter(|number| (min..=max).contains(number))
-            .ok_or_else(|| self.refuse(name))
-    }
-
-    fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<T, ConfigError> {
-        let text = self.text(name);
-        let found = choices.iter().find(|(word, _)| *word == text);
-        found.map(|(_, value)| *value).ok_or_else(|| self.refuse(name))
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use perjury_systems::api::{Command, Reconfigure, Request, Response, Value};
-use perjury_systems::raft::invariants::{Breach, Invariants};
+use perjury_systems::breach::Breach;
+use perjury_systems::raft::invariants::Invariants;
 use perjury_systems::raft::{Message, Raft, Record, Timer, Trace};
 use perjury_systems::{Cluster, Driver, Durable, Event, Lsn, NodeId, Output, RequestId, Written};
 use rand::SeedableRng;
@@ -326,8 +327,8 @@ impl Script {
     }
 
     /// The invariant that broke.
-    pub fn broken(&self) -> Option<&'static str> {
-        self.breach.as_ref().map(|breach| breach.invariant)
+    pub fn broken(&self) -> Option<&str> {
+        self.breach.as_ref().map(|breach| breach.invariant.as_str())
     }
 }
 

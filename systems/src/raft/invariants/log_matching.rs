@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Breach, Step};
+use super::Step;
+use crate::breach::Breach;
 use crate::raft::Raft;
 use crate::raft::log::Log;
 use crate::raft::types::{Index, Position, Term, Trace};
@@ -76,13 +77,8 @@ pub(super) fn full(nodes: &BTreeMap<NodeId, &Raft>) -> Result<(), Breach> {
             };
             let differs = (from..=top).find(|index| one.entry(*index) != other.entry(*index));
             if let Some(index) = differs {
-                let (invariant, name) = NAME;
-                return Err(Breach {
-                    invariant,
-                    name,
-                    node: *node,
-                    what: format!("its log and {other_node}'s agree at {top} and differ at {index}"),
-                });
+                let what = format!("its log and {other_node}'s agree at {top} and differ at {index}");
+                return Err(Breach::new(NAME, *node, what));
             }
         }
     }

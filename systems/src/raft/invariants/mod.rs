@@ -8,12 +8,12 @@
 //! so also judges runs of real processes.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use super::Raft;
 use super::config::Config;
 use super::log::Log;
 use super::types::{Index, Position, Term, Trace};
+use crate::breach::Breach;
 use crate::replica::{Lsn, NodeId};
 
 mod append_only;
@@ -33,31 +33,6 @@ mod votes;
 
 pub use oracle::{Committed, Oracle};
 pub use recorded::Recorded;
-
-/// Something that cannot happen, happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Breach {
-    /// Which invariant broke: `R-I1`.
-    pub invariant: &'static str,
-    /// Its name: `election safety`.
-    pub name: &'static str,
-    /// At which node it was seen.
-    pub node: NodeId,
-    /// What was seen.
-    pub what: String,
-}
-
-impl fmt::Display for Breach {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} ({}) at {}: {}",
-            self.invariant, self.name, self.node, self.what
-        )
-    }
-}
-
-impl std::error::Error for Breach {}
 
 /// One step of one node.
 pub(crate) struct Step<'a> {
@@ -166,14 +141,7 @@ impl Invariants {
             views: &self.views,
             lost: &self.lost,
         };
-        let breach = |(invariant, name): (&'static str, &'static str)| {
-            move |what: String| Breach {
-                invariant,
-                name,
-                node,
-                what,
-            }
-        };
+        let breach = |name: (&'static str, &'static str)| move |what: String| Breach::new(name, node, what);
         no_holes(&step).map_err(breach(log_matching::NAME))?;
         self.election_safety
             .check(&step)

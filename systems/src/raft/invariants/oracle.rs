@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::{Breach, Step};
+use super::Step;
+use crate::breach::Breach;
 use crate::raft::Raft;
 use crate::raft::config::Config;
 use crate::raft::types::{Index, Position, Term, Trace};
@@ -136,15 +137,8 @@ impl Oracle {
         for (node, raft) in nodes {
             for index in raft.log().base().index + 1..=raft.commit() {
                 if let Some(entry) = raft.log().entry(index) {
-                    let (invariant, name) = NAME;
-                    let breach = |what| Breach {
-                        invariant,
-                        name,
-                        node: *node,
-                        what,
-                    };
                     self.relied_on("it holds", entry.at, Some(entry.digest()))
-                        .map_err(breach)?;
+                        .map_err(|what| Breach::new(NAME, *node, what))?;
                 }
             }
         }

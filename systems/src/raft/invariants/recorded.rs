@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Breach, effects, election_safety, oracle, own_term, state_hash, votes};
+use super::{effects, election_safety, oracle, own_term, state_hash, votes};
+use crate::breach::Breach;
 use crate::raft::types::{Index, Term, Trace};
 use crate::replica::{NodeId, Status};
 
@@ -25,14 +26,7 @@ impl Recorded {
     /// # Errors
     /// The first invariant found broken.
     pub fn observe(&mut self, node: NodeId, trace: &Trace) -> Result<(), Breach> {
-        let breach = |(invariant, name): (&'static str, &'static str)| {
-            move |what: String| Breach {
-                invariant,
-                name,
-                node,
-                what,
-            }
-        };
+        let breach = |name: (&'static str, &'static str)| move |what: String| Breach::new(name, node, what);
         match trace {
             Trace::BecameLeader { term } => {
                 self.election_safety
@@ -75,29 +69,15 @@ impl Recorded {
     pub fn status(&mut self, status: &Status) -> Result<(), Breach> {
         let node = status.node;
         let earlier = self.terms.insert(node, status.term).unwrap_or(0);
-        let (invariant, name, what) = if status.term < earlier {
-            let (invariant, name) = votes::NAME;
-            (
-                invariant,
-                name,
-                format!("its term fell from {earlier} to {}", status.term),
-            )
-        } else if status.applied > status.committed {
-            let (invariant, name) = super::monotone::NAME;
-            (
-                invariant,
-                name,
-                format!("it applied {} of {} committed", status.applied, status.committed),
-            )
-        } else {
-            return Ok(());
-        };
-        Err(Breach {
-            invariant,
-            name,
-            node,
-            what,
-        })
+        if status.term < earlier {
+            let what = format!("its term fell from {earlier} to {}", status.term);
+            return Err(Breach::new(votes::NAME, node, what));
+        }
+        if status.applied > status.committed {
+            let what = format!("it applied {} of {} committed", status.applied, status.committed);
+            return Err(Breach::new(super::monotone::NAME, node, what));
+        }
+        Ok(())
     }
 
     /// Says that there are no more traces: a vote that was counted must have been cast.
@@ -106,11 +86,9 @@ impl Recorded {
     /// R-I7 if it was not.
     pub fn finish(&self) -> Result<(), Breach> {
         let made_up = |(&(voter, term), &candidate): (&(NodeId, Term), &NodeId)| {
-            (!self.cast.ever(voter, term, candidate)).then(|| Breach {
-                invariant: votes::NAME.0,
-                name: votes::NAME.1,
-                node: candidate,
-                what: format!("it counted a vote of {voter} in term {term}, which {voter} never cast"),
+            (!self.cast.ever(voter, term, candidate)).then(|| {
+                let what = format!("it counted a vote of {voter} in term {term}, which {voter} never cast");
+                Breach::new(votes::NAME, candidate, what)
             })
         };
         self.counted.iter().find_map(made_up).map_or(Ok(()), Err)

@@ -5,6 +5,7 @@
 
 use super::rules::{Rules, Swap};
 use crate::replica::{ConfigError, MutantInfo};
+use crate::rules;
 
 mod durability;
 mod elections;
@@ -14,14 +15,7 @@ mod replication;
 mod snapshots;
 mod state;
 
-/// A planted bug: what `list mutants` shows, and the mistake.
-#[derive(Clone, Copy, Debug)]
-pub struct Mutant {
-    /// Its description.
-    pub info: MutantInfo,
-    /// The mistake.
-    pub swap: Swap,
-}
+type Mutant = rules::Mutant<Swap>;
 
 const FILES: [&[Mutant]; 7] = [
     elections::MUTANTS,
@@ -33,32 +27,8 @@ const FILES: [&[Mutant]; 7] = [
     membership::MUTANTS,
 ];
 
-const COUNT: usize = {
-    let (mut file, mut count) = (0, 0);
-    while file < FILES.len() {
-        count += FILES[file].len();
-        file += 1;
-    }
-    count
-};
-
-const INFOS: [MutantInfo; COUNT] = {
-    let mut infos = [FILES[0][0].info; COUNT];
-    let (mut file, mut count) = (0, 0);
-    while file < FILES.len() {
-        let mut place = 0;
-        while place < FILES[file].len() {
-            infos[count] = FILES[file][place].info;
-            count += 1;
-            place += 1;
-        }
-        file += 1;
-    }
-    infos
-};
-
 /// All planted bugs, as `list mutants` shows them.
-pub const MUTANTS: &[MutantInfo] = &INFOS;
+pub const MUTANTS: &[MutantInfo] = &rules::infos::<Swap, { rules::count(&FILES) }>(&FILES);
 
 /// All planted bugs, with their mistakes.
 pub fn all() -> impl Iterator<Item = &'static Mutant> {
@@ -66,18 +36,11 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
 }
 
 /// A planted bug by its name, with or without `raft/`; none for the correct build.
+///
+/// # Errors
+/// If there is no such bug.
 pub(crate) fn find(name: Option<&str>) -> Result<Option<Swap>, ConfigError> {
-    let Some(name) = name else {
-        return Ok(None);
-    };
-    let short = name.strip_prefix("raft/").unwrap_or(name);
-    let found = all().find(|mutant| mutant.info.name.strip_prefix("raft/") == Some(short));
-    match found {
-        Some(mutant) => Ok(Some(mutant.swap)),
-        None => Err(ConfigError(format!(
-            "raft has no mutant `{short}`; `perjury list mutants` names them all"
-        ))),
-    }
+    rules::find("raft", &FILES, name)
 }
 
 /// The rules as a node follows them, with a mistake planted if there is one of that name.

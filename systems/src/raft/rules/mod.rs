@@ -1,17 +1,16 @@
 //! The decisions that Raft's proof rests on, each a pure function that cites its source.
 //!
 //! The protocol asks [`Rules`], which answers with the rule, unless a mutant has put a mistake in its place
-//! ([`super::mutants`]). A mutant replaces exactly one rule. The rule is evaluated all the same, to count how often
-//! the mistake changed a decision.
+//! ([`super::mutants`]).
 //!
 //! "Paper" is Ongaro and Ousterhout, In Search of an Understandable Consensus Algorithm (extended version, 2014);
 //! "thesis" is Ongaro, Consensus: Bridging Theory and Practice (2014); figures are the paper's.
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use super::types::{HardState, Index, Position, Term};
-use crate::replica::{Lsn, MutantCounts, NodeId};
+use crate::replica::{Lsn, NodeId};
+use crate::rules::rules;
 
 pub mod durability;
 pub mod elections;
@@ -23,77 +22,6 @@ pub mod state;
 
 use durability::{Gate, Removal};
 use replication::{Loss, Splice, Stage};
-
-/// The rules as one node follows them.
-#[derive(Clone, Debug, Default)]
-pub struct Rules {
-    swap: Option<Swap>,
-    counts: Cell<MutantCounts>,
-}
-
-impl Rules {
-    /// The correct rules but for one.
-    pub fn with(swap: Swap) -> Self {
-        Rules {
-            swap: Some(swap),
-            counts: Cell::default(),
-        }
-    }
-
-    /// How often the swapped rule was asked, and decided otherwise than the correct one.
-    pub fn counts(&self) -> MutantCounts {
-        self.counts.get()
-    }
-
-    /// Asserts what correct Raft guarantees; with a mistake planted, anything may happen.
-    pub(crate) fn ensure(&self, holds: bool, what: &str) {
-        debug_assert!(holds || self.swap.is_some(), "{what}");
-    }
-
-    fn judge<T: PartialEq>(&self, right: T, wrong: T) -> T {
-        let mut counts = self.counts.get();
-        counts.reached += 1;
-        counts.differed += u64::from(right != wrong);
-        self.counts.set(counts);
-        wrong
-    }
-}
-
-macro_rules! rules {
-    ($($file:ident :: $name:ident = $swap:ident ($($arg:ident: $type:ty),*) -> $out:ty;)*) => {
-        /// A mistake, and the rule that it replaces.
-        #[derive(Clone, Copy, Debug)]
-        pub enum Swap {
-            $(
-                #[doc = concat!("Replaces [`", stringify!($file), "::", stringify!($name), "`].")]
-                $swap(fn($($type),*) -> $out),
-            )*
-        }
-
-        impl Swap {
-            /// The rule's name, with its file's: `elections::may_vote_for`.
-            pub fn rule(&self) -> &'static str {
-                match self {
-                    $(Swap::$swap(_) => concat!(stringify!($file), "::", stringify!($name)),)*
-                }
-            }
-        }
-
-        impl Rules {
-            $(
-                #[doc = concat!("See [`", stringify!($file), "::", stringify!($name), "`].")]
-                #[inline]
-                pub(crate) fn $name(&self, $($arg: $type),*) -> $out {
-                    let right = $file::$name($($arg),*);
-                    match self.swap {
-                        Some(Swap::$swap(wrong)) => self.judge(right, wrong($($arg),*)),
-                        _ => right,
-                    }
-                }
-            )*
-        }
-    };
-}
 
 rules! {
     elections::may_vote_for = MayVoteFor(voted_for: Option<NodeId>, candidate: NodeId) -> bool;
