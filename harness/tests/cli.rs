@@ -64,6 +64,30 @@ fn wrong_usage_is_254_and_names_the_mend() {
     refuses(&["check", "nowhere.jsonl"], &["nowhere.jsonl"]);
     refuses(&["check", "-", "--model", "quantum"], &["cas-register"]);
     refuses(&["check", "-", "--format", "xml"], &["jsonl"]);
+    refuses(&["check", "-"], &["-:1: there is nothing in it"]);
+    refuses(&["generate", "--model", "bank"], &["there is no model", "set"]);
+    refuses(&["generate", "--model", "multi-register"], &["only of register"]);
+    refuses(&["generate", "--format", "xml"], &["jsonl"]);
+    refuses(&["generate", "--plant", "typo"], &["stale-read, lost-write"]);
+    refuses(
+        &["generate", "--model", "mutex", "--plant", "phantom"],
+        &["double-grant"],
+    );
+    refuses(&["generate", "--unknown", "7"], &["5%"]);
+    refuses(
+        &[
+            "generate",
+            "--model",
+            "append-list",
+            "--format",
+            "kv-log",
+            "--output",
+            "x",
+        ],
+        &["--format kv-log cannot hold"],
+    );
+    refuses(&["generate", "--keys", "2", "--format", "etcd-log"], &["--keys"]);
+    refuses(&["generate", "--output", "no/such/folder"], &["no/such/folder"]);
     refuses(&["show"], &["no run"]);
 }
 
@@ -118,7 +142,15 @@ fn a_made_history_is_valid_and_a_planted_lie_is_found() {
     assert_eq!(verdict.status.code(), Some(0), "{}", text(&verdict.stdout));
     let bad = perjury(
         folder.path(),
-        &["generate", "--operations", "300", "--seed", "5", "--stale"],
+        &[
+            "generate",
+            "--operations",
+            "300",
+            "--seed",
+            "5",
+            "--plant",
+            "stale-read",
+        ],
     );
     let verdict = perjury_reading(
         folder.path(),
@@ -133,6 +165,41 @@ fn a_made_history_is_valid_and_a_planted_lie_is_found() {
             .as_array()
             .expect("a story")
             .is_empty()
+    );
+}
+
+#[test]
+fn every_format_that_is_written_is_checked_alike() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run = |arguments: &str| {
+        let arguments: Vec<&str> = arguments.split_whitespace().collect();
+        let output = perjury(folder.path(), &arguments);
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    for (format, model) in [
+        ("jsonl", "cas-register"),
+        ("json", "cas-register"),
+        ("edn", "cas-register"),
+        ("etcd-log", "cas-register"),
+        ("kv-log", "register"),
+    ] {
+        let judged = if format == "kv-log" { "key-value" } else { model };
+        for (plant, code) in [("", 0), ("--plant lost-write", 1)] {
+            let made = run(&format!(
+                "generate --model {model} --format {format} --unknown 5% --seed 3 --operations 200 --output h {plant}"
+            ));
+            assert_eq!(made.0, Some(0), "{}", made.1);
+            let verdict = run(&format!("check h --model {judged}"));
+            assert_eq!(verdict.0, Some(code), "{format} {plant}: {}", verdict.1);
+        }
+    }
+    // What a read of nil and the initial value mean is for the user to say.
+    let edn = "{:process 0, :type :invoke, :f :read} {:process 0, :type :ok, :f :read, :value nil}";
+    std::fs::write(folder.path().join("h"), edn).expect("written");
+    assert_eq!(run("check h --model register --initial 0").0, Some(0));
+    assert_eq!(
+        run("check h --model register --initial 0 --nil-read absent").0,
+        Some(1)
     );
 }
 

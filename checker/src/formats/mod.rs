@@ -22,6 +22,7 @@ mod jepsen;
 mod jsonl;
 mod lines;
 mod tuples;
+mod write;
 
 use std::fmt;
 use std::io::{self, BufRead, Read};
@@ -33,6 +34,7 @@ use crate::models::{ModelOptions, NilRead};
 use edn::Notation;
 
 pub use jsonl::write_event;
+pub use write::Unwritable;
 
 /// A file format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

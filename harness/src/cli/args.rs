@@ -33,10 +33,16 @@ pub enum Command {
     )]
     Test(Box<TestArgs>),
     /// Check a history that anything recorded.
-    #[command(after_help = "Example: perjury check history.jsonl --model cas-register")]
+    #[command(
+        after_help = "Example: perjury check history.jsonl --model cas-register\n         \
+                            perjury generate --seed 7 | perjury check - --model register"
+    )]
     Check(CheckArgs),
     /// Make a history: a linearizable one, or one with a violation planted.
-    #[command(after_help = "Example: perjury generate --operations 1000 --seed 7 > history.jsonl")]
+    #[command(
+        after_help = "Example: perjury generate --operations 1000 --seed 7 > history.jsonl\n         \
+                            perjury generate --model cas-register --plant lost-update --format edn --output bad.edn"
+    )]
     Generate(GenerateArgs),
     /// List what there is.
     #[command(after_help = "Example: perjury list nemeses")]
@@ -209,6 +215,12 @@ pub struct CheckArgs {
     /// The file's format; found out if not given.
     #[arg(long, short, env = "PERJURY_FORMAT")]
     pub format: Option<String>,
+    /// The initial value, in JSON; a bare word is a text. The model's or the format's own if not given.
+    #[arg(long, env = "PERJURY_INITIAL", value_name = "VALUE")]
+    pub initial: Option<String>,
+    /// What a read of nil says: that there was no value, or nothing at all. The format's own if not given.
+    #[arg(long, env = "PERJURY_NIL_READ", value_enum)]
+    pub nil_read: Option<NilReadArg>,
     /// How long the checker may take.
     #[arg(long, env = "PERJURY_CHECK_LIMIT", default_value = "60s", value_parser = duration)]
     pub check_limit: Duration,
@@ -217,17 +229,26 @@ pub struct CheckArgs {
     pub json: bool,
 }
 
+/// What a read of nil says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NilReadArg {
+    /// There was no value.
+    Absent,
+    /// Nothing: the value was not recorded.
+    Unknown,
+}
+
 /// The options of `generate`.
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
-    /// What the clients do.
-    #[arg(long, env = "PERJURY_LOAD", value_enum, default_value = "register")]
-    pub load: LoadArg,
+    /// What the clients use: register, cas-register, key-value, append-list, mutex, set, counter.
+    #[arg(long, short, env = "PERJURY_MODEL", default_value = "register")]
+    pub model: String,
     /// How many operations.
     #[arg(long, env = "PERJURY_OPERATIONS", default_value_t = 1000)]
     pub operations: u64,
     /// Clients that work at the same time.
-    #[arg(long, short, env = "PERJURY_CONCURRENCY", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, short, visible_alias = "clients", env = "PERJURY_CONCURRENCY", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub concurrency: u32,
     /// Keys.
     #[arg(long, env = "PERJURY_KEYS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
@@ -235,26 +256,22 @@ pub struct GenerateArgs {
     /// Draw written values from 0..N instead of making each unique.
     #[arg(long, env = "PERJURY_VALUES", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub values: Option<u32>,
-    /// The seed; drawn and printed to standard error if not given.
+    /// The share of operations that never learn their outcome, as 0.05 or 5%.
+    #[arg(long, env = "PERJURY_UNKNOWN", value_name = "SHARE", default_value = "0", value_parser = permille)]
+    pub unknown: u64,
+    /// Plant a violation: stale-read, lost-write, dirty-read, phantom, lost-update (cas-register, key-value),
+    /// double-grant (mutex).
+    #[arg(long, env = "PERJURY_PLANT", value_name = "VIOLATION")]
+    pub plant: Option<String>,
+    /// The seed; drawn if not given, and printed to standard error.
     #[arg(long, short, env = "PERJURY_SEED")]
     pub seed: Option<u64>,
-    /// How many of a thousand operations never learn their outcome.
-    #[arg(long, env = "PERJURY_UNKNOWN_PERMILLE", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1000))]
-    pub unknown_permille: u16,
-    /// Plant a stale read.
-    #[arg(long, env = "PERJURY_STALE")]
-    pub stale: bool,
-}
-
-/// What the clients of a made history do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LoadArg {
-    /// Reads and writes.
-    Register,
-    /// Reads, writes and compare-and-sets.
-    CasRegister,
-    /// Appends of unique elements, and reads of the whole list.
-    AppendList,
+    /// The format to write; `perjury list formats` names them.
+    #[arg(long, short, env = "PERJURY_FORMAT", default_value = "jsonl")]
+    pub format: String,
+    /// The file to write; standard output if not given.
+    #[arg(long, short, env = "PERJURY_OUTPUT", value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// The options of `list`.
@@ -478,6 +495,17 @@ pub struct ClusterArgs {
 
 fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write it as 500ms, 30s or 2m"))
+}
+
+/// A share, as thousandths.
+fn permille(text: &str) -> Result<u64, String> {
+    let number = text.strip_suffix('%').map(|percent| (percent, 10.0));
+    let (number, scale) = number.unwrap_or((text, 1000.0));
+    let share = number.trim().parse::<f64>().map(|share| share * scale);
+    match share {
+        Ok(share) if (0.0..=1000.0).contains(&share) => Ok(share.round() as u64),
+        _ => Err("write a share as 0.05 or as 5%; it is at most 1 or 100%".to_owned()),
+    }
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {

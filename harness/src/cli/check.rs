@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use perjury_checker::budget::Budget;
 use perjury_checker::formats::{self, Format, FormatError, Parsed};
-use perjury_checker::models::ModelName;
-use perjury_checker::{Finding, Options, Verdict};
+use perjury_checker::models::{ModelName, ModelOptions, NilRead};
+use perjury_checker::{Finding, Options, Value, Verdict};
 use perjury_runner::exit;
 
-use super::args::CheckArgs;
+use super::args::{CheckArgs, NilReadArg};
 use super::{Outcome, Trouble};
 
 /// Judges a file and prints the finding.
@@ -35,7 +35,11 @@ pub fn check(args: &CheckArgs) -> Outcome {
         ..Options::default()
     };
     let began = Instant::now();
-    let finding = model.check(&parsed.history, &parsed.options, &options);
+    let meaning = ModelOptions {
+        initial: args.initial.as_deref().map(value).or(parsed.options.initial),
+        nil_read: args.nil_read.map_or(parsed.options.nil_read, NilRead::from),
+    };
+    let finding = model.check(&parsed.history, &meaning, &options);
     let took = began.elapsed();
     let mut out = std::io::stdout().lock();
     if args.json {
@@ -50,6 +54,20 @@ pub fn check(args: &CheckArgs) -> Outcome {
         Verdict::Invalid => exit::VIOLATION,
         Verdict::Unknown => exit::UNKNOWN,
     })
+}
+
+/// A value as it is given on a command line.
+fn value(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
+}
+
+impl From<NilReadArg> for NilRead {
+    fn from(meaning: NilReadArg) -> Self {
+        match meaning {
+            NilReadArg::Absent => NilRead::Absent,
+            NilReadArg::Unknown => NilRead::Unknown,
+        }
+    }
 }
 
 /// The default budget, spent after `limit`.

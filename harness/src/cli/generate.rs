@@ -1,52 +1,111 @@
 //! `perjury generate`: histories out of nothing.
 
+use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::path::Path;
 
-use perjury_checker::formats::write_event;
-use perjury_checker::generate::{Load, Recipe, linearizable, make_stale};
+use perjury_checker::formats::Format;
+use perjury_checker::generate::{Generator, Load, Plant, Recipe};
+use perjury_checker::models::ModelName;
 use perjury_runner::exit;
 
-use super::args::{GenerateArgs, LoadArg};
+use super::args::GenerateArgs;
 use super::{Outcome, Trouble, spec};
 
-/// The stale read lies somewhere after the middle, and sees what another read saw this many reads earlier.
-const STALE_FROM_PERMILLE: u64 = 500;
-const STALE_BY_READS: usize = 20;
-
-/// Makes a history and prints it.
+/// Makes a history and prints it, or writes it into a file.
 pub fn generate(args: &GenerateArgs) -> Outcome {
+    let load = load(&args.model)?;
+    let format: Format = parsed(&args.format)?;
+    let plant = args.plant.as_deref().map(|name| plant(name, load)).transpose()?;
+    if load == Load::AppendList && args.values.is_some() {
+        let problem = "--values: the elements of an append list are always unique; leave it out";
+        return Err(Trouble::Usage(problem.to_owned()));
+    }
+    if format == Format::EtcdLog && args.keys > 1 {
+        let problem = "--format etcd-log has no keys; leave --keys at 1, or choose another format";
+        return Err(Trouble::Usage(problem.to_owned()));
+    }
     let seed = args.seed.unwrap_or_else(spec::draw_seed);
     eprintln!("seed {seed}");
-    let load = match args.load {
-        LoadArg::Register => Load::Register,
-        LoadArg::CasRegister => Load::CasRegister,
-        LoadArg::AppendList => Load::AppendList,
-    };
-    let mut events = linearizable(&Recipe {
+    let recipe = Recipe {
         load,
         operations: args.operations,
         clients: u64::from(args.concurrency),
         keys: u64::from(args.keys),
         values: args.values.map(u64::from),
-        unknown_permille: u64::from(args.unknown_permille),
+        unknown_permille: args.unknown,
+        plant,
         seed,
-    });
-    if args.stale {
-        match make_stale(&mut events, STALE_FROM_PERMILLE, STALE_BY_READS) {
-            Some(index) => eprintln!("the read that completes at index {index} lies"),
-            None => {
-                let problem = "no read can be made stale in so short a history; ask for more --operations";
-                return Err(Trouble::Usage(problem.to_owned()));
+    };
+    let mut generator = Generator::new(&recipe);
+    match &args.output {
+        None => write(&mut generator, format, BufWriter::new(std::io::stdout().lock()))?,
+        Some(path) => {
+            let out = File::create(path).map_err(|error| trouble(path, &error))?;
+            match write(&mut generator, format, BufWriter::new(out)) {
+                Err(Trouble::Usage(problem)) => {
+                    // The half-written file would only be clutter; that it cannot be removed is no second error.
+                    let _ = std::fs::remove_file(path);
+                    return Err(Trouble::Usage(problem));
+                }
+                other => other?,
             }
         }
     }
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    if let Some(index) = generator.planted() {
+        let name = args.plant.as_deref().unwrap_or_default();
+        eprintln!("the {name} that was planted is complete with the event of index {index}");
+    }
+    Ok(exit::VALID)
+}
+
+fn write(generator: &mut Generator, format: Format, mut out: impl Write) -> Result<(), Trouble> {
     let mut line = Vec::new();
-    for event in &events {
+    for event in generator {
         line.clear();
-        write_event(event, &mut line);
+        format.write(&event, &mut line).map_err(|error| {
+            let problem = &error.problem;
+            Trouble::Usage(format!("--format {format} cannot hold this history: {problem}"))
+        })?;
         out.write_all(&line)?;
     }
     out.flush()?;
-    Ok(exit::VALID)
+    Ok(())
+}
+
+fn trouble(path: &Path, error: &std::io::Error) -> Trouble {
+    Trouble::Usage(format!("{}: cannot write it: {error}", path.display()))
+}
+
+fn parsed<T: std::str::FromStr>(name: &str) -> Result<T, Trouble>
+where
+    T::Err: std::fmt::Display,
+{
+    name.parse()
+        .map_err(|error: T::Err| Trouble::Usage(error.to_string()))
+}
+
+fn load(model: &str) -> Result<Load, Trouble> {
+    let model: ModelName = parsed(model)?;
+    let load = Load::ALL.into_iter().find(|load| load.model() == model);
+    load.ok_or_else(|| {
+        let names: Vec<&str> = Load::ALL.iter().map(|load| load.model().name()).collect();
+        Trouble::Usage(format!(
+            "no histories of {model} are made, only of {}",
+            names.join(", ")
+        ))
+    })
+}
+
+fn plant(name: &str, load: Load) -> Result<Plant, Trouble> {
+    let plant: Plant = parsed(name)?;
+    if plant.fits(load) {
+        return Ok(plant);
+    }
+    let fitting = Plant::ALL.into_iter().filter(|plant| plant.fits(load));
+    let names: Vec<&str> = fitting.map(Plant::name).collect();
+    let (model, names) = (load.model(), names.join(", "));
+    Err(Trouble::Usage(format!(
+        "--plant {name} proves nothing about a {model}; choose of {names}"
+    )))
 }
