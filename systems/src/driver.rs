@@ -3,7 +3,7 @@
 //! Every environment drives replicas through this one type, so that the rule *transmit when durable ≥ after* is
 //! written once. It does no I/O either: it turns events into [`Output`]s that can be carried out at once.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
@@ -57,7 +57,8 @@ pub struct Driver<R: Replica> {
     context: Context<R>,
     durable: Lsn,
     gated: VecDeque<(Lsn, Output<R>)>,
-    timers: BTreeMap<R::Timer, Duration>,
+    /// The timers that run, and when they run out: few, in no order.
+    timers: Vec<(R::Timer, Duration)>,
 }
 
 impl<R: Replica> Clone for Context<R> {
@@ -91,7 +92,7 @@ impl<R: Replica> Driver<R> {
             context,
             durable: end,
             gated: VecDeque::new(),
-            timers: BTreeMap::new(),
+            timers: Vec::new(),
         };
         driver.carry_out(out);
         driver
@@ -139,7 +140,7 @@ impl<R: Replica> Driver<R> {
 
     /// When the next timer runs out, on the node's own monotonic clock.
     pub fn next_timer(&self) -> Option<Duration> {
-        self.timers.values().min().copied()
+        self.timers.iter().map(|(_, due)| *due).min()
     }
 
     /// Lets every timer that has run out by `now` go off, earliest first.
@@ -147,11 +148,11 @@ impl<R: Replica> Driver<R> {
         while let Some((_, timer)) = self
             .timers
             .iter()
-            .filter(|(_, due)| **due <= now)
+            .filter(|(_, due)| *due <= now)
             .map(|(timer, due)| (*due, *timer))
             .min()
         {
-            self.timers.remove(&timer);
+            disarm::<R>(&mut self.timers, timer);
             self.step(Event::Timer(timer), (now, wall), out);
         }
     }
@@ -179,12 +180,15 @@ impl<R: Replica> Driver<R> {
                 Effect::Reply { id, response, after } => (after, Output::Reply { id, response }),
                 Effect::Arm { timer, after } => {
                     // A timer of no length would fire for ever without time passing.
-                    self.timers
-                        .insert(timer, now + after.max(Duration::from_nanos(1)));
+                    let due = now + after.max(Duration::from_nanos(1));
+                    match self.timers.iter_mut().find(|(armed, _)| *armed == timer) {
+                        Some((_, known)) => *known = due,
+                        None => self.timers.push((timer, due)),
+                    }
                     continue;
                 }
                 Effect::Disarm(timer) => {
-                    self.timers.remove(&timer);
+                    disarm::<R>(&mut self.timers, timer);
                     continue;
                 }
                 Effect::Trace(trace) => (Lsn(0), Output::Trace(trace)),
@@ -197,5 +201,11 @@ impl<R: Replica> Driver<R> {
                 self.gated.insert(place, (after, output));
             }
         }
+    }
+}
+
+fn disarm<R: Replica>(timers: &mut Vec<(R::Timer, Duration)>, timer: R::Timer) {
+    if let Some(place) = timers.iter().position(|(armed, _)| *armed == timer) {
+        timers.swap_remove(place);
     }
 }

@@ -1,12 +1,12 @@
-//! The store that all the consensus systems replicate: deterministic, versioned, cheap to clone.
+//! The store that all the consensus systems replicate: deterministic and versioned.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{Command, Failure, MicroOp, Reply, Value};
-use crate::digest::digest;
+use crate::digest::{digest, scatter};
 
 /// A value and the position of its last change in the system's order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -28,8 +28,56 @@ pub fn at_the_end(length: usize) -> usize {
 /// The key-value store. A deleted key keeps the version of its deletion, so that versions never fall.
 #[derive(Clone, Debug, Default)]
 pub struct Store {
-    keys: OrdMap<Arc<str>, Versioned>,
+    keys: BTreeMap<Arc<str>, Held>,
+    /// The sum of the keys' shares.
     hash: u64,
+}
+
+/// What is held under a key, with hashes of it that are brought up to date rather than computed anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Held {
+    is: Versioned,
+    /// A hash of the value.
+    content: u64,
+    /// What key, value and version add to the store's hash.
+    share: u64,
+}
+
+/// How to take back a change of a key.
+enum Undo {
+    /// Put this back, or nothing.
+    Put(Option<Held>),
+    /// Take this element out of the list; version and hashes were these.
+    Shorten {
+        place: usize,
+        version: u64,
+        content: u64,
+        share: u64,
+    },
+}
+
+/// The changes of a transaction, to be taken back if it fails half-way.
+type Log = Vec<(Arc<str>, Undo)>;
+
+fn content_of(value: &Value) -> u64 {
+    match value {
+        Value::List(elements) => elements.iter().fold(0, extended),
+        single => digest(single),
+    }
+}
+
+/// The hash of a list that grew by an element.
+fn extended(content: u64, element: &Value) -> u64 {
+    scatter(
+        content
+            .rotate_left(1)
+            .wrapping_add(digest(element))
+            .wrapping_add(1),
+    )
+}
+
+fn share_of(key: &str, content: u64, version: u64) -> u64 {
+    scatter(digest(&key) ^ content.rotate_left(32) ^ scatter(version))
 }
 
 impl PartialEq for Store {
@@ -49,8 +97,8 @@ impl Store {
     /// What a key holds.
     pub fn get(&self, key: &str) -> Reply {
         self.keys.get(key).map_or_else(Reply::default, |found| Reply {
-            value: found.value.clone(),
-            version: found.version,
+            value: found.is.value.clone(),
+            version: found.is.version,
         })
     }
 
@@ -83,63 +131,67 @@ impl Store {
         match command {
             Command::Read { key } => Ok(self.get(key)),
             Command::Write { key, value } => {
-                self.put(position, key, value.clone());
+                self.put(position, key, value.clone(), None);
                 Ok(written(position))
             }
             Command::Cas { key, expected, new } => {
-                let found = self.get(key);
-                if found.value != *expected {
+                let found = self.keys.get(key);
+                if *found.map_or(&Value::Nil, |found| &found.is.value) != *expected {
+                    let found = self.get(key);
                     return Err(Failure::Precondition {
                         observed: found.value,
                         version: found.version,
                     });
                 }
-                self.put(position, key, new.clone());
+                self.put(position, key, new.clone(), None);
                 Ok(written(position))
             }
             Command::Delete { key } => {
-                self.put(position, key, Value::Nil);
+                self.put(position, key, Value::Nil, None);
                 Ok(written(position))
             }
-            Command::Txn(parts) => {
-                let mut after = self.clone();
-                let mut values = Vec::with_capacity(parts.len());
-                let mut changed = false;
-                for part in parts {
-                    changed |= !matches!(part, MicroOp::Read { .. });
-                    values.push(after.apply_part(position, part, place)?);
-                }
-                *self = after;
-                Ok(Reply {
-                    value: Value::List(values),
-                    version: if changed { position } else { 0 },
-                })
-            }
+            Command::Txn(parts) => self.transact(position, parts, place),
             Command::Reconfigure(_) | Command::Transfer { .. } => {
                 Err(invalid("it is not a command of the store"))
             }
         }
     }
 
-    fn apply_part(&mut self, position: u64, part: &MicroOp, place: Place<'_>) -> Result<Value, Failure> {
+    fn transact(&mut self, position: u64, parts: &[MicroOp], place: Place<'_>) -> Result<Reply, Failure> {
+        let mut values = Vec::with_capacity(parts.len());
+        let mut log = Log::new();
+        let mut changed = false;
+        for (number, part) in parts.iter().enumerate() {
+            changed |= !matches!(part, MicroOp::Read { .. });
+            // What fails changes nothing, so the last part need not be taken back.
+            let undo = (number + 1 < parts.len()).then_some(&mut log);
+            match self.apply_part(position, part, place, undo) {
+                Ok(value) => values.push(value),
+                Err(failure) => {
+                    self.take_back(log);
+                    return Err(failure);
+                }
+            }
+        }
+        Ok(Reply {
+            value: Value::List(values),
+            version: if changed { position } else { 0 },
+        })
+    }
+
+    fn apply_part(
+        &mut self,
+        position: u64,
+        part: &MicroOp,
+        place: Place<'_>,
+        undo: Option<&mut Log>,
+    ) -> Result<Value, Failure> {
         match part {
-            MicroOp::Read { key } => Ok(self.get(key).value),
-            MicroOp::Write { key, value } => {
-                self.put(position, key, value.clone());
-                Ok(Value::Nil)
-            }
-            MicroOp::Append { key, value } => {
-                let mut list = match self.get(key).value {
-                    Value::Nil => Vec::new(),
-                    Value::List(list) => list,
-                    Value::Int(_) | Value::Text(_) => return Err(invalid("only a list can be appended to")),
-                };
-                list.insert(place(list.len()).min(list.len()), value.clone());
-                self.put(position, key, Value::List(list));
-                Ok(Value::Nil)
-            }
+            MicroOp::Read { key } => return Ok(self.get(key).value),
+            MicroOp::Write { key, value } => self.put(position, key, value.clone(), undo),
+            MicroOp::Append { key, value } => self.append(position, key, value, place, undo)?,
             MicroOp::Add { key, amount } => {
-                let sum = match self.get(key).value {
+                let sum = match self.keys.get(key).map_or(&Value::Nil, |found| &found.is.value) {
                     Value::Nil => Some(*amount),
                     Value::Int(number) => number.checked_add(*amount),
                     Value::Text(_) | Value::List(_) => {
@@ -147,25 +199,102 @@ impl Store {
                     }
                 };
                 let sum = sum.ok_or_else(|| invalid("the sum does not fit in 64 bits"))?;
-                self.put(position, key, Value::Int(sum));
-                Ok(Value::Nil)
+                self.put(position, key, Value::Int(sum), undo);
             }
+        }
+        Ok(Value::Nil)
+    }
+
+    fn append(
+        &mut self,
+        version: u64,
+        key: &Arc<str>,
+        element: &Value,
+        place: Place<'_>,
+        undo: Option<&mut Log>,
+    ) -> Result<(), Failure> {
+        let held = match self.keys.get_mut(key) {
+            Some(held) if held.is.value != Value::Nil => held,
+            _ => {
+                place(0);
+                self.put(version, key, Value::List(vec![element.clone()]), undo);
+                return Ok(());
+            }
+        };
+        let Value::List(list) = &mut held.is.value else {
+            return Err(invalid("only a list can be appended to"));
+        };
+        let place = place(list.len()).min(list.len());
+        if let Some(log) = undo {
+            let undo = Undo::Shorten {
+                place,
+                version: held.is.version,
+                content: held.content,
+                share: held.share,
+            };
+            log.push((key.clone(), undo));
+        }
+        let at_the_end = place == list.len();
+        list.insert(place, element.clone());
+        held.content = if at_the_end {
+            extended(held.content, element)
+        } else {
+            content_of(&held.is.value)
+        };
+        held.is.version = version;
+        let share = share_of(key, held.content, version);
+        self.hash = self.hash.wrapping_sub(held.share).wrapping_add(share);
+        held.share = share;
+        Ok(())
+    }
+
+    fn put(&mut self, version: u64, key: &Arc<str>, value: Value, undo: Option<&mut Log>) {
+        let content = content_of(&value);
+        let share = share_of(key, content, version);
+        let is = Versioned { value, version };
+        let held = Held { is, content, share };
+        let old = match self.keys.get_mut(key) {
+            Some(there) => Some(std::mem::replace(there, held)),
+            None => self.keys.insert(key.clone(), held),
+        };
+        let lost = old.as_ref().map_or(0, |old| old.share);
+        self.hash = self.hash.wrapping_sub(lost).wrapping_add(share);
+        if let Some(log) = undo {
+            log.push((key.clone(), Undo::Put(old)));
         }
     }
 
-    fn put(&mut self, version: u64, key: &Arc<str>, value: Value) {
-        let new = Versioned { value, version };
-        let gained = digest(&(key, &new));
-        let lost = self
-            .keys
-            .insert(key.clone(), new)
-            .map_or(0, |old| digest(&(key, &old)));
-        self.hash = self.hash.wrapping_sub(lost).wrapping_add(gained);
+    fn take_back(&mut self, log: Log) {
+        for (key, undo) in log.into_iter().rev() {
+            let Some(held) = self.keys.get_mut(&key) else {
+                continue;
+            };
+            self.hash = self.hash.wrapping_sub(held.share);
+            match undo {
+                Undo::Put(Some(old)) => *held = old,
+                Undo::Put(None) => {
+                    self.keys.remove(&key);
+                    continue;
+                }
+                Undo::Shorten {
+                    place,
+                    version,
+                    content,
+                    share,
+                } => {
+                    if let Value::List(list) = &mut held.is.value {
+                        list.remove(place);
+                    }
+                    (held.is.version, held.content, held.share) = (version, content, share);
+                }
+            }
+            self.hash = self.hash.wrapping_add(held.share);
+        }
     }
 
     /// Every key that was ever written, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Versioned)> {
-        self.keys.iter()
+        self.keys.iter().map(|(key, held)| (key, &held.is))
     }
 }
 
@@ -173,7 +302,7 @@ impl FromIterator<(Arc<str>, Versioned)> for Store {
     fn from_iter<I: IntoIterator<Item = (Arc<str>, Versioned)>>(keys: I) -> Self {
         let mut store = Store::default();
         for (key, Versioned { value, version }) in keys {
-            store.put(version, &key, value);
+            store.put(version, &key, value, None);
         }
         store
     }
@@ -209,19 +338,28 @@ mod tests {
         let mut store = Store::default();
         let write = |value| Command::Write { key: key("x"), value };
         apply(&mut store, 1, write(Value::Text("t".into()))).expect("written");
+        let append = |name: &str| MicroOp::Append {
+            key: key(name),
+            value: Value::Int(1),
+        };
+        apply(&mut store, 2, Command::Txn(vec![append("l")])).expect("appended");
         let before = store.clone();
         let parts = vec![
             MicroOp::Add {
                 key: key("n"),
                 amount: 1,
             },
-            MicroOp::Append {
-                key: key("x"),
-                value: Value::Int(1),
+            append("l"),
+            append("l"),
+            append("new"),
+            MicroOp::Write {
+                key: key("l"),
+                value: Value::Int(7),
             },
+            append("x"),
         ];
         assert!(matches!(
-            apply(&mut store, 2, Command::Txn(parts)),
+            apply(&mut store, 3, Command::Txn(parts)),
             Err(Failure::Invalid { .. })
         ));
         assert_eq!(store, before);
@@ -322,6 +460,11 @@ mod tests {
                 },
             )
             .expect("written");
+            let element = MicroOp::Append {
+                key: key("list"),
+                value: Value::Int(position as i64),
+            };
+            apply(&mut long, position, Command::Txn(vec![element])).expect("appended");
         }
         let short: Store = long
             .iter()

@@ -395,6 +395,12 @@ pub trait Replica: Clone + Debug + Sized + 'static {
     /// What a status page, a client or a nemesis may see.
     fn status(&self) -> Status;
 
+    /// The term, ballot number or epoch that it claims to lead, if it does.
+    fn leads(&self) -> Option<u64> {
+        let status = self.status();
+        (status.role == Role::Leader).then_some(status.term)
+    }
+
     /// How often the planted mistake, if there is one, was asked and decided otherwise.
     fn mutant_counts(&self) -> MutantCounts;
 }

@@ -5,7 +5,8 @@
 //! to it for the clients heard of last. So an answer can be forgotten, but a request never applied twice; which
 //! answers are forgotten depends on the log alone.
 
-use imbl::OrdMap;
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::api::{Failure, Reply, Session};
@@ -34,12 +35,20 @@ pub enum Admission {
     Answered(Outcome),
 }
 
+/// What is kept of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Kept {
+    known: Known,
+    /// What the client adds to the table's hash.
+    share: u64,
+}
+
 /// The table.
 #[derive(Clone, Debug, Default)]
 pub struct Sessions {
-    clients: OrdMap<u64, Known>,
+    clients: BTreeMap<u64, Kept>,
     /// Those with an answer, by when they were last heard of: the first is forgotten first.
-    answered: OrdMap<u64, u64>,
+    answered: BTreeMap<u64, u64>,
     hash: u64,
 }
 
@@ -69,7 +78,7 @@ impl Sessions {
 
     /// The highest sequence of a client that was applied.
     pub fn last(&self, client: u64) -> Option<u64> {
-        self.clients.get(&client).map(|known| known.sequence)
+        self.clients.get(&client).map(|kept| kept.known.sequence)
     }
 
     /// What to do with a request whose client's `last` applied sequence is as told by [`Sessions::last`].
@@ -77,7 +86,7 @@ impl Sessions {
     /// A request behind the last one was superseded by its own client; whether it was applied is no longer known,
     /// so the answer must not claim that it was not.
     pub fn admit(&self, session: Session) -> Admission {
-        let Some(known) = self.clients.get(&session.client) else {
+        let Some(Kept { known, .. }) = self.clients.get(&session.client) else {
             return Admission::New;
         };
         if session.sequence > known.sequence {
@@ -107,7 +116,7 @@ impl Sessions {
         };
         self.put(session.client, known);
         while self.answered.len() > capacity {
-            let Some((_, client)) = self.answered.get_min().copied() else {
+            let Some((_, client)) = self.answered.pop_first() else {
                 break;
             };
             self.forget_answer(client);
@@ -120,7 +129,7 @@ impl Sessions {
         let old: Vec<u64> = self
             .clients
             .iter()
-            .filter(|(_, known)| known.touched < position)
+            .filter(|(_, kept)| kept.known.touched < position)
             .map(|(client, _)| *client)
             .collect();
         for client in old {
@@ -130,36 +139,40 @@ impl Sessions {
 
     /// Every client that is known, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&u64, &Known)> {
-        self.clients.iter()
+        self.clients.iter().map(|(client, kept)| (client, &kept.known))
     }
 
     fn forget_answer(&mut self, client: u64) {
-        if let Some(known) = self.clients.get(&client).cloned() {
-            self.put(
-                client,
-                Known {
-                    answer: None,
-                    ..known
-                },
-            );
+        if let Some(kept) = self.clients.get_mut(&client) {
+            kept.known.answer = None;
+            let share = digest(&(client, &kept.known));
+            let lost = std::mem::replace(&mut kept.share, share);
+            self.hash = self.hash.wrapping_sub(lost).wrapping_add(share);
         }
     }
 
     fn put(&mut self, client: u64, known: Known) {
-        self.remove(client);
-        self.hash = self.hash.wrapping_add(digest(&(client, &known)));
-        if known.answer.is_some() {
-            self.answered.insert(known.touched, client);
+        let share = digest(&(client, &known));
+        self.hash = self.hash.wrapping_add(share);
+        let touched = known.answer.is_some().then_some(known.touched);
+        if let Some(old) = self.clients.insert(client, Kept { known, share }) {
+            self.gone(&old);
         }
-        self.clients.insert(client, known);
+        if let Some(touched) = touched {
+            self.answered.insert(touched, client);
+        }
     }
 
     fn remove(&mut self, client: u64) {
         if let Some(old) = self.clients.remove(&client) {
-            self.hash = self.hash.wrapping_sub(digest(&(client, &old)));
-            if old.answer.is_some() {
-                self.answered.remove(&old.touched);
-            }
+            self.gone(&old);
+        }
+    }
+
+    fn gone(&mut self, old: &Kept) {
+        self.hash = self.hash.wrapping_sub(old.share);
+        if old.known.answer.is_some() {
+            self.answered.remove(&old.known.touched);
         }
     }
 }

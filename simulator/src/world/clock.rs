@@ -88,8 +88,12 @@ impl Clock {
         if self.rate_ppm == 0 {
             return self.since + left;
         }
-        let rate = u128::from(MILLION.saturating_add_signed(self.rate_ppm));
-        self.since + (u128::from(left) * u128::from(MILLION)).div_ceil(rate) as u64
+        let rate = MILLION.saturating_add_signed(self.rate_ppm);
+        let took = match left.checked_mul(MILLION) {
+            Some(product) => product.div_ceil(rate),
+            None => (u128::from(left) * u128::from(MILLION)).div_ceil(u128::from(rate)) as u64,
+        };
+        self.since + took
     }
 
     /// How far the clocks ran since the rate last changed.
@@ -98,8 +102,11 @@ impl Clock {
         if self.rate_ppm == 0 {
             return real;
         }
-        let rate = u128::from(MILLION.saturating_add_signed(self.rate_ppm));
-        (u128::from(real) * rate / u128::from(MILLION)) as u64
+        let rate = MILLION.saturating_add_signed(self.rate_ppm);
+        match real.checked_mul(rate) {
+            Some(product) => product / MILLION,
+            None => (u128::from(real) * u128::from(rate) / u128::from(MILLION)) as u64,
+        }
     }
 
     fn rebase(&mut self, now: u64) {

@@ -121,7 +121,7 @@ impl<R: Replica, A> World<R, A> {
         for ticket in machine.stop() {
             self.notes.push(Note::Reset { ticket });
         }
-        machine.claim = (false, 0);
+        machine.claim = None;
         self.watch.stopped(NodeId(place as u16 + 1));
         for held in std::mem::take(&mut self.held[place]) {
             match held {

@@ -227,10 +227,9 @@ impl<R: Replica, A> World<R, A> {
         let claims = self
             .nodes()
             .zip(&self.machines)
-            .filter(|(_, machine)| machine.claim.0 && !machine.paused);
-        claims
-            .map(|(node, machine)| (node, machine.claim.1))
-            .max_by_key(|(_, term)| *term)
+            .filter(|(_, machine)| !machine.paused)
+            .filter_map(|(node, machine)| Some((node, machine.claim?)));
+        claims.max_by_key(|(_, term)| *term)
     }
 
     /// Everybody who claims to lead, in whatever term.
@@ -238,7 +237,7 @@ impl<R: Replica, A> World<R, A> {
         let claims = self
             .nodes()
             .zip(&self.machines)
-            .filter(|(_, machine)| machine.claim.0);
+            .filter(|(_, machine)| machine.claim.is_some());
         claims.map(|(node, _)| node).collect()
     }
 

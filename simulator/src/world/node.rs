@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use perjury_systems::driver::{Driver, Output};
-use perjury_systems::replica::{MutantCounts, Replica, Role};
+use perjury_systems::replica::{MutantCounts, Replica};
 use rand_chacha::ChaCha8Rng;
 
 use super::clock::Clock;
@@ -36,8 +36,8 @@ pub(crate) struct Machine<R: Replica> {
     /// Requests that it has not answered, with what the clients call them.
     pub(crate) waiting: BTreeMap<u64, u64>,
     pub(crate) next_request: u64,
-    /// Whether it claims to lead, and in which term; kept up to date with its steps.
-    pub(crate) claim: (bool, u64),
+    /// The term that it claims to lead; kept up to date with its steps.
+    pub(crate) claim: Option<u64>,
     /// Steps since its clock was last bent or mended.
     pub(crate) steps_on_clock: u64,
     /// What became of the planted mistake in earlier incarnations.
@@ -60,7 +60,7 @@ impl<R: Replica> Machine<R> {
             looks_at: u64::MAX,
             waiting: BTreeMap::new(),
             next_request: 0,
-            claim: (false, 0),
+            claim: None,
             steps_on_clock: 0,
             counts: MutantCounts::default(),
         }
@@ -84,13 +84,7 @@ impl<R: Replica> Machine<R> {
 
     /// Takes note of what the replica claims to be. Says whether that is news.
     pub(crate) fn look(&mut self) -> bool {
-        let claim = match &self.driver {
-            Some(driver) => {
-                let status = driver.replica().status();
-                (status.role == Role::Leader, status.term)
-            }
-            None => (false, 0),
-        };
+        let claim = self.driver.as_ref().and_then(|driver| driver.replica().leads());
         std::mem::replace(&mut self.claim, claim) != claim
     }
 

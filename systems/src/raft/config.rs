@@ -1,8 +1,7 @@
 //! Who the members are (paper §6, thesis §4).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use imbl::Vector;
 use serde::{Deserialize, Serialize};
 
 use super::types::Index;
@@ -45,10 +44,13 @@ impl Config {
 
     /// All members.
     pub fn members(&self) -> BTreeSet<NodeId> {
-        self.all_voters()
-            .into_iter()
-            .chain(self.learners.iter().copied())
-            .collect()
+        self.each_member().collect()
+    }
+
+    /// All members, in no order, and some perhaps twice.
+    pub fn each_member(&self) -> impl Iterator<Item = NodeId> {
+        let outgoing = self.outgoing.iter().flatten();
+        self.voters.iter().chain(outgoing).chain(&self.learners).copied()
     }
 
     /// All who vote, in either majority.
@@ -75,22 +77,22 @@ impl Config {
 /// The configurations in the log, the last one in force. The first is the newest that cannot be rolled back by
 /// removing entries: the initial one (at 0) or a snapshot's.
 #[derive(Clone, Debug)]
-pub struct ConfigHistory(Vector<(Index, Config)>);
+pub struct ConfigHistory(VecDeque<(Index, Config)>);
 
 impl ConfigHistory {
     /// A history that begins with a configuration at `index`.
     pub fn new(index: Index, config: Config) -> Self {
-        ConfigHistory(Vector::unit((index, config)))
+        ConfigHistory(VecDeque::from([(index, config)]))
     }
 
     /// The configuration in force: the latest in the log, committed or not (paper §6).
     pub fn latest(&self) -> &Config {
-        &self.0.last().expect("a history is never empty").1
+        &self.0.back().expect("a history is never empty").1
     }
 
     /// Where the configuration in force was appended.
     pub fn latest_index(&self) -> Index {
-        self.0.last().expect("a history is never empty").0
+        self.0.back().expect("a history is never empty").0
     }
 
     /// The configuration as of an entry, for a snapshot that ends there.

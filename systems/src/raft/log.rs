@@ -1,14 +1,12 @@
 //! The replicated log as one node holds it: what follows the last compacted entry, and how far it is durable.
 
-use std::collections::VecDeque;
-
-use imbl::{OrdMap, Vector};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::types::{Entry, Index, Position, Term};
 use crate::replica::Lsn;
 
 /// How many recent entries the cache holds.
-const CACHE_ENTRIES: usize = 256;
+const CACHE_ENTRIES: u64 = 256;
 
 /// An entry and where it was written.
 #[derive(Clone, Debug)]
@@ -21,10 +19,11 @@ struct Slot {
 #[derive(Clone, Debug, Default)]
 pub struct Log {
     base: Position,
-    slots: Vector<Slot>,
-    /// Entries added lately, kept apart from the log as a node whose log is on disk keeps them: applying and
-    /// sending look here first.
-    cache: OrdMap<Index, Entry>,
+    slots: VecDeque<Slot>,
+    /// A node whose log is on disk keeps the entries added lately in a cache, where applying and sending look first.
+    /// Here the log itself is that cache, but for what the cache says otherwise: entries that were removed from the
+    /// log and not from the cache. A correct node has none.
+    stale: BTreeMap<Index, Entry>,
     durable: Index,
     unsynced: VecDeque<(Lsn, Index)>,
 }
@@ -46,7 +45,7 @@ impl Log {
 
     /// The last entry.
     pub fn last(&self) -> Position {
-        self.slots.last().map_or(self.base, |slot| Position {
+        self.slots.back().map_or(self.base, |slot| Position {
             term: slot.entry.at.term,
             index: self.base.index + self.slots.len() as u64,
         })
@@ -76,8 +75,11 @@ impl Log {
 
     /// The entry at a place, from the cache if it is there.
     pub fn cached(&self, index: Index) -> Option<&Entry> {
-        self.slot(index)?;
-        self.cache.get(&index).or_else(|| self.entry(index))
+        let entry = self.entry(index)?;
+        if self.stale.is_empty() {
+            return Some(entry);
+        }
+        Some(self.stale.get(&index).unwrap_or(entry))
     }
 
     /// Up to `limit` entries from a place on, as [`Log::cached`] has them.
@@ -127,18 +129,19 @@ impl Log {
         if offset > self.slots.len() {
             return false;
         }
-        self.cache.entry(index).or_insert_with(|| entry.clone());
-        if self.cache.len() > CACHE_ENTRIES
-            && let Some((oldest, _)) = self.cache.get_min()
-        {
-            let oldest = *oldest;
-            self.cache.remove(&oldest);
+        if !self.stale.is_empty() {
+            self.stale = self.stale.split_off(&(index + 1).saturating_sub(CACHE_ENTRIES));
         }
-        if offset < self.slots.len() {
-            self.slots.set(offset, Slot { entry, lsn });
-            self.durable = self.durable.min(index - 1);
-        } else {
-            self.slots.push_back(Slot { entry, lsn });
+        match self.slots.get_mut(offset) {
+            Some(slot) => {
+                // The cache keeps what it has.
+                let old = std::mem::replace(slot, Slot { entry, lsn }).entry;
+                if old.at != slot.entry.at {
+                    self.stale.entry(index).or_insert(old);
+                }
+                self.durable = self.durable.min(index - 1);
+            }
+            None => self.slots.push_back(Slot { entry, lsn }),
         }
         self.unsynced.push_back((lsn, index));
         true
@@ -146,13 +149,18 @@ impl Log {
 
     /// Takes out the entries from a place on; those of the cache from `cache_from` on, if at all.
     pub fn truncate(&mut self, from: Index, cache_from: Option<Index>) {
-        let keep = from.saturating_sub(self.base.index + 1) as usize;
-        self.slots.truncate(keep.min(self.slots.len()));
+        let keep = (from.saturating_sub(self.base.index + 1) as usize).min(self.slots.len());
+        for slot in self.slots.drain(keep..) {
+            let index = slot.entry.at.index;
+            if cache_from.is_none_or(|cache_from| index < cache_from) {
+                self.stale.entry(index).or_insert(slot.entry);
+            }
+        }
+        if let Some(cache_from) = cache_from {
+            self.stale.retain(|index, _| *index < cache_from);
+        }
         self.durable = self.durable.min(self.last().index);
         self.unsynced.retain(|(_, index)| *index < from);
-        if let Some(cache_from) = cache_from {
-            self.cache = self.cache.split(&cache_from).0;
-        }
     }
 
     /// Drops the entries up to `through`, which a snapshot covers.
@@ -161,8 +169,8 @@ impl Log {
             return;
         }
         let gone = ((through.index - self.base.index) as usize).min(self.slots.len());
-        self.slots = self.slots.split_off(gone);
-        self.cache = self.cache.split(&through.index).1;
+        self.slots.drain(..gone);
+        self.stale = self.stale.split_off(&(through.index + 1));
         self.base = through;
     }
 
@@ -283,5 +291,18 @@ mod tests {
         assert!(log.put(entry(2, 2), Lsn(4)));
         assert_eq!(log.cached(2).map(|entry| entry.at.term), Some(2));
         assert_eq!(log.cached(3), None);
+    }
+
+    #[test]
+    fn a_cache_that_forgets_nothing_says_what_was_removed_until_newer_entries_push_it_out() {
+        let mut log = log(&[1, 1, 1]);
+        log.truncate(2, None);
+        assert!(log.put(entry(2, 2), Lsn(4)));
+        let terms = |log: &Log| (log.term_at(2), log.cached(2).map(|entry| entry.at.term));
+        assert_eq!(terms(&log), (Some(2), Some(1)));
+        for index in 3..=2 + CACHE_ENTRIES {
+            assert!(log.put(entry(2, index), Lsn(index + 2)));
+        }
+        assert_eq!(terms(&log), (Some(2), Some(2)));
     }
 }

@@ -66,7 +66,7 @@ impl Machine {
 
     /// What applying an entry now would answer.
     pub(crate) fn preview(&self, index: Index, entry: &Entry) -> Result<Reply, Failure> {
-        match &*entry.payload {
+        match &**entry.payload {
             Payload::Command { command, .. } => self.store.clone().apply(index, command, &mut at_the_end),
             Payload::Noop | Payload::Config(_) => Ok(Reply::default()),
         }
@@ -80,7 +80,7 @@ impl Machine {
             self.sessions.expire(entry.at.index);
         }
         self.applied = entry.at;
-        match &*entry.payload {
+        match &**entry.payload {
             Payload::Noop | Payload::Config(_) => Effected {
                 outcome: Ok(Reply::default()),
                 effect: None,

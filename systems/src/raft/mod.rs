@@ -210,6 +210,10 @@ impl Replica for Raft {
         }
     }
 
+    fn leads(&self) -> Option<u64> {
+        self.is_leader().then_some(self.term)
+    }
+
     fn mutant_counts(&self) -> MutantCounts {
         self.rules.counts()
     }

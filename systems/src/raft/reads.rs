@@ -157,14 +157,15 @@ impl Raft {
         let State::Leader(leader) = &self.state else {
             return;
         };
-        let mut rounds: Vec<u64> = leader
-            .progress
-            .values()
-            .map(|progress| progress.confirmed)
-            .collect();
-        rounds.push(leader.round);
-        rounds.retain(|round| *round > leader.confirmed_round);
-        rounds.sort_unstable_by(|a, b| b.cmp(a));
+        // Rounds that some node answered, from the latest down.
+        let below = |bound: u64| {
+            let answered = leader.progress.values().map(|progress| progress.confirmed);
+            let rounds = answered.chain([leader.round]);
+            rounds
+                .filter(|round| *round > leader.confirmed_round && *round < bound)
+                .max()
+        };
+        let rounds = std::iter::successors(below(u64::MAX), |round| below(*round));
         let confirmed = rounds.into_iter().find(|round| {
             let answered = |node: NodeId| {
                 let of = |progress: &super::progress::Progress| progress.confirmed >= *round;

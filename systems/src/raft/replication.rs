@@ -1,5 +1,7 @@
 //! Replication: appends, heartbeats, the consistency check, commitment (paper §5.3, §5.4).
 
+use std::ops::Bound;
+
 use super::progress::Feed;
 use super::rules::Rules;
 use super::rules::durability::{Gate, Removal};
@@ -42,16 +44,21 @@ impl Raft {
 
     /// Sends every follower what it lacks, as far as its window allows.
     pub(super) fn replicate(&mut self, cx: &mut Cx) {
-        for node in self.followers() {
+        let mut after = None;
+        while let Some(node) = self.follower_after(after) {
             self.feed(node, cx);
+            after = Some(node);
         }
     }
 
-    pub(super) fn followers(&self) -> Vec<NodeId> {
-        match &self.state {
-            State::Leader(leader) => leader.progress.keys().copied().collect(),
-            _ => Vec::new(),
-        }
+    /// A leader's followers, one after the other.
+    fn follower_after(&self, node: Option<NodeId>) -> Option<NodeId> {
+        let State::Leader(leader) = &self.state else {
+            return None;
+        };
+        let from = node.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = leader.progress.range((from, Bound::Unbounded));
+        rest.next().map(|(node, _)| *node)
     }
 
     /// Sends one follower what it lacks.
@@ -124,7 +131,8 @@ impl Raft {
             }
         }
         self.begin_round(cx);
-        for node in self.followers() {
+        let mut after = None;
+        while let Some(node) = self.follower_after(after) {
             let State::Leader(leader) = &self.state else {
                 return;
             };
@@ -132,6 +140,7 @@ impl Raft {
             if matches!(snapshot, Some(Feed::Snapshot { .. })) {
                 self.feed(node, cx);
             }
+            after = Some(node);
         }
         cx.arm(Timer::Heartbeat, self.settings.heartbeat);
     }
@@ -376,14 +385,18 @@ impl Raft {
             }
         };
         let config = self.configs.latest();
-        let mut candidates: Vec<Index> = config.members().into_iter().map(matched).collect();
-        candidates.push(own);
         // A leader commits nothing that its own disk may still lose, so that what it told its clients is found at
         // it after a restart too.
-        candidates.retain(|index| *index > self.commit && *index <= own);
-        candidates.sort_unstable_by(|a, b| b.cmp(a));
-        candidates.dedup();
+        if own <= self.commit {
+            return;
+        }
+        // What some member holds, from the highest place down.
+        let below = |bound: Index| {
+            let held = config.each_member().map(matched).chain([own]);
+            held.filter(|index| *index > self.commit && *index < bound).max()
+        };
         let absent = !config.is_voter(self.me) && self.rules.absent_leader_counts();
+        let candidates = std::iter::successors(below(own + 1), |index| below(*index));
         let committed = candidates.into_iter().find(|index| {
             let holds = |node| usize::from(matched(node) >= *index);
             let quorum = |rules: &Rules, voters: usize| {

@@ -1,9 +1,10 @@
 //! What Raft's nodes say to each other, what they write down, and what they let be seen.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::config::{Config, Disk};
 use crate::api::{Command, Session};
@@ -41,24 +42,66 @@ pub enum Payload {
     Config(Config),
 }
 
+/// A payload that does not change any more, with its hash: nodes share it and compare it often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    digest: u64,
+    payload: Payload,
+}
+
+impl From<Payload> for Sealed {
+    fn from(payload: Payload) -> Self {
+        Sealed {
+            digest: digest(&payload),
+            payload,
+        }
+    }
+}
+
+impl From<Payload> for Arc<Sealed> {
+    fn from(payload: Payload) -> Self {
+        Arc::new(payload.into())
+    }
+}
+
+impl Deref for Sealed {
+    type Target = Payload;
+
+    fn deref(&self) -> &Payload {
+        &self.payload
+    }
+}
+
+impl Serialize for Sealed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.payload.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sealed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Payload::deserialize(deserializer).map(Sealed::from)
+    }
+}
+
 /// An entry of the replicated log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Its term and place.
     pub at: Position,
     /// What it does.
-    pub payload: Arc<Payload>,
+    pub payload: Arc<Sealed>,
 }
 
 impl Entry {
     /// A hash of what it does.
     pub fn digest(&self) -> u64 {
-        digest(&*self.payload)
+        self.payload.digest
     }
 
     /// The members that it sets, if it does.
     pub fn config(&self) -> Option<&Config> {
-        match &*self.payload {
+        match &**self.payload {
             Payload::Config(config) => Some(config),
             _ => None,
         }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::{Oracle, Step, View};
 use crate::raft::config::Config;
+use crate::raft::log::Log;
 use crate::raft::types::{Index, Position};
 use crate::replica::NodeId;
 
@@ -48,6 +49,11 @@ fn lost_anything(step: &Step<'_>, before: &View) -> bool {
         })
 }
 
+/// Whether the node that stepped holds an entry, durably.
+fn itself_holds(log: &Log, at: Position) -> bool {
+    log.durable() >= at.index && (at.index <= log.base().index || log.term_at(at.index) == Some(at.term))
+}
+
 fn held_by_majority(step: &Step<'_>, oracle: &Oracle, index: Index, word: &str) -> Result<(), String> {
     let Some(committed) = oracle.get(index) else {
         return Ok(());
@@ -58,13 +64,11 @@ fn held_by_majority(step: &Step<'_>, oracle: &Oracle, index: Index, word: &str) 
     };
     let holds = |node: &NodeId| {
         // No protocol can help it that a disk is lost: what was on it counts as held.
-        let lost = step.lost.get(node).is_some_and(|log| View::holds(log, at));
+        let lost = step.lost.get(node).is_some_and(|log| log.holds(at));
         let there = if *node == step.node {
-            View::holds(step.raft.log(), at)
+            itself_holds(step.raft.log(), at)
         } else {
-            step.views
-                .get(node)
-                .is_some_and(|view| View::holds(&view.log, at))
+            step.views.get(node).is_some_and(|view| view.log.holds(at))
         };
         there || lost
     };
@@ -73,10 +77,10 @@ fn held_by_majority(step: &Step<'_>, oracle: &Oracle, index: Index, word: &str) 
     let all = |config: &Config| majority(&config.voters) && config.outgoing.as_ref().is_none_or(majority);
     // Members may have changed since: then a majority of a later committed configuration is as good.
     let later = || {
-        let after = oracle.after(index).map(|(_, later)| &later.config);
+        let after = oracle.after(index).map(|(_, later)| &*later.config);
         after
             .into_iter()
-            .any(|config| *config != committed.config && all(config))
+            .any(|config| *config != *committed.config && all(config))
     };
     if all(&committed.config) || later() {
         return Ok(());

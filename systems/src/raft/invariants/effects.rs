@@ -1,6 +1,6 @@
 //! R-I13: a client's request takes effect at most once (paper §8; thesis §6.3).
 
-use std::collections::BTreeMap;
+use rustc_hash::FxHashMap;
 
 use crate::api::Session;
 use crate::raft::types::{Index, Trace};
@@ -9,7 +9,7 @@ pub(super) const NAME: (&str, &str) = ("R-I13", "at most once");
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Effects {
-    ledger: BTreeMap<Session, Index>,
+    ledger: FxHashMap<Session, Index>,
 }
 
 impl Effects {

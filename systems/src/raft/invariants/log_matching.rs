@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashMap;
+
 use super::Step;
 use crate::breach::Breach;
 use crate::raft::Raft;
@@ -17,7 +19,7 @@ pub(super) const NAME: (&str, &str) = ("R-I3", "log matching");
 #[derive(Clone, Debug, Default)]
 pub(super) struct LogMatching {
     /// The payload's hash and the term of the entry before, unless that is compacted.
-    entries: BTreeMap<Position, (u64, Option<Term>)>,
+    entries: FxHashMap<Position, (u64, Option<Term>)>,
 }
 
 impl LogMatching {

@@ -10,8 +10,8 @@ use crate::replica::NodeId;
 
 pub(super) const NAME: (&str, &str) = ("R-I8", "monotone indexes");
 
-/// What a leader knew of each follower, and of which of its disks.
-type Matched = BTreeMap<NodeId, (Index, Option<Disk>)>;
+/// What a leader knew of its followers, and of which of their disks.
+type Matched = Vec<(NodeId, Index, Option<Disk>)>;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Monotone {
@@ -57,10 +57,18 @@ impl Monotone {
             *term = raft.term();
             matched.clear();
         }
-        matched.retain(|node, _| progress.contains_key(node));
-        for (node, progress) in progress {
+        let known = |node: NodeId, matched: &Matched| {
+            let known = matched.iter().find(|(known, ..)| *known == node);
+            known.map_or((0, None), |(_, was, disk)| (*was, *disk))
+        };
+        let mut same = matched.len() == progress.len();
+        for (place, (node, progress)) in progress.iter().enumerate() {
             let (is, next) = (progress.matched, progress.next);
-            let (was, disk) = matched.insert(*node, (is, progress.disk)).unwrap_or_default();
+            // Both are in the order of nodes, so mostly it is in the same place.
+            let (was, disk) = match matched.get(place) {
+                Some((there, was, disk)) if there == node => (*was, *disk),
+                _ => known(*node, matched),
+            };
             // What is known of a follower is known of its disk.
             if is < was && disk == progress.disk {
                 return Err(format!("its match index of {node} fell from {was} to {is}"));
@@ -68,6 +76,15 @@ impl Monotone {
             if is >= next || next > last + 1 {
                 return Err(format!("for {node} it has match {is}, next {next}, last {last}"));
             }
+            same &= matched.get(place) == Some(&(*node, is, progress.disk));
+        }
+        if !same {
+            matched.clear();
+            matched.extend(
+                progress
+                    .iter()
+                    .map(|(node, progress)| (*node, progress.matched, progress.disk)),
+            );
         }
         Ok(())
     }

@@ -5,7 +5,9 @@
 //! application and every acknowledgement must agree with it.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use super::Step;
 use crate::breach::Breach;
@@ -26,31 +28,56 @@ pub struct Committed {
     /// The term of the leader that committed it first.
     pub commit_term: Term,
     /// The configuration under which it was.
-    pub config: Config,
+    pub config: Arc<Config>,
 }
 
 /// The one committed log.
 #[derive(Clone, Debug, Default)]
 pub struct Oracle {
-    entries: BTreeMap<Index, Committed>,
-    proposed: BTreeMap<(NodeId, RequestId), Position>,
+    /// By place, from 1 on; some may be unknown, since they were compacted before they could be seen.
+    entries: Vec<Option<Committed>>,
+    proposed: FxHashMap<(NodeId, RequestId), Position>,
 }
 
 impl Oracle {
     /// The committed entry at a place.
     pub fn get(&self, index: Index) -> Option<&Committed> {
-        self.entries.get(&index)
+        let offset = usize::try_from(index.checked_sub(1)?).ok()?;
+        self.entries.get(offset)?.as_ref()
     }
 
     /// The last place that is committed.
     pub fn last(&self) -> Index {
-        self.entries.keys().next_back().copied().unwrap_or(0)
+        self.entries.len() as u64
     }
 
     /// The committed entries after a place.
     pub fn after(&self, index: Index) -> impl Iterator<Item = (Index, &Committed)> {
-        let range = self.entries.range((Bound::Excluded(index), Bound::Unbounded));
-        range.map(|(index, committed)| (*index, committed))
+        let offset =
+            usize::try_from(index).map_or(self.entries.len(), |offset| offset.min(self.entries.len()));
+        let places = (index + 1..).zip(&self.entries[offset..]);
+        places.filter_map(|(index, committed)| Some((index, committed.as_ref()?)))
+    }
+
+    fn put(&mut self, index: Index, committed: Committed) {
+        let Some(offset) = index
+            .checked_sub(1)
+            .and_then(|offset| usize::try_from(offset).ok())
+        else {
+            return;
+        };
+        if self.entries.len() <= offset {
+            self.entries.resize(offset + 1, None);
+        }
+        self.entries[offset] = Some(committed);
+    }
+
+    /// The configuration, as the last entry has it if it is the same: few entries change it.
+    fn shared(&self, config: &Config) -> Arc<Config> {
+        match self.entries.last() {
+            Some(Some(last)) if *last.config == *config => Arc::clone(&last.config),
+            _ => Arc::new(config.clone()),
+        }
     }
 
     /// Notes what is committed and checks what is relied upon; says up to where this step committed by counting.
@@ -96,20 +123,20 @@ impl Oracle {
         for place in from..=index {
             // A leader may have taken a snapshot in the same step; a follower is asked what it applied.
             let compacted = || running.filter(|_| config.is_some())?.log.entry(place);
-            let Some(entry) = log.entry(place).or_else(compacted) else {
+            let there = log.entry(place).map(|entry| (entry.at, entry.digest()));
+            let Some((at, digest)) = there.or_else(compacted) else {
                 continue;
             };
-            let digest = entry.digest();
-            if let (Some(config), false) = (config, self.entries.contains_key(&place)) {
+            if let (Some(config), None) = (config, self.get(place)) {
                 let committed = Committed {
-                    term: entry.at.term,
+                    term: at.term,
                     digest,
                     commit_term: term,
-                    config: config.clone(),
+                    config: self.shared(config),
                 };
-                self.entries.insert(place, committed);
+                self.put(place, committed);
             } else {
-                self.relied_on("it committed", entry.at, Some(digest))?;
+                self.relied_on("it committed", at, Some(digest))?;
             }
         }
         Ok(())
@@ -117,7 +144,7 @@ impl Oracle {
 
     fn relied_on(&self, what: &str, at: Position, digest: Option<u64>) -> Result<(), String> {
         let Position { term, index } = at;
-        match self.entries.get(&index) {
+        match self.get(index) {
             None => Err(format!(
                 "{what} the entry at {index} of term {term}, which nobody has committed"
             )),

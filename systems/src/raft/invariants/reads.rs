@@ -1,6 +1,6 @@
 //! R-I11: a read sees everything that was acknowledged to any client before the read was invoked (paper §8).
 
-use std::collections::BTreeMap;
+use rustc_hash::FxHashMap;
 
 use super::Step;
 use crate::raft::types::{Index, Trace};
@@ -11,7 +11,7 @@ pub(super) const NAME: (&str, &str) = ("R-I11", "linearizable reads");
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reads {
     acknowledged: Index,
-    floors: BTreeMap<(NodeId, RequestId), Index>,
+    floors: FxHashMap<(NodeId, RequestId), Index>,
 }
 
 impl Reads {

@@ -1,7 +1,7 @@
 //! R-I12: nodes that have applied the same entries are in the same state, sessions included, and a snapshot is the
 //! state at its index (paper §2, §7; thesis §6.3).
 
-use std::collections::BTreeMap;
+use rustc_hash::FxHashMap;
 
 use crate::raft::types::{Index, Trace};
 
@@ -9,7 +9,7 @@ pub(super) const NAME: (&str, &str) = ("R-I12", "equal states");
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct StateHash {
-    states: BTreeMap<Index, u64>,
+    states: FxHashMap<Index, u64>,
 }
 
 impl StateHash {

@@ -45,13 +45,13 @@ impl Votes {
                 _ => {}
             }
         }
-        if let Some(earlier) = self.terms.insert(node, term)
-            && term < earlier
-        {
+        let earlier = self.terms.entry(node).or_insert(term);
+        if term < *earlier {
             return Err(format!("its term fell from {earlier} to {term}"));
         }
+        *earlier = term;
         if step.durable >= step.raft.hard_state_at() {
-            self.durable.insert(node, (term, vote));
+            *self.durable.entry(node).or_default() = (term, vote);
         }
         Ok(())
     }
