@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use perjury_nemesis::{Link, Node};
+use perjury_runner::Messages;
 use perjury_systems::replica::{Cluster, ConfigError, MutantCounts, NodeId};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,8 @@ pub struct ClusterConfig {
     pub folder: PathBuf,
     /// Whether nodes write traces.
     pub traces: bool,
+    /// Whether messages between nodes are taken down.
+    pub messages: bool,
     /// Where the nodes' data directories go; none for the machine's temporary directory.
     pub data: Option<PathBuf>,
     /// Whether the data directories stay when it is over.
@@ -48,6 +51,7 @@ impl ClusterConfig {
             seed: 0,
             folder,
             traces: false,
+            messages: false,
             data: None,
             keep_data: false,
             program: None,
@@ -117,6 +121,9 @@ pub struct Summary {
     pub links: Vec<LinkTraffic>,
     /// How many times each node was started again.
     pub restarts: BTreeMap<Node, u64>,
+    /// The messages between nodes, if they were to be taken down.
+    #[serde(skip)]
+    pub messages: Option<Messages>,
 }
 
 /// Packets of a directed link.

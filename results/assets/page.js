@@ -56,6 +56,21 @@
     filter.hidden = false;
   }
 
+  // The scatter of latencies, by kind of operation.
+  const kinds = [...document.querySelectorAll("#performance g[data-kind]")];
+  const chosen = document.getElementById("kind-filter");
+  if (chosen && kinds.length > 1) {
+    const chooser = document.createElement("select");
+    for (const kind of ["all kinds", ...kinds.map((group) => group.dataset.kind)]) chooser.add(new Option(kind, kind));
+    chooser.addEventListener("change", () => {
+      kinds.forEach((group, place) => group.classList.toggle("off-kind", chooser.selectedIndex > 0 && chooser.selectedIndex !== place + 1));
+    });
+    const label = document.createElement("label");
+    label.append("of ", chooser);
+    chosen.append(label);
+    chosen.hidden = false;
+  }
+
   addEventListener("beforeprint", () => {
     for (const part of document.querySelectorAll("details")) part.open = true;
   });

@@ -127,46 +127,45 @@ search.addEventListener("keydown", (event) => {
   if (event.key === "Escape") { search.value = ""; find(); canvas.focus(); }
 });
 
-canvas.addEventListener("wheel", (event) => {
-  if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
-    event.preventDefault();
-    pan(event.deltaX / 600);
-  } else if (event.ctrlKey || document.activeElement === canvas) {
-    // Only when it was clicked before, so that whoever scrolls down the page is not caught here.
-    event.preventDefault();
-    zoom(Math.exp(event.deltaY * 0.0018), event.offsetX);
-  }
-}, { passive: false });
-
-let drag = null;
-canvas.addEventListener("pointerdown", (event) => {
-  canvas.focus({ preventScroll: true });
-  canvas.setPointerCapture(event.pointerId);
-  drag = { x: event.offsetX, from: view.from, to: view.to, moved: false, spans: event.shiftKey };
-});
-canvas.addEventListener("pointermove", (event) => {
-  if (drag) {
+// What moves and zooms the window: the timeline, and the diagram of messages below it.
+const navigable = (surface, clicked, hover = () => {}) => {
+  surface.addEventListener("wheel", (event) => {
+    if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
+      event.preventDefault();
+      pan(event.deltaX / 600);
+    } else if (event.ctrlKey || document.activeElement === surface) {
+      // Only when it was clicked before, so that whoever scrolls down the page is not caught here.
+      event.preventDefault();
+      zoom(Math.exp(event.deltaY * 0.0018), event.offsetX);
+    }
+  }, { passive: false });
+  let drag = null;
+  surface.addEventListener("pointerdown", (event) => {
+    surface.focus({ preventScroll: true });
+    surface.setPointerCapture(event.pointerId);
+    drag = { x: event.offsetX, from: view.from, to: view.to, moved: false, spans: event.shiftKey };
+  });
+  surface.addEventListener("pointermove", (event) => {
+    if (!drag) { hover(event.offsetX, event.offsetY); return; }
     const by = (drag.x - event.offsetX) / (width - GUTTER) * (drag.to - drag.from);
     if (Math.abs(event.offsetX - drag.x) > 3) drag.moved = true;
-    if (drag.spans) {
-      if (drag.moved) selectSpan(timeAt(drag.x), timeAt(event.offsetX));
-      return;
-    }
-    if (drag.moved) show(drag.from + by, drag.to + by);
-    return;
-  }
-  const over = at(event.offsetX, event.offsetY);
-  if (over !== hovered) {
-    hovered = over;
-    canvas.title = over < 0 ? "" : `#${ops.id[over]} process ${ops.p[over]}: ${data.strings[ops.a[over]]} ${data.strings[ops.r[over]]}`;
-    redraw();
-  }
+    if (!drag.moved) return;
+    if (drag.spans) selectSpan(timeAt(drag.x), timeAt(event.offsetX));
+    else show(drag.from + by, drag.to + by);
+  });
+  surface.addEventListener("pointerup", (event) => {
+    if (drag && !drag.moved) clicked(event.offsetX, event.offsetY);
+    drag = null;
+  });
+  surface.addEventListener("dblclick", (event) => zoom(0.25, event.offsetX));
+};
+navigable(canvas, (px, py) => select(at(px, py)), (px, py) => {
+  const over = at(px, py);
+  if (over === hovered) return;
+  hovered = over;
+  canvas.title = over < 0 ? "" : `#${ops.id[over]} process ${ops.p[over]}: ${data.strings[ops.a[over]]} ${data.strings[ops.r[over]]}`;
+  redraw();
 });
-canvas.addEventListener("pointerup", (event) => {
-  if (drag && !drag.moved) select(at(event.offsetX, event.offsetY));
-  drag = null;
-});
-canvas.addEventListener("dblclick", (event) => zoom(0.25, event.offsetX));
 
 const jumpTo = (event) => {
   const time = (event.offsetX - GUTTER) / (width - GUTTER) * end;
@@ -179,7 +178,7 @@ overview.addEventListener("pointermove", (event) => { if (event.buttons) jumpTo(
 
 const help = make("dialog");
 help.setAttribute("aria-label", "Keys");
-const keys = [["← →", "move"], ["+ −", "zoom"], ["0", "the whole run"], [", .", "operation before, after"],
+const keys = [["← →", "move"], ["+ −", "zoom"], ["0", "the whole run"], [", .", "operation, or message, before and after"],
   ["n p", "next, previous anomaly"], ["k", "lanes by client or by key"], ["o", "real time or order of events"],
   ["/", "search"], ["s", "filter the page to the span in view"], ["Esc", "select nothing"], ["?", "these keys"]];
 help.append(make("h2", { textContent: "Keys of the timeline" }),
@@ -193,12 +192,15 @@ const acts = {
   "-": () => zoom(1.6), 0: fit, ",": () => step(-1), ".": () => step(1), Escape: () => { select(-1); clearSpan(); },
   k: () => setMode(mode === "clients" ? "keys" : "clients"), o: () => setAxis(ordinal ? "time" : "order"),
 };
+const messageActs = { ",": () => stepMessage(-1), ".": () => stepMessage(1), Escape: () => { selectMessage(-1); clearSpan(); } };
 const everywhere = {
   s: selectView, n: () => jump(1), p: () => jump(-1), "/": () => search.focus(), "?": () => help.showModal(),
 };
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) || help.open) return;
-  const act = (document.activeElement === canvas && acts[event.key]) || everywhere[event.key];
+  const onMessages = document.activeElement === postCanvas;
+  const act = (onMessages && messageActs[event.key]) || ((onMessages || document.activeElement === canvas) && acts[event.key])
+    || everywhere[event.key];
   if (!act) return;
   event.preventDefault();
   act();
@@ -233,10 +235,12 @@ const begin = () => {
   app.hidden = false;
   readColours();
   layOut();
+  beginMessages();
+  layOutMessages();
   explain();
   if (anomalies.length) jump(1); else fit();
   draw();
-  const again = () => { readColours(); layOut(); redraw(); };
+  const again = () => { readColours(); layOut(); layOutMessages(); redraw(); };
   new ResizeObserver(() => { if (canvas.parentElement.clientWidth !== width) again(); }).observe(stage);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
 };

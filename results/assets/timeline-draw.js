@@ -312,6 +312,7 @@ const draw = () => {
     clipText(pen, name, 8, GUTTER - 2, lanesTop + lane * laneHeight + Math.min(laneHeight / 2 + 4, 18));
   }
   drawOverview();
+  drawMessages();
 };
 
 // The whole run in a strip: how much succeeded, what was broken, where the anomalies are, what is in view.

@@ -6,17 +6,17 @@ const spanText = make("span");
 spanText.setAttribute("role", "status");
 const spanBar = make("div", { className: "span-bar", hidden: true });
 
-const drawSpan = (pen) => {
+const drawSpan = (pen, tall = height) => {
   if (!span) return;
   const from = Math.max(GUTTER, Math.min(width, x(span.from))), to = Math.max(GUTTER, Math.min(width, x(span.to)));
   pen.fillStyle = colours.bg;
   pen.globalAlpha = 0.7;
-  pen.fillRect(GUTTER, 0, from - GUTTER, height);
-  pen.fillRect(to, 0, width - to, height);
+  pen.fillRect(GUTTER, 0, from - GUTTER, tall);
+  pen.fillRect(to, 0, width - to, tall);
   pen.globalAlpha = 1;
   pen.fillStyle = colours.link;
-  pen.fillRect(from - 1, 0, 2, height);
-  pen.fillRect(to - 1, 0, 2, height);
+  pen.fillRect(from - 1, 0, 2, tall);
+  pen.fillRect(to - 1, 0, 2, tall);
 };
 
 const took = (micros) => (micros < 1e3 ? `${micros} µs` : micros < 1e6 ? `${(micros / 1e3).toFixed(1)} ms` : `${(micros / 1e6).toFixed(2)} s`);

@@ -4,6 +4,7 @@ use perjury_checker::{History, Outcome};
 use perjury_nemesis::{Node, Resolved};
 use perjury_runner::{FaultRecord, Notice, Phase, View};
 
+use crate::messages::Traffic;
 use crate::record::{TestRecord, VerdictRecord};
 
 /// Everything that is left of a run.
@@ -23,6 +24,8 @@ pub struct Evidence {
     pub notices: Vec<Notice>,
     /// The ends of the nodes' logs.
     pub logs: Vec<NodeLog>,
+    /// The messages between nodes, if they were taken down.
+    pub messages: Option<Traffic>,
 }
 
 /// The end of a node's log.

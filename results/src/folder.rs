@@ -18,6 +18,7 @@ pub(crate) const TEST: &str = "test.json";
 pub(crate) const HISTORY: &str = "history.jsonl";
 pub(crate) const CLUSTER: &str = "cluster.jsonl";
 pub(crate) const FAULTS: &str = "faults.json";
+pub(crate) const MESSAGES: &str = "messages.jsonl";
 pub(crate) const VERDICT: &str = "verdict.json";
 pub(crate) const REPORT: &str = "report.html";
 pub(crate) const JUNIT: &str = "junit.xml";
@@ -158,6 +159,7 @@ impl RunFolder {
             faults,
             notices,
             logs: self.logs()?,
+            messages: crate::messages::read(&self.path.join(MESSAGES))?,
         })
     }
 

@@ -15,6 +15,7 @@ pub mod github;
 mod headline;
 mod history;
 pub mod junit;
+mod messages;
 mod prune;
 mod record;
 pub mod report;
@@ -28,6 +29,7 @@ pub use evidence::{Evidence, NodeLog};
 pub use folder::{RunFolder, RunState};
 pub use history::{ReadHistory, read_history};
 pub use jiff::Timestamp;
+pub use messages::Traffic;
 pub use prune::{Prune, Pruned};
 pub use record::{
     Machine, MutantSeen, Recovery, RunOutcome, SCHEMA, SystemFailure, TestRecord, VerdictRecord, run_id,

@@ -7,11 +7,11 @@ use fs4::FileExt;
 use perjury_checker::Event;
 use perjury_checker::formats::write_event;
 use perjury_nemesis::Node;
-use perjury_runner::{FaultRecord, Notice};
+use perjury_runner::{FaultRecord, Messages, Notice};
 
 use crate::error::StoreError;
 use crate::files::{LineWriter, write_json};
-use crate::folder::{CLUSTER, FAULTS, HISTORY, LOCK, NODES, RunFolder, TEST, VERDICT};
+use crate::folder::{CLUSTER, FAULTS, HISTORY, LOCK, MESSAGES, NODES, RunFolder, TEST, VERDICT};
 use crate::record::{TestRecord, VerdictRecord};
 
 /// Holds a run's lock as long as it lives: the system lets go of it when the process dies, however it dies.
@@ -142,6 +142,14 @@ impl RunWriter {
     /// The faults as last told.
     pub fn faults(&self) -> &[FaultRecord] {
         &self.faults
+    }
+
+    /// Writes the messages between nodes: all of them counted, and one by one those around what the verdict rests on.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn messages(&self, messages: &Messages, verdict: &VerdictRecord) -> Result<(), StoreError> {
+        crate::messages::write(&self.folder.path().join(MESSAGES), messages, verdict)
     }
 
     /// Ends the run: writes `faults.json` and `verdict.json`, and lets go of the lock. The reports are written

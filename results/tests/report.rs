@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use perjury_checker::verdict::{Order, Placed, Stuck};
 use perjury_checker::{Function, Operation, Value, Verdict};
-use perjury_results::{Evidence, RunOutcome, report};
+use perjury_nemesis::Node;
+use perjury_results::{Evidence, RunOutcome, Traffic, report};
+use perjury_runner::{Fate, Message};
 use samples::{Sample, run};
 
 /// Writes a report where a person can look at it, and returns it.
@@ -280,4 +282,49 @@ fn further_witnesses_are_folded_away() {
         page.matches("<details").count(),
         page.matches("</details>").count()
     );
+}
+
+#[test]
+fn what_was_observed_of_availability_is_said_with_its_numbers() {
+    let page = written("availability", &run(&Sample::default()));
+    assert!(page.contains("as observed. During 6 partitions"));
+    for head in [
+        "read, larger side",
+        "Time to recover after each heal",
+        "partition: ",
+    ] {
+        assert!(page.contains(head), "{head}");
+    }
+    let quiet = Sample {
+        partitions: false,
+        ..Sample::default()
+    };
+    assert!(!written("unbroken", &run(&quiet)).contains("as observed"));
+}
+
+#[test]
+fn messages_are_counted_without_a_script_and_drawn_around_the_lie() {
+    let mut evidence = run(&Sample {
+        lie: true,
+        ..Sample::default()
+    });
+    let fate = |number: u64| Fate::ALL[(number % 4) as usize];
+    let messages = (0..40_000_u64).map(|number| Message {
+        at: number * 700_000,
+        arrived: (fate(number) != Fate::Dropped).then_some(number * 700_000 + 300_000),
+        from: Node(1 + (number % 5) as u16),
+        to: Node(1 + (number % 4) as u16),
+        kind: (number % 2) as u8,
+        fate: fate(number),
+    });
+    evidence.messages = Some(Traffic {
+        kinds: vec!["Append".to_owned(), "</script><b>".to_owned()],
+        counts: vec![[10_000, 0, 10_000, 0], [0, 10_000, 0, 10_000]],
+        windows: Vec::new(),
+        messages: messages.collect(),
+    });
+    let page = written("messages", &evidence);
+    assert!(page.contains("10,000 of 40,000 messages are here one by one: those of "));
+    assert!(page.contains("<th scope=\"row\">&#60;/script&#62;&#60;b&#62;</th>"));
+    assert_eq!(page.matches("</script").count(), 2);
 }

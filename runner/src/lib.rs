@@ -19,6 +19,7 @@ mod coverage;
 mod drive;
 pub mod exit;
 mod faults;
+mod messages;
 pub mod options;
 mod phase;
 mod probes;
@@ -28,6 +29,7 @@ pub mod summary;
 mod test;
 mod timers;
 
+pub use messages::{Fate, Message, Messages};
 pub use options::{Options, OptionsError};
 pub use probes::PROBE_KEY;
 pub use step::{Action, Answer, Attempt, Bite, FaultRecord, Input, Notice, Phase, View};

@@ -7,7 +7,7 @@ use std::num::NonZero;
 use perjury_checker::budget::Budget;
 use perjury_checker::{Finding, Options as Checking, Verdict};
 use perjury_nemesis::Node;
-use perjury_runner::{Failure, Finished, Notice, Runner, Summary};
+use perjury_runner::{Failure, Finished, Messages, Notice, Runner, Summary};
 use perjury_systems::breach::Breach;
 use perjury_systems::replica::{ConfigError, MutantCounts};
 
@@ -28,6 +28,8 @@ pub struct Wanted {
     pub hashes: bool,
     /// Describe the events from this one up to that one in full.
     pub transcript: Option<(u64, u64)>,
+    /// Keep the messages between nodes.
+    pub messages: bool,
     /// Have the history judged.
     pub judge: bool,
 }
@@ -39,6 +41,7 @@ impl Default for Wanted {
             notices: false,
             hashes: false,
             transcript: None,
+            messages: false,
             judge: true,
         }
     }
@@ -137,6 +140,8 @@ pub struct Outcome {
     pub hashes: Vec<u64>,
     /// Descriptions of events, if they were wanted.
     pub transcript: Vec<Line>,
+    /// The messages between nodes, if they were wanted.
+    pub messages: Option<Messages>,
 }
 
 impl Outcome {
@@ -207,6 +212,7 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
         to,
         lines: Vec::new(),
     });
+    environment.world.post = wanted.messages.then(Box::default);
     let mut hashes = Vec::new();
     let end = environment.run(setup.max_events, |world| {
         if wanted.hashes {
@@ -263,6 +269,7 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
             .transcript
             .map(|transcript| transcript.lines)
             .unwrap_or_default(),
+        messages: world.post.map(|post| post.messages),
     })
 }
 

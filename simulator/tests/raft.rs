@@ -1,7 +1,7 @@
 //! Raft in the simulator: never accused, whatever breaks; planted bugs found; failures replayed and made small.
 
 use perjury_nemesis::{Options as Planning, plan, stream};
-use perjury_runner::Options;
+use perjury_runner::{Fate, Options};
 use perjury_simulator::determinism::compare;
 use perjury_simulator::{Campaign, Draws, Effort, Setup, Swarm, Wanted, hunt, run, shrink};
 
@@ -195,4 +195,39 @@ fn a_failing_run_shrinks_and_the_small_one_fails_alike_every_time() {
         (again.hash, again.violations),
         (small.outcome.hash, small.outcome.violations)
     );
+}
+
+#[test]
+fn whoever_takes_down_the_messages_changes_nothing_and_misses_none() {
+    let options = Options {
+        time_limit_ms: 10_000,
+        seed: 11,
+        ..Options::default()
+    };
+    let mut setup = Setup::new("raft", "cas", options);
+    let nemesis = "packets".parse().expect("a nemesis");
+    setup.plan = plan(&nemesis, &Planning::new(5, 10_000), &mut stream(11, "nemesis")).expect("a plan");
+    let wanted = Wanted {
+        messages: true,
+        ..Wanted::default()
+    };
+    let with = run(&setup, &wanted).expect("it can be run");
+    let without = run(&setup, &Wanted::default()).expect("it can be run");
+    assert_eq!((with.hash, with.events), (without.hash, without.events));
+    assert_eq!(without.messages, None);
+    let messages = with.messages.expect("the messages");
+    let seen = |fate: Fate| -> u64 { messages.counts.iter().map(|counts| counts[fate as usize]).sum() };
+    let [delivered, dropped, delayed, copies] = Fate::ALL.map(seen);
+    assert_eq!(
+        delivered + dropped + delayed,
+        with.packets.0,
+        "every packet is one of these"
+    );
+    assert!(
+        dropped >= with.packets.1,
+        "what nobody listened for was dropped, too"
+    );
+    assert!(delayed > 0 && copies > 0 && delivered > 0);
+    assert!(messages.kinds.iter().any(|kind| kind == "Append"));
+    assert!(messages.kept().is_sorted_by_key(|message| message.at));
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use perjury_checker::{Finding, Verdict, Witness};
 use perjury_results::{MutantSeen, RunWriter, StoreError, TestRecord};
-use perjury_runner::{Finished, Notice, Options, Runner};
+use perjury_runner::{Finished, Messages, Notice, Options, Runner};
 use perjury_simulator::{Setup, Violation, Wanted, Weather, Work};
 use perjury_systems::replica::ConfigError;
 
@@ -27,6 +27,8 @@ pub struct Ran {
     pub more: Vec<Finding>,
     /// The planted bug at work.
     pub mutant: Option<MutantSeen>,
+    /// The messages between nodes.
+    pub messages: Option<Messages>,
 }
 
 /// A test that is ready to run: everything that can be wrong with its options was found out.
@@ -77,6 +79,7 @@ impl Ready {
         config.mutant = mutant;
         config.seed = record.seed;
         config.traces = true;
+        config.messages = true;
         config.validate().map_err(|error| usage(error.to_string()))?;
         let workload = perjury_workloads::build(&record.workload, &work.options())
             .map_err(|error| usage(error.to_string()))?;
@@ -124,6 +127,7 @@ fn on_processes(
                 finished,
                 more: Vec::new(),
                 mutant: None,
+                messages: None,
             });
         }
     };
@@ -156,6 +160,7 @@ fn on_processes(
         finished,
         more,
         mutant,
+        messages: summary.messages,
     })
 }
 
@@ -166,6 +171,7 @@ fn in_simulation(setup: &Setup, listener: &mut dyn FnMut(&Notice)) -> Result<Ran
     let usage = |error: ConfigError| Trouble::Usage(error.to_string());
     let wanted = Wanted {
         notices: true,
+        messages: true,
         judge: false,
         ..Wanted::default()
     };
@@ -234,6 +240,7 @@ fn in_simulation(setup: &Setup, listener: &mut dyn FnMut(&Notice)) -> Result<Ran
         finished: outcome.finished,
         more,
         mutant,
+        messages: outcome.messages,
     })
 }
 

@@ -76,6 +76,9 @@ fn run_once(record: &TestRecord, how: &How<'_>) -> Outcome {
     };
     let summary = ran.finished.judge_with(&options, ran.more);
     let verdict = verdict::record(record, &summary, ran.mutant, took, checking.elapsed());
+    if let Some(messages) = &ran.messages {
+        writer.messages(messages, &verdict)?;
+    }
     let folder = writer.finish(&verdict)?;
     conclude(&folder, how.json)?;
     Ok(summary.exit_code)

@@ -28,7 +28,7 @@ pub use config::{Command, NodeConfig, Report};
 pub use memory::Memory;
 pub use peers::{FRAME_HEADER_BYTES, FRAME_VERSION, MAX_FRAME_BYTES};
 pub use protocol::StatusPage;
-pub use systems::{names, validate};
+pub use systems::{message_kinds, names, validate};
 
 use std::io::{BufRead, Write};
 use std::process::ExitCode;

@@ -32,6 +32,11 @@ pub(super) fn run(config: NodeConfig) -> ExitCode {
     visit(&system, Run(config)).unwrap_or_else(|| super::fail(super::EXIT_START, &unknown(&system).0))
 }
 
+/// The names of a system's messages, by the numbers that their bytes begin with.
+pub fn message_kinds(system: &str) -> &'static [&'static str] {
+    visit(system, Kinds).unwrap_or_default()
+}
+
 fn visit<V: Visitor>(system: &str, visitor: V) -> Option<V::Output> {
     if system == Memory::NAME {
         Some(visitor.visit::<Memory>())
@@ -54,6 +59,16 @@ impl Visitor for Check<'_> {
 
     fn visit<R: Replica>(self) -> Self::Output {
         R::validate(self.0)
+    }
+}
+
+struct Kinds;
+
+impl Visitor for Kinds {
+    type Output = &'static [&'static str];
+
+    fn visit<R: Replica>(self) -> Self::Output {
+        crate::process::link::kinds::<R::Message>()
     }
 }
 

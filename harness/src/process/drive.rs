@@ -58,7 +58,7 @@ impl ProcessEnvironment {
                     drive.carry_out(action);
                 }
                 if drive.finished {
-                    return drive.environment.stop();
+                    return drive.environment.stop_since(drive.begin);
                 }
                 drive.collect();
             }

@@ -121,8 +121,11 @@ impl ProcessEnvironment {
         if !config.keep_data {
             guard.remove(&data);
         }
-        let links =
-            Links::start(&all, config.seed).map_err(|error| cannot("cannot start the links", error))?;
+        let kinds = config
+            .messages
+            .then(|| crate::node::message_kinds(&config.system));
+        let links = Links::start(&all, config.seed, kinds)
+            .map_err(|error| cannot("cannot start the links", error))?;
         let folder = config.folder.display().to_string();
         let keep_data = config.keep_data;
         let nodes = Nodes::new(config, data.clone(), &links).map_err(|error| cannot(&folder, error))?;
@@ -235,7 +238,12 @@ impl ProcessEnvironment {
     }
 
     /// Stops everything and says what there is to say.
-    pub fn stop(mut self) -> Summary {
+    pub fn stop(self) -> Summary {
+        self.stop_since(Instant::now())
+    }
+
+    /// The same, of a run that began at `begin`.
+    fn stop_since(mut self, begin: Instant) -> Summary {
         self.last_look();
         for node in self.nodes.up() {
             self.nodes.ask_to_stop(node);
@@ -253,6 +261,7 @@ impl ProcessEnvironment {
         let mut summary = Summary {
             links: self.links.traffic(),
             restarts: self.nodes.restarts(),
+            messages: self.links.messages(begin),
             ..Summary::default()
         };
         for counts in self.watch.mutant_counts() {

@@ -1,5 +1,6 @@
 //! Latency, throughput and the nodes over the time of the whole run, with the faults behind them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use perjury_checker::Outcome;
@@ -16,6 +17,9 @@ pub(super) const TOP: f64 = 26.0;
 const BUCKETS: usize = 120;
 /// Rows of the table behind the pictures.
 const ROWS: usize = 30;
+/// Kinds of operations that the latency scatter tells apart; further ones share a place.
+const KINDS: usize = 6;
+const OTHERS: &str = "others";
 /// Pixels of a cell of the latency scatter.
 const CELL: f64 = 4.0;
 
@@ -62,7 +66,8 @@ pub(crate) struct Cells {
 /// Latency by outcome, with quantiles of what succeeded.
 #[derive(Debug)]
 pub(crate) struct Latency {
-    pub cells: Vec<Cells>,
+    /// By kind of operation.
+    pub kinds: Vec<(String, Vec<Cells>)>,
     pub lines: Vec<Line>,
     pub ticks: Vec<Tick>,
     pub bottom: f64,
@@ -226,7 +231,8 @@ pub(crate) fn class(outcome: Outcome) -> usize {
     }
 }
 
-fn quantile(sorted: &[u64], q: f64) -> Option<u64> {
+/// A quantile of what is sorted; none of nothing.
+pub(super) fn quantile(sorted: &[u64], q: f64) -> Option<u64> {
     let rank = (sorted.len() as f64 * q).ceil() as usize;
     sorted
         .get(rank.saturating_sub(1).min(sorted.len().saturating_sub(1)))
@@ -266,40 +272,20 @@ fn latency(evidence: &Evidence, end: u64, series: &Series) -> Latency {
         |latency: u64| BOTTOM - (BOTTOM - TOP) * (((latency.max(1) as f64).log10() - low) / (high - low));
     let columns = ((RIGHT - LEFT) / CELL) as usize + 1;
     let lines = ((BOTTOM - TOP) / CELL) as usize + 1;
-    let mut grid = vec![[0_u32; 3]; columns * lines];
+    let mut grids: BTreeMap<&str, Vec<[u32; 3]>> = BTreeMap::new();
     for (operation, at, latency) in observed() {
         let column = (((x_of(at, end) - LEFT) / CELL) as usize).min(columns - 1);
         let line = (((y_of(latency) - TOP) / CELL) as usize).min(lines - 1);
+        let kind = match operation.f.name() {
+            name if grids.len() < KINDS || grids.contains_key(name) => name,
+            _ => OTHERS,
+        };
+        let grid = grids.entry(kind).or_insert_with(|| vec![[0; 3]; columns * lines]);
         grid[line * columns + column][class(operation.completion.outcome)] += 1;
     }
-    let names = ["ok few", "ok some", "ok many", "fail", "info"];
-    let mut paths: [String; 5] = Default::default();
-    for (place, counts) in grid.iter().enumerate() {
-        let x = LEFT as usize + place % columns * CELL as usize;
-        let y = TOP as usize + place / columns * CELL as usize;
-        if counts[0] > 0 {
-            let class = match counts[0] {
-                1..3 => 0,
-                3..20 => 1,
-                _ => 2,
-            };
-            let _ = write!(paths[class], "M{x} {y}h3v3h-3z");
-        }
-        if counts[1] > 0 {
-            let _ = write!(paths[3], "M{x} {y}l4 4m0-4l-4 4");
-        }
-        if counts[2] > 0 {
-            let _ = write!(paths[4], "M{x} {}l5 0l-2.5-5z", y + 4);
-        }
-    }
-    let cells = names
+    let kinds = grids
         .into_iter()
-        .zip(paths)
-        .filter(|(_, path)| !path.is_empty())
-        .map(|(class, path)| Cells {
-            class: class.to_owned(),
-            path,
-        })
+        .map(|(kind, grid)| (words::tame(kind, 40), cells(&grid, columns)))
         .collect();
     let mut drawn: Vec<Line> = QUANTILES
         .into_iter()
@@ -329,11 +315,44 @@ fn latency(evidence: &Evidence, end: u64, series: &Series) -> Latency {
         })
         .collect();
     Latency {
-        cells,
+        kinds,
         lines: drawn,
         ticks,
         bottom: BOTTOM,
     }
+}
+
+/// A scatter as paths, one a class: squares for what succeeded, crosses and triangles for what did not.
+fn cells(grid: &[[u32; 3]], columns: usize) -> Vec<Cells> {
+    let names = ["ok few", "ok some", "ok many", "fail", "info"];
+    let mut paths: [String; 5] = Default::default();
+    for (place, counts) in grid.iter().enumerate() {
+        let x = LEFT as usize + place % columns * CELL as usize;
+        let y = TOP as usize + place / columns * CELL as usize;
+        if counts[0] > 0 {
+            let class = match counts[0] {
+                1..3 => 0,
+                3..20 => 1,
+                _ => 2,
+            };
+            let _ = write!(paths[class], "M{x} {y}h3v3h-3z");
+        }
+        if counts[1] > 0 {
+            let _ = write!(paths[3], "M{x} {y}l4 4m0-4l-4 4");
+        }
+        if counts[2] > 0 {
+            let _ = write!(paths[4], "M{x} {}l5 0l-2.5-5z", y + 4);
+        }
+    }
+    names
+        .into_iter()
+        .zip(paths)
+        .filter(|(_, path)| !path.is_empty())
+        .map(|(class, path)| Cells {
+            class: class.to_owned(),
+            path,
+        })
+        .collect()
 }
 
 /// `1 ms`, `10 ms`, … for a power of ten of nanoseconds.

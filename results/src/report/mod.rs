@@ -3,8 +3,10 @@
 //! `page` gathers what the template shows; each of the other modules knows one part of it. Whatever comes from
 //! a history or a log is data: it is escaped by the template library, or put into JSON that no markup can leave.
 
+mod availability;
 mod charts;
 mod logs;
+mod messages;
 mod nodes;
 mod page;
 mod picture;
@@ -14,5 +16,6 @@ mod tables;
 mod timeline;
 
 pub use page::render;
+pub(crate) use picture::focus;
 pub(crate) use picture::says_something;
 pub(crate) use tables::judgements;

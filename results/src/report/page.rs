@@ -10,8 +10,10 @@ use sha2::{Digest, Sha256};
 
 use perjury_checker::{Verdict, Witness};
 
+use super::availability::Availability;
 use super::charts::Charts;
 use super::logs::Logs;
+use super::messages;
 use super::picture::Picture;
 use super::story::{self, Piece, Sentence};
 use super::tables::{self, FaultRow, Judgement, Table};
@@ -26,6 +28,7 @@ const SCRIPT: &str = concat!(
     include_str!("../../assets/timeline.js"),
     include_str!("../../assets/timeline-draw.js"),
     include_str!("../../assets/timeline-span.js"),
+    include_str!("../../assets/timeline-messages.js"),
     include_str!("../../assets/timeline-act.js"),
 );
 
@@ -60,7 +63,10 @@ struct Page<'e> {
     more_cases: usize,
     run_is_empty: bool,
     timeline: Timeline,
+    message_counts: Table,
+    messages_left_out: Option<String>,
     charts: Option<Charts>,
+    availability: Availability,
     functions: Table,
     kinds: Table,
     recovery: Table,
@@ -166,9 +172,19 @@ pub fn render(evidence: &Evidence) -> Result<String, askama::Error> {
             .enumerate()
             .map(|(position, (finding, witness))| case(evidence, position + 1, finding, witness))
             .collect(),
+        message_counts: evidence
+            .messages
+            .as_ref()
+            .map(messages::counts)
+            .unwrap_or_default(),
+        messages_left_out: evidence
+            .messages
+            .as_ref()
+            .and_then(|traffic| timeline.messages.as_ref()?.left_out(traffic)),
         run_is_empty: evidence.history.operations.is_empty(),
         timeline,
         charts: Charts::of(evidence),
+        availability: Availability::of(evidence),
         functions: verdict.map(tables::functions).unwrap_or_default(),
         kinds: verdict.map(tables::kinds).unwrap_or_default(),
         recovery: verdict.map(tables::recovery).unwrap_or_default(),

@@ -8,6 +8,7 @@ use perjury_runner::Phase;
 use serde::Serialize;
 
 use super::charts::class;
+use super::messages::Diagram;
 use super::picture::span;
 use crate::evidence::Evidence;
 use crate::words;
@@ -46,6 +47,7 @@ pub(crate) struct Timeline {
     views: Vec<View>,
     phases: Vec<(u64, &'static str)>,
     witnesses: Vec<WitnessMark>,
+    pub(crate) messages: Option<Diagram>,
 }
 
 /// The operations, a column for each of their parts.
@@ -183,6 +185,7 @@ impl Timeline {
                 .map(|(phase, at)| (at / 1_000, phase_name(phase)))
                 .collect(),
             witnesses,
+            messages: Diagram::of(evidence),
         }
     }
 }

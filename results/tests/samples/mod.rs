@@ -492,6 +492,7 @@ pub fn run(sample: &Sample) -> Evidence {
                 bytes_before: 0,
             })
             .collect(),
+        messages: None,
     }
 }
 

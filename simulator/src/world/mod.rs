@@ -10,6 +10,7 @@ mod clock;
 mod digest;
 mod disk;
 mod machines;
+mod messages;
 mod network;
 mod node;
 mod steps;
@@ -30,6 +31,7 @@ use agenda::Agenda;
 pub(crate) use chance::{below, between, exponential, happens};
 use clock::Clock;
 pub(crate) use digest::Rolling;
+use messages::Post;
 use network::Network;
 use node::Machine;
 pub(crate) use transcript::Transcript;
@@ -140,6 +142,8 @@ pub(crate) struct World<R: Replica, A> {
     pub(crate) events: u64,
     /// The events to be described in full, and their descriptions.
     pub(crate) transcript: Option<Transcript>,
+    /// The messages between nodes, if somebody wants them.
+    pub(crate) post: Option<Box<Post>>,
 }
 
 /// What an event was.
@@ -188,6 +192,7 @@ impl<R: Replica, A> World<R, A> {
             hash: Rolling::default(),
             events: 0,
             transcript: None,
+            post: None,
             cluster,
             rng: stream(seed, "world"),
         }
@@ -341,7 +346,11 @@ impl<R: Replica, A> World<R, A> {
         self.hash.word(u64::from(node));
         match planned {
             Planned::Deliver { from, message, .. } => {
-                if self.machines[place].driver.is_none() {
+                let listens = self.machines[place].driver.is_some();
+                if let Some(post) = &mut self.post {
+                    post.arrived(self.now, from, node, listens);
+                }
+                if !listens {
                     return Happened::Nothing;
                 }
                 if self.transcribes() {

@@ -51,6 +51,8 @@ pub(crate) struct Network {
     /// Packets sent, and of these lost, over all links.
     pub(crate) sent: u64,
     pub(crate) lost: u64,
+    /// Whether the last packet was held back, and not only by its usual latency.
+    pub(crate) held_back: bool,
 }
 
 impl Network {
@@ -74,6 +76,7 @@ impl Network {
             rng,
             sent: 0,
             lost: 0,
+            held_back: false,
         }
     }
 
@@ -136,8 +139,10 @@ impl Network {
             calm,
             rng,
             lost,
+            held_back,
             ..
         } = self;
+        *held_back = false;
         let line = &mut lines[from * *nodes + to];
         let conditions = if *calm { &weather.calmed() } else { &*weather };
         // A microsecond has as many nanoseconds as one has thousandths.
@@ -151,6 +156,7 @@ impl Network {
             copies += u32::from(happens(rng, weather.duplicate_ppm));
             if happens(rng, weather.reorder_ppm) {
                 arrival += below(rng, u64::from(weather.reorder_ms) * MILLISECOND);
+                *held_back = true;
             }
         }
         for affliction in &mut line.afflictions {
@@ -173,8 +179,10 @@ impl Network {
                 arrival += OVERTAKEN_AFTER + delay;
             }
             affliction.hits += u64::from(gone || doubled || overtaken || delay > 0);
+            *held_back |= overtaken || delay > 0;
         }
         if line.clogged_until > now {
+            *held_back |= line.clogged_until + least > arrival;
             arrival = arrival.max(line.clogged_until + least);
         }
         if *ordered {

@@ -284,6 +284,9 @@ impl<R: Replica, A> World<R, A> {
             self.describe(place, Topic::Message, format!("sends to {to}{lost}: {message:?}"));
         }
         let (from, to) = (place as u16, target as u16);
+        if let Some(post) = &mut self.post {
+            post.sent(self.now, from, to, &message, arrivals, self.network.held_back);
+        }
         match arrivals {
             [Some(at), None] => self.agenda.plan(at, Planned::Deliver { from, to, message }),
             [Some(at), Some(again)] => {

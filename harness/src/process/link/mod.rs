@@ -5,6 +5,7 @@
 //! between machines would. One thread serves all links; a frame that no fault touches is copied once.
 
 mod frames;
+mod messages;
 mod mistreat;
 mod proxy;
 mod state;
@@ -15,14 +16,18 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use mio::net::TcpListener;
 use mio::{Poll, Waker};
 use perjury_nemesis::{Link, Node, Packets};
+use perjury_runner::Messages;
 
 use crate::environment::LinkTraffic;
+use messages::Log;
 use state::{Control, LinkState};
 
+pub use messages::kinds;
 pub use state::Hits;
 
 /// What is done to the packets of a link.
@@ -40,14 +45,17 @@ pub struct Links {
     links: BTreeMap<Link, Arc<LinkState>>,
     control: Arc<Control>,
     thread: Option<JoinHandle<()>>,
+    log: Option<Arc<Log>>,
 }
 
 impl Links {
-    /// Opens a listener for every directed link between `nodes` and begins to serve.
+    /// Opens a listener for every directed link between `nodes` and begins to serve. With `kinds`, the names of the
+    /// system's messages by their numbers, every message is taken down.
     ///
     /// # Errors
     /// If the machine has no more ports, descriptors or threads.
-    pub fn start(nodes: &[Node], seed: u64) -> io::Result<Self> {
+    pub fn start(nodes: &[Node], seed: u64, kinds: Option<&[&str]>) -> io::Result<Self> {
+        let log = kinds.map(|kinds| Arc::new(Log::new(kinds)));
         let poll = Poll::new()?;
         let control = Arc::new(Control::new(Waker::new(poll.registry(), proxy::WAKER)?));
         let mut links = BTreeMap::new();
@@ -63,7 +71,8 @@ impl Links {
             let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
             let state = Arc::new(LinkState::new(listener.local_addr()?));
             let rng = perjury_nemesis::stream(seed, &format!("network/{from}-{to}"));
-            proxies.push(proxy::Proxy::new(Arc::clone(&state), listener, rng));
+            let log = log.clone().map(|log| (log, link));
+            proxies.push(proxy::Proxy::new(Arc::clone(&state), listener, rng, log));
             links.insert(link, state);
         }
         let for_thread = Arc::clone(&control);
@@ -75,6 +84,7 @@ impl Links {
             links,
             control,
             thread: Some(thread),
+            log,
         })
     }
 
@@ -109,6 +119,11 @@ impl Links {
             .get(&link)
             .and_then(|state| state.remove(id))
             .unwrap_or_default()
+    }
+
+    /// The messages that passed since `begin`, if they were to be taken down; those before are taken as of then.
+    pub fn messages(&self, begin: Instant) -> Option<Messages> {
+        self.log.as_ref().map(|log| log.take(begin))
     }
 
     /// What passed so far.

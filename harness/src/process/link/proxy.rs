@@ -11,9 +11,12 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Token};
+use perjury_nemesis::Link;
+use perjury_runner::Fate as Became;
 use rand_chacha::ChaCha8Rng;
 
 use super::frames;
+use super::messages::Log;
 use super::mistreat::{Fate, fate};
 use super::state::{Control, LinkState};
 
@@ -46,6 +49,8 @@ pub(super) struct Proxy {
     /// No packet that keeps its place may leave before this.
     not_before: Option<Instant>,
     serial: u64,
+    /// Where messages are taken down, and as whose.
+    log: Option<(Arc<Log>, Link)>,
 }
 
 /// A connection from the sender, with the beginning of a frame whose rest has not come.
@@ -120,7 +125,12 @@ impl Server {
 }
 
 impl Proxy {
-    pub fn new(state: Arc<LinkState>, listener: TcpListener, rng: ChaCha8Rng) -> Self {
+    pub fn new(
+        state: Arc<LinkState>,
+        listener: TcpListener,
+        rng: ChaCha8Rng,
+        log: Option<(Arc<Log>, Link)>,
+    ) -> Self {
         Proxy {
             state,
             listener,
@@ -133,6 +143,7 @@ impl Proxy {
             delayed: BinaryHeap::new(),
             not_before: None,
             serial: 0,
+            log,
         }
     }
 
@@ -257,7 +268,11 @@ impl Proxy {
             rest = after;
             arrived += 1;
             if faults.is_empty() && self.delayed.is_empty() {
-                self.forward(registry, index, frame);
+                let taken = self.forward(registry, index, frame);
+                if self.log.is_some() {
+                    let now = Instant::now();
+                    self.note(frame, now, taken.then_some(now), Became::Delivered);
+                }
             } else {
                 let fate = fate(&faults, &mut self.rng);
                 self.meet(registry, index, frame, fate);
@@ -271,9 +286,10 @@ impl Proxy {
     fn meet(&mut self, registry: &Registry, index: usize, frame: &[u8], fate: Fate) {
         if fate.dropped {
             self.state.dropped.fetch_add(1, Ordering::Relaxed);
+            self.note(frame, Instant::now(), None, Became::Dropped);
             return;
         }
-        for _ in 0..fate.copies {
+        for copy in 0..fate.copies {
             let now = Instant::now();
             // In its place: not before the one ahead of it, unless it is to be overtaken.
             let due = if fate.overtaken.is_zero() {
@@ -283,10 +299,17 @@ impl Proxy {
             } else {
                 now + fate.delay + fate.overtaken
             };
+            let became = match due > now {
+                _ if copy > 0 => Became::Duplicated,
+                true => Became::Delayed,
+                false => Became::Delivered,
+            };
             if due <= now {
-                self.forward(registry, index, frame);
+                let taken = self.forward(registry, index, frame);
+                self.note(frame, now, taken.then_some(now), became);
                 continue;
             }
+            self.note(frame, now, Some(due), became);
             self.serial += 1;
             self.delayed.push(Reverse(Delayed {
                 due,
@@ -313,8 +336,20 @@ impl Proxy {
         }
     }
 
-    /// Adds a frame to what waits for the receiver; without a receiver it is lost.
-    fn forward(&mut self, registry: &Registry, index: usize, frame: &[u8]) {
+    /// Takes a message down, if that is wanted. One that nobody took never arrived.
+    fn note(&self, frame: &[u8], at: Instant, arrived: Option<Instant>, became: Became) {
+        if let Some((log, link)) = &self.log {
+            let became = if arrived.is_some() {
+                became
+            } else {
+                Became::Dropped
+            };
+            log.add(*link, frame, at, arrived, became);
+        }
+    }
+
+    /// Adds a frame to what waits for the receiver; without a receiver it is lost. Says whether there is one.
+    fn forward(&mut self, registry: &Registry, index: usize, frame: &[u8]) -> bool {
         if self.down.is_none() && self.try_again.is_none_or(|at| Instant::now() >= at) {
             self.connect(registry, index);
         }
@@ -322,7 +357,9 @@ impl Proxy {
             && down.waiting.len() - down.written + frame.len() <= MAX_WAITING_BYTES
         {
             down.waiting.extend_from_slice(frame);
+            return true;
         }
+        false
     }
 
     fn connect(&mut self, registry: &Registry, index: usize) {
