@@ -39,19 +39,25 @@
 //!
 //! | checker | property |
 //! |---|---|
-//! | [`linearizability`] | registers, compare-and-set, lists, key-value, locks, or any [`models::Model`] |
+//! | [`linearizability`] | registers, lists, key-value, locks, queues, stacks, sets, or any [`models::Model`] |
 //! | [`sets`] | nothing that was added is lost, doubled or made up |
 //! | [`counter`] | every read is within what the increments allow |
+//! | [`leases`] | no two processes hold a lease at the same time |
+//! | [`unique_ids`] | no id is given out twice |
 
 pub mod budget;
+mod collections;
 pub mod counter;
 pub mod formats;
 pub mod generate;
 pub mod history;
+pub mod leases;
 pub mod linearizability;
 pub mod models;
 pub mod sets;
+pub mod unique_ids;
 pub mod verdict;
+mod versions;
 mod words;
 
 pub use history::{

@@ -66,8 +66,10 @@ pub(crate) fn did(operation: &Operation) -> String {
         Function::Increment => format!("incremented{on} by {argument}"),
         Function::Add => format!("added {argument}{to}"),
         Function::Txn => format!("ran the transaction {argument}"),
-        Function::Other(ref name) => match operation.argument {
-            Value::Nil => format!("asked to {name}{on}"),
+        Function::Other(ref name) => match (&**name, &operation.argument) {
+            ("enqueue", _) => format!("enqueued {argument}{to}"),
+            ("push", _) => format!("pushed {argument}{to}"),
+            (_, Value::Nil) => format!("asked to {name}{on}"),
             _ => format!("asked to {name} {argument}{on}"),
         },
     };
@@ -77,9 +79,18 @@ pub(crate) fn did(operation: &Operation) -> String {
     let result = match completion.outcome {
         Outcome::Ok => match operation.f {
             Function::Read | Function::Txn => format!("and saw {}", short(&completion.value)),
+            Function::Other(_) if completion.value != operation.argument => {
+                format!("and was told {}", short(&completion.value))
+            }
+            Function::Other(ref name) if matches!(&**name, "dequeue" | "pop") => {
+                "and was told that there is nothing".to_owned()
+            }
             _ => "and was told ok".to_owned(),
         },
         Outcome::Fail if operation.precondition_failed() => match &completion.observed {
+            None if !matches!(operation.f, Function::Cas) => {
+                "and was told that its condition was not met".to_owned()
+            }
             Some(observed) => format!("and was told that it differs, being {}", short(observed)),
             None => "and was told that it differs".to_owned(),
         },
@@ -129,7 +140,11 @@ pub(crate) fn brief(operation: &Operation) -> String {
         Function::Increment => format!("increment by {argument}"),
         Function::Add => format!("add of {argument}"),
         Function::Txn => format!("transaction {argument}"),
-        Function::Other(ref name) => name.to_string(),
+        Function::Other(ref name) => match (&operation.argument, &operation.completion.value) {
+            (Value::Nil, Value::Nil) => name.to_string(),
+            (Value::Nil, _) => format!("{name} of {}", short(&operation.completion.value)),
+            _ => format!("{name} of {argument}"),
+        },
     };
     format!("the {act} by process {}", operation.process)
 }

@@ -51,8 +51,11 @@ pub(crate) trait Decide: Spec {
 }
 
 impl<M: Model> Decide for Numbered<'_, M> {
-    fn decide(&mut self, ops: &[Op], _: Method, budget: &Budget) -> Decided {
-        by_search(ops, self, budget)
+    fn decide(&mut self, ops: &[Op], method: Method, budget: &Budget) -> Decided {
+        match method {
+            Method::Zones | Method::Lists | Method::Own => not_applicable(method),
+            Method::Cheapest | Method::Search => by_search(ops, self, budget),
+        }
     }
 
     fn linearize(&mut self, ops: &[Op], _: Method, budget: &Budget) -> Option<Vec<usize>> {
@@ -71,7 +74,7 @@ const STATES_TO_BEGIN_WITH: usize = 32;
 impl Decide for CellSpec {
     fn decide(&mut self, ops: &[Op], method: Method, budget: &Budget) -> Decided {
         let fast = match method {
-            Method::Search => None,
+            Method::Search | Method::Own => None,
             Method::Zones => zones::decide(ops, self).map(|answer| (answer, Method::Zones)),
             Method::Lists => lists::decide(ops, self).map(|answer| (answer, Method::Lists)),
             Method::Cheapest => lists::decide(ops, self)
@@ -84,14 +87,7 @@ impl Decide for CellSpec {
                 method,
                 states: 0,
             },
-            None if matches!(method, Method::Zones | Method::Lists) => {
-                let reason = format!("the method `{}` does not apply", method.name());
-                Decided {
-                    answer: Found::Unknown(reason),
-                    method,
-                    states: 0,
-                }
-            }
+            None if matches!(method, Method::Zones | Method::Lists | Method::Own) => not_applicable(method),
             None => {
                 let mut ops = ops.to_vec();
                 self.share_classes(&mut ops);
@@ -104,7 +100,7 @@ impl Decide for CellSpec {
         match method {
             Method::Zones => zones::order(ops, self),
             Method::Lists => lists::order(ops, self),
-            Method::Search | Method::Cheapest => {
+            Method::Search | Method::Cheapest | Method::Own => {
                 let mut ops = ops.to_vec();
                 self.share_classes(&mut ops);
                 order_by_search(&ops, self, budget)
@@ -142,6 +138,15 @@ impl Decide for CellSpec {
             }
         }
         Some(roots)
+    }
+}
+
+fn not_applicable(method: Method) -> Decided {
+    let reason = format!("the method `{}` does not apply", method.name());
+    Decided {
+        answer: Found::Unknown(reason),
+        method,
+        states: 0,
     }
 }
 

@@ -25,6 +25,7 @@
 //! | method | applies to | cost | source |
 //! |---|---|---|---|
 //! | `lists` | append and read of lists or texts, each element appended once | linear in what was read | the list is its own history |
+//! | `own` | queues, stacks and sets whose values are added once each; versioned registers; a model that brings one | O(n log n) | [`Model::decide`] |
 //! | `zones` | read, write, compare-and-set, each value written once | O(n log n) | Gibbons and Korach, 1997 |
 //! | `search` | everything | exponential in what is in flight at once | Wing and Gong, 1993; Lowe, 2017 |
 //!
@@ -60,13 +61,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::budget::Budget;
 use crate::history::{History, Key, Operation};
-use crate::models::{Model, Unsupported};
+use crate::models::{Decision, Model, Unsupported};
 use crate::verdict::{Finding, Witness};
 
 pub use linearization::{Flaw, Linearization, verify};
 
 use cells::CellSpec;
-use decide::{Decide, Evidence, Found};
+use decide::{Decide, Decided, Evidence, Found};
+use lies::Lie;
 use linearization::verify_key;
 use merge::{Judged, Merged};
 use problem::{Numbered, Op};
@@ -114,6 +116,8 @@ pub enum Method {
     Zones,
     /// The order of an append-only list where it applies; `unknown` elsewhere.
     Lists,
+    /// The model's own method where it has one that applies; `unknown` elsewhere.
+    Own,
 }
 
 impl Method {
@@ -124,6 +128,7 @@ impl Method {
             Method::Search => "search",
             Method::Zones => "zones",
             Method::Lists => "lists",
+            Method::Own => "own",
         }
     }
 }
@@ -168,6 +173,9 @@ struct Work<'a, M: Model> {
 
 impl<M: Model> Work<'_, M> {
     fn judge(&self) -> Result<Judged, Unsupported> {
+        if let Some(judged) = self.judge_by_own_method() {
+            return judged;
+        }
         let all = self.operations.iter().copied();
         match self.model.cell() {
             Some(cell) => {
@@ -184,30 +192,68 @@ impl<M: Model> Work<'_, M> {
     fn decide<S: Decide>(&self, ops: &[Op], spec: &mut S) -> Judged {
         let Options { method, budget, .. } = self.options;
         let mut decided = spec.decide(ops, *method, budget);
-        let mut order = None;
-        if self.options.linearizations && decided.answer == Found::Legal {
-            order = spec.linearize(ops, decided.method, budget);
-            order
-                .iter_mut()
-                .flatten()
-                .for_each(|index| *index = ops[*index].id);
-            // What is handed out has been verified by the definition.
-            if let Some(Err(flaw)) = order
-                .as_ref()
-                .map(|order| verify_key(self.operations, self.model, order))
-            {
-                let reason = format!("a defect of the method {}: {flaw}", decided.method.name());
-                decided.answer = Found::Unknown(reason);
-            }
-        }
         Judged {
+            order: self.order(ops, spec, &mut decided),
             decided,
             operations: ops.len() as u64,
-            order,
         }
     }
 
+    /// A legal order, by ids, where one is asked for and there is one.
+    fn order<S: Decide>(&self, ops: &[Op], spec: &mut S, decided: &mut Decided) -> Option<Vec<usize>> {
+        if !self.options.linearizations || decided.answer != Found::Legal {
+            return None;
+        }
+        let mut order = spec.linearize(ops, decided.method, &self.options.budget);
+        order
+            .iter_mut()
+            .flatten()
+            .for_each(|index| *index = ops[*index].id);
+        // What is handed out has been verified by the definition.
+        if let Some(Err(flaw)) = order
+            .as_ref()
+            .map(|order| verify_key(self.operations, self.model, order))
+        {
+            let reason = format!("a defect of the method {}: {flaw}", decided.method.name());
+            decided.answer = Found::Unknown(reason);
+        }
+        order
+    }
+
+    /// By the model's own method; none if it has none that applies and others may be tried.
+    fn judge_by_own_method(&self) -> Option<Result<Judged, Unsupported>> {
+        let Options { method, budget, .. } = self.options;
+        if !matches!(method, Method::Cheapest | Method::Own) {
+            return None;
+        }
+        let answer = match self.model.decide(self.operations, budget) {
+            Some(Decision::Legal) => Found::Legal,
+            Some(Decision::Illegal(refutation)) => Found::Illegal(refutation.core),
+            None if *method == Method::Own => {
+                Found::Unknown(format!("the method `{}` does not apply", method.name()))
+            }
+            None => return None,
+        };
+        let (ops, mut spec) = match Numbered::compile(self.model, self.operations.iter().copied()) {
+            Ok(compiled) => compiled,
+            Err(unsupported) => return Some(Err(unsupported)),
+        };
+        let mut decided = Decided {
+            answer,
+            method: Method::Own,
+            states: 0,
+        };
+        Some(Ok(Judged {
+            order: self.order(&ops, &mut spec, &mut decided),
+            decided,
+            operations: ops.len() as u64,
+        }))
+    }
+
     fn explain(&self, evidence: Evidence) -> Option<(Witness, Option<String>)> {
+        if evidence.method == Method::Own {
+            return self.explain_own();
+        }
         let all = self.operations.iter().copied();
         match self.model.cell() {
             Some(cell) => {
@@ -220,6 +266,19 @@ impl<M: Model> Work<'_, M> {
                 Some(self.witness(&ops, &mut spec, evidence))
             }
         }
+    }
+
+    /// The witness that the model's own method gives: its core, in its words.
+    fn explain_own(&self) -> Option<(Witness, Option<String>)> {
+        let decision = self.model.decide(self.operations, &self.options.budget)?;
+        let Decision::Illegal(refutation) = decision else {
+            return None;
+        };
+        let in_core = |operation: &&Operation| refutation.core.contains(&operation.id);
+        let core: Vec<&Operation> = self.operations.iter().copied().filter(in_core).collect();
+        let (ops, _) = Numbered::compile(self.model, core.iter().copied()).ok()?;
+        let lie = Lie::new(refutation.what, refutation.sentence);
+        Some(Teller::new(&core, &ops, self.model).tell_all(self.key, lie))
     }
 
     /// The witness, and its lie in a few words.

@@ -28,6 +28,10 @@ pub(crate) trait Spec {
     fn init(&self) -> u32;
     fn step(&mut self, state: u32, class: u32) -> Option<u32>;
     fn pure(&self, class: u32) -> bool;
+    /// Whether it can take effect now without changing the state, so that putting it off gains nothing.
+    fn settles(&mut self, state: u32, class: u32) -> bool {
+        self.pure(class) && self.step(state, class) == Some(state)
+    }
     /// Memory held, in bytes.
     fn bytes(&self) -> u64;
     /// Which of the operations, all of them optional ones, may be left out without changing the answer; none if
@@ -44,6 +48,8 @@ pub(crate) struct Numbered<'m, M: Model> {
     states: Vec<M::State>,
     numbers: FxHashMap<M::State, u32>,
     transitions: FxHashMap<(u32, u32), Option<u32>>,
+    /// What the states hold, in bytes.
+    held: usize,
 }
 
 impl<'m, M: Model> Numbered<'m, M> {
@@ -70,6 +76,7 @@ impl<'m, M: Model> Numbered<'m, M> {
             ops.push(op(operation, class, required));
         }
         let initial = model.init();
+        let held = model.bytes(&initial);
         let numbers = FxHashMap::from_iter([(initial.clone(), 0)]);
         let spec = Numbered {
             model,
@@ -77,6 +84,7 @@ impl<'m, M: Model> Numbered<'m, M> {
             states: vec![initial],
             numbers,
             transitions: FxHashMap::default(),
+            held,
         };
         Ok((ops, spec))
     }
@@ -114,6 +122,7 @@ impl<M: Model> Spec for Numbered<'_, M> {
             .step(&self.states[state as usize], &self.actions[class as usize])
             .map(|next| {
                 *self.numbers.entry(next).or_insert_with_key(|next| {
+                    self.held += self.model.bytes(next);
                     self.states.push(next.clone());
                     self.states.len() as u32 - 1
                 })
@@ -127,8 +136,7 @@ impl<M: Model> Spec for Numbered<'_, M> {
     }
 
     fn bytes(&self) -> u64 {
-        let state = 2 * size_of::<M::State>() + 8;
-        (self.states.len() * state + self.transitions.capacity() * 24) as u64
+        (2 * self.held + 8 * self.states.len() + 24 * self.transitions.capacity()) as u64
     }
 }
 

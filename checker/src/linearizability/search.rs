@@ -357,7 +357,7 @@ impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
     fn settle(&mut self, state: u32, taken: &mut Bits<N>, mut placed: impl FnMut(u32)) {
         for slot in self.waiting(taken) {
             let class = self.occupant(slot).class;
-            if self.spec.pure(class) && self.spec.step(state, class).is_some() {
+            if self.spec.settles(state, class) {
                 set(taken, slot);
                 placed(self.occupant[slot as usize]);
             }
@@ -370,7 +370,7 @@ impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
                     break;
                 }
                 clear(taken, slot);
-            } else if returned != NEVER && self.spec.pure(class) && self.spec.step(state, class).is_some() {
+            } else if returned != NEVER && self.spec.settles(state, class) {
                 set(taken, slot);
                 placed(op);
             }

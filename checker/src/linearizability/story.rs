@@ -4,7 +4,7 @@ use super::lies::{Lie, Scene, general};
 use super::orders;
 use super::problem::Op;
 use super::witness::Kernel;
-use crate::history::{Key, Operation};
+use crate::history::{Key, Operation, Outcome};
 use crate::models::Model;
 use crate::verdict::Witness;
 use crate::words;
@@ -80,6 +80,29 @@ impl<'a, M: Model> Teller<'a, M> {
             shown.extend(scene.sources());
             lie = Some(scene.lie());
         }
+        let idle = !kernel.minimal && kernel.ops.len() > 2;
+        self.told(shown, culprit, key, lie, idle)
+    }
+
+    /// The witness that all operations make together, told with a lie that is known.
+    pub(crate) fn tell_all(&self, key: Option<&Key>, lie: Lie) -> (Witness, Option<String>) {
+        let shown = self.operations.to_vec();
+        let culprit = shown
+            .iter()
+            .copied()
+            .filter(|operation| operation.completion.outcome != Outcome::Info)
+            .max_by_key(|operation| operation.returned());
+        self.told(shown, culprit, key, Some(lie), false)
+    }
+
+    fn told(
+        &self,
+        mut shown: Vec<&Operation>,
+        culprit: Option<&Operation>,
+        key: Option<&Key>,
+        lie: Option<Lie>,
+        perhaps_idle: bool,
+    ) -> (Witness, Option<String>) {
         shown.sort_by_key(|operation| operation.id);
         shown.dedup_by_key(|operation| operation.id);
         let mut story: Vec<String> = shown
@@ -93,7 +116,7 @@ impl<'a, M: Model> Teller<'a, M> {
                 shown.len() - SHOWN_OPERATIONS
             ));
         }
-        if !kernel.minimal && kernel.ops.len() > 2 {
+        if perhaps_idle {
             story.push(
                 "Together these are a violation; perhaps fewer of them would be one too, which was not tried to the \
                  end."

@@ -49,6 +49,7 @@ enum Kind {
     CasRegister,
     AppendList,
     KeyValue,
+    Versioned,
 }
 
 impl Cell {
@@ -72,6 +73,11 @@ impl Cell {
         Self::new(Kind::KeyValue)
     }
 
+    /// What [`super::VersionedRegister`] does to its value.
+    pub(crate) fn versioned() -> Self {
+        Self::new(Kind::Versioned)
+    }
+
     fn new(kind: Kind) -> Self {
         Cell {
             kind,
@@ -84,10 +90,10 @@ impl Cell {
     fn allows(&self, function: &Function) -> bool {
         match function {
             Function::Read => true,
-            Function::Write => matches!(self.kind, Kind::Register | Kind::CasRegister | Kind::KeyValue),
-            Function::Cas => matches!(self.kind, Kind::CasRegister | Kind::KeyValue),
+            Function::Write => self.kind != Kind::AppendList,
+            Function::Cas => matches!(self.kind, Kind::CasRegister | Kind::KeyValue | Kind::Versioned),
             Function::Append => matches!(self.kind, Kind::AppendList | Kind::KeyValue),
-            Function::Delete => self.kind == Kind::KeyValue,
+            Function::Delete => matches!(self.kind, Kind::KeyValue | Kind::Versioned),
             _ => false,
         }
     }
@@ -164,6 +170,7 @@ impl Model for Cell {
             Kind::CasRegister => "cas-register",
             Kind::AppendList => "append-list",
             Kind::KeyValue => "key-value",
+            Kind::Versioned => "versioned-register",
         }
     }
 
@@ -229,6 +236,15 @@ impl Model for Cell {
             CellAction::Cas(expected, new) => expected == new,
             CellAction::Write(_) | CellAction::Append(_) => false,
         }
+    }
+
+    fn bytes(&self, state: &Value) -> usize {
+        let held = match state {
+            Value::Text(text) => text.len(),
+            Value::List(elements) => size_of_val(&elements[..]),
+            Value::Nil | Value::Bool(_) | Value::Int(_) => 0,
+        };
+        size_of_val(state) + held
     }
 
     fn cell(&self) -> Option<&Cell> {

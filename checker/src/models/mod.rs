@@ -20,19 +20,30 @@
 //! ([`Model::action`]), and what that does to a state ([`Model::step`]). Everything else has a default.
 
 mod cell;
+mod fenced_lock;
 mod multi_register;
 mod mutex;
 mod name;
+mod nondeterministic;
+mod queues;
+mod set;
+mod versioned_register;
 
 use std::fmt;
 use std::hash::Hash;
 
+use crate::budget::Budget;
 use crate::history::{Operation, Value};
 
 pub use cell::{Cell, CellAction, NilRead};
+pub use fenced_lock::{FencedLock, FencedLockAction};
 pub use multi_register::{Access, MultiRegister};
 pub use mutex::{Mutex, MutexAction};
 pub use name::{ModelName, ModelOptions, UnknownModel};
+pub use nondeterministic::{Nondeterministic, NondeterministicModel};
+pub use queues::{FifoQueue, QueueAction, Stack, UnorderedQueue};
+pub use set::{Set, SetAction};
+pub use versioned_register::{VersionedAction, VersionedRegister, VersionedState};
 
 /// A sequential specification.
 ///
@@ -74,7 +85,8 @@ pub use name::{ModelName, ModelOptions, UnknownModel};
 pub trait Model: Sync {
     /// The object's state. Equal states must behave alike.
     type State: Clone + Eq + Hash;
-    /// What an operation did and answered. Operations with equal actions cannot be told apart.
+    /// What an operation did and answered. Operations with equal actions are indistinguishable, which the search
+    /// makes use of: leave out of an action what no step looks at.
     type Action: Clone + Eq + Hash;
 
     /// The model's name, for reports.
@@ -104,7 +116,8 @@ pub trait Model: Sync {
     }
 
     /// Whether the action never changes any state. Such actions take effect as soon as they are legal, which
-    /// spares the search most of its choices. Answering false is always right.
+    /// spares the search most of its choices. Answering false is always right. ([`Nondeterministic`], whose states
+    /// are sets, is the one exception: there an action may rule members out, and then does not take effect at once.)
     fn pure(&self, action: &Self::Action) -> bool {
         let _ = action;
         false
@@ -116,10 +129,42 @@ pub trait Model: Sync {
         true
     }
 
+    /// Bytes that a state holds, for the budget. By default what it holds itself, without what it points to.
+    fn bytes(&self, state: &Self::State) -> usize {
+        size_of_val(state)
+    }
+
+    /// A method of the model's own, which is asked before the search: it is given the operations of one object,
+    /// in the order of invocation. None where it does not apply, or where the budget is spent.
+    fn decide(&self, operations: &[&Operation], budget: &Budget) -> Option<Decision> {
+        let _ = (operations, budget);
+        None
+    }
+
     /// The cell that this model is, if it is one: cells have faster methods.
     fn cell(&self) -> Option<&Cell> {
         None
     }
+}
+
+/// What a model's own method found out about one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// There is a legal order.
+    Legal,
+    /// There is none.
+    Illegal(Refutation),
+}
+
+/// Why there is no legal order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refutation {
+    /// The ids of a few operations that show it.
+    pub core: Vec<usize>,
+    /// In a few words: `5 was dequeued twice`.
+    pub what: String,
+    /// In a sentence, which begins with a small letter.
+    pub sentence: String,
 }
 
 /// An operation that a model does not know.

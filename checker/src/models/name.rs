@@ -3,7 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Cell, MultiRegister, Mutex, NilRead};
+use super::{
+    Cell, FencedLock, FifoQueue, MultiRegister, Mutex, NilRead, Nondeterministic, Stack, UnorderedQueue,
+    VersionedRegister,
+};
 use crate::history::{History, Value};
 use crate::linearizability::{Options, check};
 use crate::verdict::Finding;
@@ -21,25 +24,49 @@ pub enum ModelName {
     KeyValue,
     /// [`MultiRegister`].
     MultiRegister,
+    /// [`VersionedRegister`].
+    VersionedRegister,
     /// [`Mutex`].
     Mutex,
+    /// [`FencedLock`].
+    FencedLock,
+    /// [`crate::leases::check`].
+    Lease,
+    /// [`FifoQueue`].
+    FifoQueue,
+    /// [`UnorderedQueue`].
+    UnorderedQueue,
+    /// [`Stack`].
+    Stack,
     /// [`crate::sets::check`].
     Set,
+    /// [`super::Set`].
+    LinearizableSet,
     /// [`crate::counter::check`].
     Counter,
+    /// [`crate::unique_ids::check`].
+    UniqueIds,
 }
 
 impl ModelName {
     /// Every name.
-    pub const ALL: [ModelName; 8] = [
+    pub const ALL: [ModelName; 16] = [
         ModelName::Register,
         ModelName::CasRegister,
         ModelName::AppendList,
         ModelName::KeyValue,
         ModelName::MultiRegister,
+        ModelName::VersionedRegister,
         ModelName::Mutex,
+        ModelName::FencedLock,
+        ModelName::Lease,
+        ModelName::FifoQueue,
+        ModelName::UnorderedQueue,
+        ModelName::Stack,
         ModelName::Set,
+        ModelName::LinearizableSet,
         ModelName::Counter,
+        ModelName::UniqueIds,
     ];
 
     /// The name as it is written on a command line.
@@ -50,9 +77,17 @@ impl ModelName {
             ModelName::AppendList => "append-list",
             ModelName::KeyValue => "key-value",
             ModelName::MultiRegister => "multi-register",
+            ModelName::VersionedRegister => "versioned-register",
             ModelName::Mutex => "mutex",
+            ModelName::FencedLock => "fenced-lock",
+            ModelName::Lease => "lease",
+            ModelName::FifoQueue => "fifo-queue",
+            ModelName::UnorderedQueue => "unordered-queue",
+            ModelName::Stack => "stack",
             ModelName::Set => "set",
+            ModelName::LinearizableSet => "linearizable-set",
             ModelName::Counter => "counter",
+            ModelName::UniqueIds => "unique-ids",
         }
     }
 
@@ -64,8 +99,24 @@ impl ModelName {
             ModelName::AppendList => "one list a key: append, read the whole list; linearizability",
             ModelName::KeyValue => "one value a key: read, write, cas, append, delete; linearizability",
             ModelName::MultiRegister => "registers that transactions read and write; linearizability",
+            ModelName::VersionedRegister => {
+                "one value a key whose completions tell its version: read, write, cas, delete; linearizability"
+            }
             ModelName::Mutex => "a lock: acquire, release; linearizability",
+            ModelName::FencedLock => {
+                "a lock whose tokens rise: acquire, release by the holder; linearizability"
+            }
+            ModelName::Lease => {
+                "a lock that ends by itself: acquire, renew, release; no two hold it at a time"
+            }
+            ModelName::FifoQueue => "first in, first out: enqueue, dequeue; linearizability",
+            ModelName::UnorderedQueue => {
+                "each value comes out once, in any order: enqueue, dequeue; linearizability"
+            }
+            ModelName::Stack => "last in, first out: push, pop; linearizability",
             ModelName::Set => "add elements, read them all: nothing lost, nothing doubled, nothing made up",
+            ModelName::LinearizableSet => "add, remove, contains, read all elements; linearizability",
+            ModelName::UniqueIds => "generate: no id twice",
             ModelName::Counter => "increment, read: every read within the bounds of what was acknowledged",
         }
     }
@@ -89,7 +140,19 @@ impl ModelName {
             ModelName::MultiRegister => {
                 check(history, &MultiRegister::new(initial.unwrap_or_default()), options)
             }
+            ModelName::VersionedRegister => check(
+                history,
+                &VersionedRegister::new(initial.unwrap_or_default()),
+                options,
+            ),
             ModelName::Mutex => check(history, &Mutex, options),
+            ModelName::FencedLock => check(history, &FencedLock, options),
+            ModelName::Lease => crate::leases::check(history),
+            ModelName::FifoQueue => check(history, &FifoQueue, options),
+            ModelName::UnorderedQueue => check(history, &Nondeterministic(UnorderedQueue), options),
+            ModelName::Stack => check(history, &Stack, options),
+            ModelName::LinearizableSet => check(history, &super::Set, options),
+            ModelName::UniqueIds => crate::unique_ids::check(history),
             ModelName::Set => crate::sets::check(history),
             ModelName::Counter => {
                 let initial = if let Some(Value::Int(initial)) = initial {
@@ -133,6 +196,8 @@ impl FromStr for ModelName {
             "cas" => Some(ModelName::CasRegister),
             "append" => Some(ModelName::AppendList),
             "kv" => Some(ModelName::KeyValue),
+            "queue" => Some(ModelName::FifoQueue),
+            "bag" => Some(ModelName::UnorderedQueue),
             _ => ModelName::ALL.into_iter().find(|model| model.name() == name),
         };
         known.ok_or_else(|| UnknownModel(name.to_owned()))

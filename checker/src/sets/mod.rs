@@ -12,6 +12,9 @@
 //! element twice. Whatever an earlier read missed may only be late; what a *final* read misses (one that began
 //! after the last acknowledgement) is lost.
 
+pub(crate) mod elements;
+pub(crate) mod growing;
+
 use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
