@@ -2,6 +2,8 @@
 //! every order. It shares no code with the checker.
 #![allow(dead_code)]
 
+pub mod plays;
+
 use perjury_checker::history::PRECONDITION_FAILED;
 use perjury_checker::{Event, EventKind, Function, History, Operation, Outcome, Process, Value};
 
