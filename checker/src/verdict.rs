@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::{Key, Operation, Value};
 use crate::linearizability::Linearization;
+use crate::words;
 
 /// What was decided. Merging verdicts takes the greatest: `invalid` over `unknown` over `valid`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -67,9 +68,39 @@ pub struct Witness {
     pub orders: Vec<Order>,
 }
 
+impl Witness {
+    /// The longest legal orders in words, a line each: what took effect, and why nothing can be next.
+    pub fn orders_in_words(&self) -> Vec<String> {
+        let name = |id: usize| {
+            let operation = self.operations.iter().find(|operation| operation.id == id);
+            operation.map_or_else(|| format!("operation {id}"), words::brief)
+        };
+        let told = |order: &Order| {
+            let mut line = match &order.start {
+                Some(state) => format!("If earlier operations left {}: ", words::short(state)),
+                None => String::new(),
+            };
+            for (place, step) in order.steps.iter().enumerate() {
+                let then = if place == 0 { "first " } else { ", then " };
+                let (name, state) = (name(step.operation), words::short(&step.state));
+                line += &format!("{then}{name} (leaves {state})");
+            }
+            let stuck: Vec<&str> = order.stuck.iter().map(|stuck| stuck.reason.as_str()).collect();
+            line += if order.steps.is_empty() { "" } else { "; but " };
+            line += &stuck.join("; ");
+            format!("{}.", words::sentence(&line))
+        };
+        self.orders.iter().map(told).collect()
+    }
+}
+
 /// A legal order of some of a witness's operations, and why no other operation can be next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
+    /// The state that it begins with, where that is not the model's initial one: operations that are not shown
+    /// had left it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Value>,
     /// The operations' ids with the state after each, as text.
     pub steps: Vec<Placed>,
     /// Each operation that would have to be next, and why it cannot.

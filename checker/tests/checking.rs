@@ -6,7 +6,7 @@ use perjury_checker::budget::Budget;
 use perjury_checker::formats::{Format, read};
 use perjury_checker::generate::{Load, Recipe, linearizable, make_stale};
 use perjury_checker::models::{Cell, ModelName, ModelOptions};
-use perjury_checker::{History, Method, Options, Value, Verdict, check};
+use perjury_checker::{Finding, History, Method, Options, Value, Verdict, check};
 
 fn history(recipe: &Recipe) -> History {
     History::from_events(linearizable(recipe)).unwrap()
@@ -290,21 +290,60 @@ fn malformed_files_are_errors_with_the_line() {
 
 /// What is said of a key-value history whose lines are given without their braces; times in milliseconds.
 fn told(lines: &[&str]) -> (String, String) {
+    let finding = judged(lines, Some(Value::from("")));
+    (
+        finding.sentence,
+        finding.witnesses[0].story.last().unwrap().clone(),
+    )
+}
+
+fn judged(lines: &[&str], initial: Option<Value>) -> Finding {
     let mut text = String::new();
     for (index, line) in lines.iter().enumerate() {
         text += &format!("{{\"index\":{index},\"time\":{},{line}}}\n", index * 10_000_000);
     }
     let parsed = Format::Jsonl.read(text.as_bytes()).unwrap();
     let options = ModelOptions {
-        initial: Some(Value::from("")),
+        initial,
         ..ModelOptions::default()
     };
     let finding = ModelName::KeyValue.check(&parsed.history, &options, &Options::default());
     assert_eq!(finding.verdict, Verdict::Invalid);
-    (
-        finding.sentence,
-        finding.witnesses[0].story.last().unwrap().clone(),
-    )
+    finding
+}
+
+#[test]
+fn orders_begin_with_what_operations_that_are_not_shown_had_left() {
+    let cas = |kind: &str, process: u64, from: u64, to: u64| {
+        format!(r#""process":{process},"type":"{kind}","f":"cas","key":"x","value":[{from},{to}]"#)
+    };
+    let mut lines = vec![
+        r#""process":1,"type":"invoke","f":"write","key":"x","value":0"#.to_owned(),
+        r#""process":1,"type":"ok","f":"write","key":"x","value":0"#.to_owned(),
+        r#""process":9,"type":"invoke","f":"write","key":"x","value":77"#.to_owned(),
+    ];
+    for (from, to) in [(0, 1), (1, 2), (2, 3), (3, 4), (3, 5)] {
+        lines.extend([cas("invoke", to, from, to), cas("ok", to, from, to)]);
+    }
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let finding = judged(&lines, None);
+    let witness = &finding.witnesses[0];
+    assert_eq!(witness.orders[0].start, Some(Value::Int(2)));
+    assert_eq!(
+        witness.orders_in_words(),
+        [
+            "If earlier operations left 2: first the compare-and-set of x from 2 to 3 by process 3 (leaves 3), then the \
+             compare-and-set of x from 3 to 4 by process 4 (leaves 4); but the compare-and-set of x from 3 to 5 by \
+             process 5 cannot be next: the value is 4."
+        ]
+    );
+    // And it says what was considered of the write that never completed.
+    let considered = &witness.story[witness.story.len() - 2];
+    assert_eq!(
+        considered,
+        "The write of 77 by process 9 never learned its outcome; that it took effect, at any time from then on, was \
+         considered, and that it never did."
+    );
 }
 
 const ONE_APPENDS_A: [&str; 2] = [

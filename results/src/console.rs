@@ -189,11 +189,13 @@ fn write_story(out: &mut String, finding: &Finding, witness: &Witness, paint: Pa
             .iter()
             .map(|placed| format!("#{} ⇒ {}", placed.operation, words::cut(&placed.state, 40)))
             .collect();
+        let from = order.start.as_ref();
+        let from = from.map_or(String::new(), |state| format!(" from {}", words::cut(state, 40)));
         if !steps.is_empty() {
             writeln!(
                 out,
                 "      {} {}",
-                paint.dim("longest legal order:"),
+                paint.dim(&format!("longest legal order{from}:")),
                 steps.join(", ")
             )?;
         }

@@ -137,6 +137,7 @@ fn hostile_values_are_text() {
             witness.key = Some(hostile(0).into());
             witness.story = HOSTILE.map(str::to_owned).to_vec();
             witness.orders = vec![Order {
+                start: Some(Value::from(hostile(2))),
                 steps: vec![Placed {
                     operation: witness.operations[0].id,
                     state: Value::from(hostile(1)),

@@ -11,6 +11,8 @@ use crate::words;
 
 /// The most sentences about single operations.
 const SHOWN_OPERATIONS: usize = 12;
+/// The most operations with unknown outcomes that are named.
+const SHOWN_PENDING: usize = 3;
 
 /// Turns kernels into witnesses.
 pub(crate) struct Teller<'a, M: Model> {
@@ -65,6 +67,40 @@ impl<'a, M: Model> Teller<'a, M> {
             .unwrap_or_default();
         let place = |operation: &Operation| self.ops.binary_search_by_key(&operation.id, |op| op.id).ok();
         sources.into_iter().filter_map(place).collect()
+    }
+
+    /// Which outcomes were considered of operations that had not completed when the culprit did.
+    fn unknown(&self, culprit: &Operation) -> Option<String> {
+        let end = culprit.returned();
+        let pending: Vec<&Operation> = self
+            .operations
+            .iter()
+            .copied()
+            .take_while(|operation| operation.invoked.index < end)
+            .filter(|operation| operation.completion.outcome == Outcome::Info)
+            .filter(|operation| self.ops.binary_search_by_key(&operation.id, |op| op.id).is_ok())
+            .collect();
+        let named = |operation: &&Operation| words::brief(operation);
+        match &pending[..] {
+            [] => None,
+            [one] => Some(format!(
+                "{} never learned its outcome; that it took effect, at any time from then on, was considered, and that \
+                 it never did.",
+                words::sentence(&named(one))
+            )),
+            many => {
+                let mut names: Vec<String> = many.iter().take(SHOWN_PENDING).map(named).collect();
+                if many.len() > SHOWN_PENDING {
+                    names.push(format!("{} more", many.len() - SHOWN_PENDING));
+                }
+                Some(format!(
+                    "{} operations never learned their outcome ({}); of each was considered that it took effect, at any \
+                     time from then on, and that it never did.",
+                    many.len(),
+                    names.join(", ")
+                ))
+            }
+        }
     }
 
     /// The witness that a kernel makes, and the lie in a few words.
@@ -123,6 +159,7 @@ impl<'a, M: Model> Teller<'a, M> {
                     .to_owned(),
             );
         }
+        story.extend(culprit.and_then(|culprit| self.unknown(culprit)));
         let (what, sentence) = lie.map(|Lie { what, sentence }| (what, sentence)).unzip();
         story.extend(sentence.map(|sentence| words::sentence(&sentence)));
         let witness = Witness {

@@ -230,6 +230,13 @@ impl Model for Cell {
         }
     }
 
+    fn precondition(&self, action: &CellAction) -> Option<Value> {
+        match action {
+            CellAction::Read(value) | CellAction::Cas(value, _) => Some(value.clone()),
+            _ => None,
+        }
+    }
+
     fn pure(&self, action: &CellAction) -> bool {
         match action {
             CellAction::Read(_) | CellAction::Differs(_) | CellAction::Contradiction(_) => true,

@@ -115,6 +115,13 @@ pub trait Model: Sync {
         format!("it is not legal when the state is {}", self.describe(state))
     }
 
+    /// A state in which the action is legal, where the action alone tells one: a read of 4 is legal where the value
+    /// is 4. Explanations begin with it where they do not show the operations that led there.
+    fn precondition(&self, action: &Self::Action) -> Option<Self::State> {
+        let _ = action;
+        None
+    }
+
     /// Whether the action never changes any state. Such actions take effect as soon as they are legal, which
     /// spares the search most of its choices. Answering false is always right. ([`Nondeterministic`], whose states
     /// are sets, is the one exception: there an action may rule members out, and then does not take effect at once.)

@@ -114,6 +114,20 @@ impl Model for MultiRegister {
         "every read is as it should be".to_owned()
     }
 
+    fn precondition(&self, action: &Vec<Access>) -> Option<Self::State> {
+        // The first access to a register tells what it held, if it is a read.
+        let mut seen = Vec::new();
+        let mut state = BTreeMap::new();
+        for access in action {
+            let (Access::Read(name, value) | Access::Write(name, value)) = access;
+            if !seen.contains(&name) && matches!(access, Access::Read(..)) && *value != self.initial {
+                state.insert(name.clone(), value.clone());
+            }
+            seen.push(name);
+        }
+        Some(state)
+    }
+
     fn pure(&self, action: &Vec<Access>) -> bool {
         action.iter().all(|access| matches!(access, Access::Read(..)))
     }

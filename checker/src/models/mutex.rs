@@ -49,6 +49,10 @@ impl Model for Mutex {
         Value::from(if *held { "held" } else { "free" })
     }
 
+    fn precondition(&self, action: &MutexAction) -> Option<bool> {
+        Some(*action == MutexAction::Release)
+    }
+
     fn explain(&self, held: &bool, _: &MutexAction) -> String {
         (if *held {
             "the lock is already held"

@@ -104,6 +104,9 @@ fn show(out: &mut impl Write, finding: &Finding, took: Duration) -> std::io::Res
         for sentence in &witness.story {
             writeln!(out, "  {sentence}")?;
         }
+        for order in witness.orders_in_words() {
+            writeln!(out, "    {order}")?;
+        }
     }
     writeln!(
         out,
