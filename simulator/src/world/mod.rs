@@ -127,6 +127,9 @@ pub(crate) struct World<R: Replica, A> {
     rng: ChaCha8Rng,
     out: Vec<Output<R>>,
     triggers: Vec<Armed>,
+    /// Triggers whose time has not come, the next one last; and those that may strike, in order.
+    sleeping: Vec<usize>,
+    watching: Vec<usize>,
     /// Since the world was last asked.
     pub(crate) notes: Vec<Note>,
     /// What the node that stepped recorded, in this event.
@@ -184,6 +187,8 @@ impl<R: Replica, A> World<R, A> {
             network: Network::new(count, weather, R::FIFO, seed),
             out: Vec::new(),
             triggers: Vec::new(),
+            sleeping: Vec::new(),
+            watching: Vec::new(),
             notes: Vec::new(),
             traces: Vec::new(),
             watch,
@@ -296,6 +301,8 @@ impl<R: Replica, A> World<R, A> {
     pub(crate) fn calm(&mut self) {
         self.calm = true;
         self.network.calm_down();
+        self.sleeping.clear();
+        self.watching.clear();
         for trigger in 0..self.triggers.len() {
             let armed = &mut self.triggers[trigger];
             armed.struck = true;

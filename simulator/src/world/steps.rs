@@ -159,13 +159,15 @@ impl<R: Replica, A> World<R, A> {
         } else {
             Keep::Prefix
         };
+        let watched = self.watches();
         for (position, output) in (0u64..).zip(out.drain(..)) {
             if doom == Some(position) {
                 alive = false;
             }
-            let strike = match self.triggers.is_empty() {
-                true => None,
-                false => self.strikes(node, &output),
+            let strike = if watched {
+                self.strikes(node, &output)
+            } else {
+                None
             };
             if let Some((_, Strike::KillBefore)) = strike {
                 alive = false;

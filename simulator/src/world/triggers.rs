@@ -148,19 +148,41 @@ impl<R: Replica, A> World<R, A> {
     /// Arms triggers; their times count from now.
     pub(crate) fn arm(&mut self, triggers: &[Trigger]) {
         let now = self.now;
+        let first = self.triggers.len();
         self.triggers.extend(
             triggers
                 .iter()
                 .map(|one| Armed::new(one.clone(), now + one.after_ms * MILLISECOND)),
         );
+        self.sleeping.extend(first..self.triggers.len());
+        // The first to be armed is the last, to be taken first.
+        let armed_at = |place: &usize| std::cmp::Reverse((self.triggers[*place].armed_at, *place));
+        self.sleeping.sort_by_key(armed_at);
+    }
+
+    /// Lets triggers whose time has come watch. Says whether any does.
+    pub(super) fn watches(&mut self) -> bool {
+        let before = self.watching.len();
+        while let Some(place) = self
+            .sleeping
+            .pop_if(|place| self.triggers[*place].armed_at <= self.now)
+        {
+            self.watching.push(place);
+        }
+        if self.watching.len() != before {
+            self.watching.sort_unstable();
+        }
+        !self.watching.is_empty()
     }
 
     pub(super) fn strikes(&mut self, node: Node, output: &Output<R>) -> Option<(usize, Strike)> {
         let now = self.now;
-        let struck = self
-            .triggers
-            .iter_mut()
-            .position(|armed| armed.strikes(now, node, output))?;
+        let triggers = &mut self.triggers;
+        let first = self
+            .watching
+            .iter()
+            .position(|place| triggers[*place].strikes(now, node, output))?;
+        let struck = self.watching.remove(first);
         self.triggers[struck].struck_node = Some(node);
         let Trigger { strike, heal_ms, .. } = self.triggers[struck].trigger;
         if self.transcribes() {

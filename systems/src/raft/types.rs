@@ -1,6 +1,7 @@
 //! What Raft's nodes say to each other, what they write down, and what they let be seen.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ pub enum Payload {
 }
 
 /// A payload that does not change any more, with its hash: nodes share it and compare it often.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Sealed {
     digest: u64,
     payload: Payload,
@@ -61,6 +62,12 @@ impl From<Payload> for Sealed {
 impl From<Payload> for Arc<Sealed> {
     fn from(payload: Payload) -> Self {
         Arc::new(payload.into())
+    }
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.payload.fmt(f)
     }
 }
 
