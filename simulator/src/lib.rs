@@ -13,8 +13,8 @@ pub mod systems;
 pub mod world;
 
 pub use hunt::{Campaign, Found, Tally, hunt};
-pub use matrix::{Attempt, Matrix, Row, matrix};
-pub use run::{Outcome, Violation, Wanted, run, run_as, validate};
+pub use matrix::{Attempt, Hunted, Matrix, Row, Sighting, Spent, matrix};
+pub use run::{Kind, Outcome, Violation, Wanted, run, run_as, validate};
 pub use setup::{Setup, Work};
 pub use shrink::{Effort, Shrunk, shrink};
 pub use story::{Sentence, spoken, story};

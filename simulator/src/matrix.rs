@@ -1,17 +1,24 @@
 //! The detection matrix: is every planted bug found, by what, and how soon?
 //!
-//! Every mutant is hunted twice: once with the invariants watching, and once by what clients see alone. "Not found"
-//! has three causes that are told apart: the rule was never asked (a gap in the workload), it was asked and never
-//! decided otherwise (a gap in the faults), it decided otherwise and nobody noticed (a gap in the checks, or a mistake
-//! without consequences).
+//! Every mutant is hunted twice in each campaign. In the first hunt the invariants watch, and a run ends as soon as
+//! one is broken. In the second nobody watches: it goes on until the history of some run convicts, past runs in which
+//! the cluster merely stopped serving. "Not found" has three causes that are told apart: the rule was never asked (a
+//! gap in the workload), it was asked and never decided otherwise (a gap in the faults), it decided otherwise and
+//! nobody noticed (a gap in the checks, or a mistake without consequences).
+//!
+//! The correct system is hunted alike, and must not be accused.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use perjury_systems::registry;
 use perjury_systems::replica::{ConfigError, MutantInfo};
 use serde::Serialize;
 
-use crate::hunt::{Campaign, Tally, hunt};
+use crate::run::{Kind, Outcome, Violation, Wanted, run};
 use crate::setup::Setup;
 use crate::swarm::Swarm;
 
@@ -22,136 +29,282 @@ pub struct Matrix {
     pub base: Setup,
     /// Only mutants whose names contain one of these; all, if there are none.
     pub only: Vec<String>,
-    /// Campaigns a mutant and a way of finding, each with its own seeds.
+    /// Hunt the correct system too.
+    pub correct: bool,
+    /// Campaigns a mutant, each with its own seeds.
     pub campaigns: u64,
     /// The seed that all seeds are derived from.
     pub seed: u64,
-    /// Runs of a campaign at most.
+    /// Runs of a hunt at most.
     pub runs: u64,
-    /// Threads.
+    /// What a hunt may take at most, by the caller's clock.
+    pub budget: Duration,
+    /// Threads; each carries out whole hunts.
     pub jobs: usize,
 }
 
-/// One campaign against one mutant.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Attempt {
-    /// What broke first; none if it was not found.
-    pub property: Option<String>,
-    /// The seed of the run in which it was.
-    pub seed: Option<u64>,
-    /// Runs until then.
+/// What a hunt took, up to some moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Spent {
+    /// Runs.
     pub runs: u64,
-    /// In how many of these the rule was asked.
-    pub reached: u64,
-    /// In how many of these it decided otherwise.
-    pub differed: u64,
-    /// Virtual seconds until then.
+    /// Virtual seconds.
     pub virtual_s: f64,
-    /// What the caller's clock says that it took, in seconds.
-    pub took_s: f64,
+    /// Seconds by the caller's clock, of the thread that hunts.
+    pub cpu_s: f64,
 }
 
-/// One mutant.
+/// The first run of a hunt that broke something of a kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row {
-    /// Its name: `raft/double-vote`.
-    pub mutant: &'static str,
-    /// Its id in the catalogue.
-    pub id: &'static str,
-    /// With invariants.
-    pub watched: Vec<Attempt>,
-    /// By what clients see alone, and whether the cluster recovers.
-    pub unwatched: Vec<Attempt>,
+pub struct Sighting {
+    /// What was broken.
+    pub property: String,
+    /// What convicts.
+    pub kind: Kind,
+    /// The seed of the run.
+    pub seed: u64,
+    /// What the hunt took until then, this run included.
+    pub spent: Spent,
 }
 
-impl Row {
-    /// In how many campaigns it was found, with invariants and without.
-    pub fn found(&self) -> (usize, usize) {
-        let count = |attempts: &[Attempt]| attempts.iter().filter(|one| one.property.is_some()).count();
-        (count(&self.watched), count(&self.unwatched))
+/// One hunt.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Hunted {
+    /// The first sighting of each kind, in the order in which they came.
+    pub sightings: Vec<Sighting>,
+    /// What it took in all.
+    pub spent: Spent,
+    /// In how many runs the rule was asked.
+    pub reached: u64,
+    /// In how many it decided otherwise.
+    pub differed: u64,
+}
+
+impl Hunted {
+    /// The first sighting of this kind.
+    pub fn of(&self, kind: Kind) -> Option<&Sighting> {
+        self.sightings.iter().find(|sighting| sighting.kind == kind)
     }
 }
 
-/// Hunts every mutant of a system. `clock` tells the time by which effort is counted (of the processor, or of the
-/// wall); `each` is told of every row; `stop` is asked before every run whether to go on.
+/// One campaign: both hunts.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Attempt {
+    /// With invariants; ends with the first sighting.
+    pub watched: Hunted,
+    /// Without; ends when the history convicts.
+    pub unwatched: Hunted,
+}
+
+/// One mutant, or the correct system.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// Its name, `raft/double-vote`; none for the correct system.
+    pub mutant: Option<&'static str>,
+    /// Its id in the catalogue.
+    pub id: &'static str,
+    /// Whether the catalogue counts it among those that any harness should find.
+    pub core: bool,
+    /// The campaigns.
+    pub attempts: Vec<Attempt>,
+}
+
+impl Row {
+    /// In how many campaigns something was found, by whatever means.
+    pub fn found(&self) -> usize {
+        let found = |attempt: &&Attempt| !attempt.watched.sightings.is_empty();
+        self.attempts.iter().filter(found).count()
+    }
+
+    /// In how many campaigns the history alone convicted.
+    pub fn convicted(&self) -> usize {
+        let convicted = |attempt: &&Attempt| attempt.unwatched.of(Kind::History).is_some();
+        self.attempts.iter().filter(convicted).count()
+    }
+
+    /// Property → in how many campaigns it was the first that was found broken, with invariants watching.
+    pub fn properties(&self) -> BTreeMap<&str, usize> {
+        let mut properties = BTreeMap::new();
+        for attempt in &self.attempts {
+            if let Some(first) = attempt.watched.sightings.first() {
+                *properties.entry(first.property.as_str()).or_default() += 1;
+            }
+        }
+        properties
+    }
+}
+
+/// One hunt to be carried out.
+#[derive(Clone, Copy, Debug)]
+struct Job {
+    row: usize,
+    campaign: u64,
+    watched: bool,
+}
+
+/// Hunts every mutant of a system. `clock` tells the time by which effort is counted, of the thread that asks; `each`
+/// is told of every row once it is complete, in order; `stop` is asked before every run whether to go on.
 ///
 /// # Errors
 /// If there is no such system or its runs cannot be run.
 pub fn matrix(
     matrix: &Matrix,
-    clock: &dyn Fn() -> Duration,
+    clock: &(dyn Fn() -> Duration + Sync),
     stop: &(dyn Fn() -> bool + Sync),
     each: &mut dyn FnMut(&Row),
 ) -> Result<Vec<Row>, ConfigError> {
+    let mutants = subjects(matrix)?;
+    let jobs: Vec<Job> = (0..mutants.len())
+        .flat_map(|row| (0..matrix.campaigns).map(move |campaign| (row, campaign)))
+        .flat_map(|(row, campaign)| {
+            [true, false].map(|watched| Job {
+                row,
+                campaign,
+                watched,
+            })
+        })
+        .collect();
+    let per_row = 2 * matrix.campaigns as usize;
+    let mut hunts: Vec<Vec<Option<Hunted>>> = vec![vec![None; per_row]; mutants.len()];
+    let mut rows = Vec::new();
+    let mut error = None;
+    let next = AtomicUsize::new(0);
+    let halt = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let (tell, told) = mpsc::channel();
+        for _ in 0..matrix.jobs.max(1) {
+            let (tell, next, halt) = (tell.clone(), &next, &halt);
+            let (jobs, mutants) = (&jobs, &mutants);
+            scope.spawn(move || {
+                while !halt.load(Ordering::Relaxed) && !stop() {
+                    let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                        return;
+                    };
+                    let hunted = hunt(matrix, mutants[job.row], *job, clock, stop);
+                    if tell.send((*job, hunted)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(tell);
+        for (job, hunted) in told {
+            match hunted {
+                Ok(hunted) => {
+                    let place = 2 * job.campaign as usize + usize::from(!job.watched);
+                    hunts[job.row][place] = Some(hunted);
+                }
+                Err(problem) => {
+                    halt.store(true, Ordering::Relaxed);
+                    error.get_or_insert(problem);
+                }
+            }
+            while let Some(row) = complete(&hunts, &mutants, rows.len()) {
+                each(&row);
+                rows.push(row);
+            }
+        }
+    });
+    error.map_or(Ok(rows), Err)
+}
+
+/// Those that are hunted, the correct system first.
+fn subjects(matrix: &Matrix) -> Result<Vec<Option<&'static MutantInfo>>, ConfigError> {
     let system = registry::SYSTEMS
         .iter()
         .find(|system| system.name == matrix.base.system);
     let Some(system) = system else {
-        return Err(ConfigError(format!(
-            "there is no system {:?}",
-            matrix.base.system
-        )));
+        let problem = format!("there is no system {:?}", matrix.base.system);
+        return Err(ConfigError(problem));
     };
     let wanted = |mutant: &&MutantInfo| {
         matrix.only.is_empty() || matrix.only.iter().any(|part| mutant.name.contains(part.as_str()))
     };
-    let mut rows = Vec::new();
-    for mutant in system.mutants.iter().filter(wanted) {
-        let mut row = Row {
-            mutant: mutant.name,
-            id: mutant.id,
-            watched: Vec::new(),
-            unwatched: Vec::new(),
-        };
-        for campaign in 0..matrix.campaigns {
-            row.watched
-                .push(attempt(matrix, mutant, campaign, true, clock, stop)?);
-            row.unwatched
-                .push(attempt(matrix, mutant, campaign, false, clock, stop)?);
+    let mutants = system.mutants.iter().filter(wanted).map(Some);
+    Ok(matrix.correct.then_some(None).into_iter().chain(mutants).collect())
+}
+
+/// The row in this place, if all its hunts are over.
+fn complete(
+    hunts: &[Vec<Option<Hunted>>],
+    mutants: &[Option<&'static MutantInfo>],
+    place: usize,
+) -> Option<Row> {
+    let hunts: Vec<Hunted> = hunts.get(place)?.iter().cloned().collect::<Option<_>>()?;
+    let mutant = mutants[place];
+    Some(Row {
+        mutant: mutant.map(|mutant| mutant.name),
+        id: mutant.map_or("", |mutant| mutant.id),
+        core: mutant.is_some_and(|mutant| mutant.core),
+        attempts: hunts
+            .chunks_exact(2)
+            .map(|pair| Attempt {
+                watched: pair[0].clone(),
+                unwatched: pair[1].clone(),
+            })
+            .collect(),
+    })
+}
+
+fn hunt(
+    matrix: &Matrix,
+    mutant: Option<&'static MutantInfo>,
+    job: Job,
+    clock: &(dyn Fn() -> Duration + Sync),
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Hunted, ConfigError> {
+    let swarm = match mutant {
+        Some(mutant) => Swarm::for_mutant(matrix.base.clone(), mutant),
+        None => Swarm::new(matrix.base.clone()),
+    };
+    let wanted = Wanted {
+        invariants: job.watched,
+        ..Wanted::default()
+    };
+    // Far apart, so that campaigns share no run.
+    let first_seed = matrix.seed.wrapping_add(job.campaign << 32);
+    let began = clock();
+    let mut hunted = Hunted::default();
+    for number in 0..matrix.runs {
+        let cpu = clock().saturating_sub(began);
+        if stop() || cpu >= matrix.budget {
+            break;
         }
-        each(&row);
-        rows.push(row);
-        if stop() {
+        let seed = first_seed.wrapping_add(number);
+        let setup = swarm
+            .setup(seed)
+            .map_err(|error| ConfigError(format!("the run of seed {seed}: {error}")))?;
+        let outcome = run(&setup, &wanted)?;
+        hunted.spent = Spent {
+            runs: hunted.spent.runs + 1,
+            virtual_s: hunted.spent.virtual_s + outcome.virtual_ns as f64 / 1e9,
+            cpu_s: clock().saturating_sub(began).as_secs_f64(),
+        };
+        hunted.reached += u64::from(outcome.mutant.reached > 0);
+        hunted.differed += u64::from(outcome.mutant.differed > 0);
+        see(&mut hunted, seed, &outcome);
+        let over = match job.watched {
+            true => !hunted.sightings.is_empty(),
+            false => hunted.of(Kind::History).is_some(),
+        };
+        if over {
             break;
         }
     }
-    Ok(rows)
+    Ok(hunted)
 }
 
-fn attempt(
-    matrix: &Matrix,
-    mutant: &MutantInfo,
-    number: u64,
-    invariants: bool,
-    clock: &dyn Fn() -> Duration,
-    stop: &(dyn Fn() -> bool + Sync),
-) -> Result<Attempt, ConfigError> {
-    let campaign = Campaign {
-        swarm: Swarm::for_mutant(matrix.base.clone(), mutant),
-        // Far apart, so that campaigns share no run.
-        first_seed: matrix.seed.wrapping_add(number << 32),
-        runs: matrix.runs,
-        jobs: matrix.jobs,
-        keep_going: false,
-        invariants,
-    };
-    let began = clock();
-    let tally = hunt(&campaign, stop, &mut |_| {})?;
-    let took_s = clock().saturating_sub(began).as_secs_f64();
-    let Tally {
-        runs,
-        virtual_ns,
-        mutant_runs: (reached, differed),
-        found,
-        ..
-    } = tally;
-    Ok(Attempt {
-        property: found.first().map(crate::hunt::Found::property),
-        seed: found.first().map(|found| found.seed),
-        runs,
-        reached,
-        differed,
-        virtual_s: virtual_ns as f64 / 1e9,
-        took_s,
-    })
+/// Takes note of the first of each kind.
+fn see(hunted: &mut Hunted, seed: u64, outcome: &Outcome) {
+    for violation in &outcome.violations {
+        let kind = violation.kind();
+        if hunted.of(kind).is_none() {
+            hunted.sightings.push(Sighting {
+                property: Violation::property(violation),
+                kind,
+                seed,
+                spent: hunted.spent,
+            });
+        }
+    }
 }

@@ -10,6 +10,7 @@ use perjury_nemesis::Node;
 use perjury_runner::{Failure, Finished, Messages, Notice, Runner, Summary};
 use perjury_systems::breach::Breach;
 use perjury_systems::replica::{ConfigError, MutantCounts};
+use serde::{Deserialize, Serialize};
 
 use crate::environment::{End, Environment, TRIAL_LIMIT_MS};
 use crate::setup::Setup;
@@ -45,6 +46,18 @@ impl Default for Wanted {
             judge: true,
         }
     }
+}
+
+/// What convicts a system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// What clients saw, and nothing else.
+    History,
+    /// What only somebody sees who looks into the nodes.
+    Invariant,
+    /// A node died, or a healthy cluster did not serve or did not come to rest.
+    Liveness,
 }
 
 /// Why a run failed.
@@ -85,9 +98,18 @@ impl Violation {
         }
     }
 
+    /// What convicts.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Violation::History(_) => Kind::History,
+            Violation::Invariant(_) => Kind::Invariant,
+            _ => Kind::Liveness,
+        }
+    }
+
     /// Whether clients' history alone proves it.
     pub fn is_black_box(&self) -> bool {
-        matches!(self, Violation::History(_))
+        self.kind() == Kind::History
     }
 }
 

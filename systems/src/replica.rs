@@ -327,6 +327,8 @@ pub struct MutantInfo {
     pub name: &'static str,
     /// The catalogue's short id: `R63`.
     pub id: &'static str,
+    /// Whether it belongs to the core set: what any harness should find.
+    pub core: bool,
     /// What was changed, in a sentence.
     pub change: &'static str,
     /// Where such a bug was seen, or the section that forbids it.

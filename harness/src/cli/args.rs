@@ -63,7 +63,7 @@ pub enum Command {
     #[command(after_help = "Example: perjury hunt --runs 200 --mutant raft/double-vote")]
     Hunt(HuntArgs),
     /// Plant every bug in turn, run the test that its description names, and say which were found.
-    #[command(after_help = "Example: perjury matrix --env sim --campaigns 1 --only read-local")]
+    #[command(after_help = "Example: perjury matrix --campaigns 1 --only read-local")]
     Matrix(MatrixArgs),
     /// Delete old runs.
     #[command(after_help = "Example: perjury prune --keep 20 --dry-run")]
@@ -430,9 +430,12 @@ pub struct MatrixArgs {
     /// How often each is hunted, with other seeds each time.
     #[arg(long, env = "PERJURY_CAMPAIGNS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub campaigns: u32,
-    /// In simulation, how many runs a campaign may take at most; on processes it is always one.
-    #[arg(long, env = "PERJURY_BUDGET", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..))]
-    pub budget: u64,
+    /// In simulation, how much processor time a hunt may take at most.
+    #[arg(long, env = "PERJURY_BUDGET", default_value = "1m", value_parser = duration)]
+    pub budget: Duration,
+    /// In simulation, how many runs a hunt may take at most; on processes it is always one.
+    #[arg(long, env = "PERJURY_RUNS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub runs: Option<u64>,
     /// The first seed; drawn and printed if not given.
     #[arg(long, short, env = "PERJURY_SEED")]
     pub seed: Option<u64>,
@@ -442,8 +445,8 @@ pub struct MatrixArgs {
     /// On processes, the mean time between the beginnings of faults, which come in quick succession here.
     #[arg(long, env = "PERJURY_INTERVAL", default_value = "1s", value_parser = duration)]
     pub interval: Duration,
-    /// Where nodes run.
-    #[arg(long, env = "PERJURY_ENV", value_enum, default_value = "process")]
+    /// Where nodes run: `sim` hunts through many short runs, `process` makes one run a campaign.
+    #[arg(long, env = "PERJURY_ENV", value_enum, default_value = "sim")]
     pub env: Environment,
     /// Runs at the same time.
     #[arg(long, short, env = "PERJURY_JOBS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]

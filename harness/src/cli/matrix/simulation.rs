@@ -1,12 +1,11 @@
-//! The matrix in simulation: each campaign runs seeds until one fails.
+//! The matrix in simulation: each hunt runs seeds until one fails.
 
 use std::io::Write;
 use std::time::Duration;
 
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike;
+use nix::time::{ClockId, clock_gettime};
 use perjury_runner::{Options, exit};
-use perjury_simulator::{Attempt, Matrix, Setup};
+use perjury_simulator::{Kind, Matrix, Row, Setup, Sighting};
 
 use crate::cli::args::MatrixArgs;
 use crate::cli::interrupt::{Armed, interrupted};
@@ -14,101 +13,165 @@ use crate::cli::{Outcome, Trouble};
 
 /// Hunts in simulation, with invariants and without, and prints a table.
 pub fn hunt(args: &MatrixArgs, seed: u64) -> Outcome {
-    let options = Options {
-        recovery_limit_ms: 20_000,
-        ..Options::default()
-    };
     let matrix = Matrix {
-        base: Setup::new(&args.system, "cas", options),
+        base: Setup::new(&args.system, "cas", Options::default()),
         only: args.only.clone(),
+        correct: args.only.is_empty(),
         campaigns: u64::from(args.campaigns),
         seed,
-        runs: args.budget,
+        runs: args.runs.unwrap_or(u64::MAX),
+        budget: args.budget,
         jobs: usize::from(args.jobs),
     };
     let _armed = Armed::new(|| eprintln!("interrupted: waiting for the runs that are under way"))?;
     let mut out = std::io::stdout().lock();
     if !args.json {
-        writeln!(
-            out,
-            "| planted bug | id | found | runs | CPU s (median, worst) | by | by clients alone | runs | CPU s |"
-        )?;
-        writeln!(out, "|---|---|---|---|---|---|---|---|---|")?;
+        writeln!(out, "{HEAD}")?;
     }
     let mut printed = Ok(());
     let rows = perjury_simulator::matrix(&matrix, &processor_time, &interrupted, &mut |row| {
-        if printed.is_err() {
-            return;
+        if printed.is_ok() {
+            printed = print(&mut out, row, args.json);
         }
-        printed = if args.json {
-            serde_json::to_string(row)
-                .map_err(std::io::Error::from)
-                .and_then(|line| writeln!(out, "{line}"))
-        } else {
-            let (watched, unwatched) = row.found();
-            writeln!(
-                out,
-                "| `{}` | {} | {watched} of {} | {} | {} | {} | {unwatched} of {} | {} | {} |",
-                row.mutant,
-                row.id,
-                row.watched.len(),
-                runs(&row.watched),
-                seconds(&row.watched),
-                properties(&row.watched),
-                row.unwatched.len(),
-                runs(&row.unwatched),
-                seconds(&row.unwatched),
-            )
-        };
-        printed = std::mem::replace(&mut printed, Ok(())).and_then(|()| out.flush());
     })
     .map_err(|error| Trouble::Usage(error.to_string()))?;
     printed?;
-    let found = rows.iter().filter(|row| row.found().0 > 0).count();
-    let by_clients = rows.iter().filter(|row| row.found().1 > 0).count();
-    eprintln!(
-        "{found} of {} planted bugs were found, {by_clients} by what clients see alone",
-        rows.len()
-    );
-    Ok(if interrupted() {
+    let (correct, planted): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.mutant.is_none());
+    for line in summary(&planted) {
+        eprintln!("{line}");
+    }
+    let accused = correct.iter().any(|row| row.found() + row.convicted() > 0);
+    for row in &correct {
+        eprintln!("{}", acquittal(row));
+    }
+    Ok(if accused {
+        exit::VIOLATION
+    } else if interrupted() {
         exit::INTERRUPTED
-    } else if found == rows.len() {
+    } else if planted.iter().all(|row| row.found() > 0) {
         exit::VALID
     } else {
         exit::UNKNOWN
     })
 }
 
-/// The time that this process spent on processors, all threads together.
+/// The time that this thread spent on processors.
 fn processor_time() -> Duration {
-    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else {
-        return Duration::ZERO;
-    };
-    let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
-    Duration::from_micros(micros.max(0) as u64)
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
-/// The median.
-fn runs(attempts: &[Attempt]) -> u64 {
-    let mut runs: Vec<u64> = attempts.iter().map(|attempt| attempt.runs).collect();
-    runs.sort_unstable();
-    runs.get(runs.len() / 2).copied().unwrap_or(0)
+const HEAD: &str = "\
+| planted bug | id | found | first by | runs | simulated s | CPU s | by history alone | runs | simulated s | CPU s | reached | differed |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|";
+
+fn print(out: &mut impl Write, row: &Row, json: bool) -> std::io::Result<()> {
+    if json {
+        serde_json::to_writer(&mut *out, row)?;
+        writeln!(out)?;
+    } else {
+        writeln!(out, "{}", line(row))?;
+    }
+    out.flush()
 }
 
-/// The median and the worst.
-fn seconds(attempts: &[Attempt]) -> String {
-    let mut seconds: Vec<f64> = attempts.iter().map(|attempt| attempt.took_s).collect();
-    seconds.sort_by(f64::total_cmp);
-    let median = seconds.get(seconds.len() / 2).copied().unwrap_or(0.0);
-    format!("{median:.2}, {:.2}", seconds.last().copied().unwrap_or(0.0))
-}
-
-fn properties(attempts: &[Attempt]) -> String {
-    let mut properties: Vec<&str> = attempts
+/// A row of the table. Where there are two numbers, they are the median and the worst of the campaigns.
+fn line(row: &Row) -> String {
+    let name = row.mutant.unwrap_or("correct");
+    let core = if row.core { " ★" } else { "" };
+    let campaigns = row.attempts.len();
+    let first: Vec<&Sighting> = row
+        .attempts
         .iter()
-        .filter_map(|attempt| attempt.property.as_deref())
+        .filter_map(|attempt| attempt.watched.sightings.first())
         .collect();
-    properties.sort_unstable();
-    properties.dedup();
-    properties.join(", ")
+    let history: Vec<&Sighting> = row
+        .attempts
+        .iter()
+        .filter_map(|attempt| attempt.unwatched.of(Kind::History))
+        .collect();
+    let by: Vec<String> = row
+        .properties()
+        .into_iter()
+        .map(|(property, times)| format!("{property} {times}"))
+        .collect();
+    let sum = |count: fn(&perjury_simulator::Hunted) -> u64| -> u64 {
+        let hunts = row.attempts.iter();
+        hunts.map(|attempt| count(&attempt.unwatched)).sum()
+    };
+    let runs = sum(|hunted| hunted.spent.runs);
+    format!(
+        "| `{name}`{core} | {} | {} of {campaigns} | {} | {} | {} of {campaigns} | {} | {} of {runs} | {} of {runs} |",
+        row.id,
+        first.len(),
+        by.join(", "),
+        spent(&first),
+        history.len(),
+        spent(&history),
+        sum(|hunted| hunted.reached),
+        sum(|hunted| hunted.differed),
+    )
+}
+
+/// Runs, simulated seconds and CPU seconds, as three cells.
+fn spent(sightings: &[&Sighting]) -> String {
+    let cell = |digits: usize, number: fn(&Sighting) -> f64| {
+        let mut numbers: Vec<f64> = sightings.iter().map(|one| number(one)).collect();
+        numbers.sort_by(f64::total_cmp);
+        match (numbers.get(numbers.len() / 2), numbers.last()) {
+            (Some(median), Some(worst)) => format!("{median:.digits$}, {worst:.digits$}"),
+            _ => "–".to_owned(),
+        }
+    };
+    [
+        cell(0, |one| one.spent.runs as f64),
+        cell(0, |one| one.spent.virtual_s),
+        cell(2, |one| one.spent.cpu_s),
+    ]
+    .join(" | ")
+}
+
+/// What the rows come to, the core set first.
+fn summary(rows: &[&Row]) -> Vec<String> {
+    let core: Vec<&Row> = rows.iter().copied().filter(|row| row.core).collect();
+    [("of the core set", core), ("in all", rows.to_vec())]
+        .into_iter()
+        .filter(|(_, rows)| !rows.is_empty())
+        .map(|(which, rows)| {
+            let mostly = |holds: &dyn Fn(&perjury_simulator::Attempt) -> bool| {
+                let holds = |row: &&&Row| {
+                    let times = row.attempts.iter().filter(|attempt| holds(attempt)).count();
+                    10 * times >= 9 * row.attempts.len()
+                };
+                rows.iter().filter(holds).count()
+            };
+            let found = mostly(&|attempt| !attempt.watched.sightings.is_empty());
+            let soon = mostly(&|attempt| {
+                let first = attempt.watched.sightings.first();
+                first.is_some_and(|first| first.spent.cpu_s <= 10.0)
+            });
+            let convicted = mostly(&|attempt| attempt.unwatched.of(Kind::History).is_some());
+            format!(
+                "{which}: of {} planted bugs, {found} were found in at least nine of ten campaigns, {soon} of them within 10 \
+                 CPU seconds; {convicted} by the history alone",
+                rows.len()
+            )
+        })
+        .collect()
+}
+
+/// What became of the correct system.
+fn acquittal(row: &Row) -> String {
+    let hunts = || {
+        row.attempts
+            .iter()
+            .flat_map(|attempt| [&attempt.watched, &attempt.unwatched])
+    };
+    let runs: u64 = hunts().map(|hunted| hunted.spent.runs).sum();
+    let hours = hunts().map(|hunted| hunted.spent.virtual_s).sum::<f64>() / 3_600.0;
+    let accused = hunts().filter(|hunted| !hunted.sightings.is_empty()).count();
+    let verdict = match accused {
+        0 => "never accused".to_owned(),
+        times => format!("ACCUSED in {times} hunts"),
+    };
+    format!("the correct system: {verdict} in {runs} runs, {hours:.1} simulated hours")
 }

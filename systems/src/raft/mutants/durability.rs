@@ -12,6 +12,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/append-ack-before-fsync",
             id: "R44",
+            core: true,
             change: "acknowledges entries before they are durable",
             source: "Jepsen: NATS 2.12.1; paper figure 2",
             workload: "set",
@@ -26,6 +27,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/leader-counts-unsynced-self",
             id: "R45",
+            core: true,
             change: "as leader counts its own entries before they are durable",
             source: "etcd #14370; thesis §10.2.1",
             workload: "set",
@@ -40,6 +42,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/hardstate-fsync-skipped",
             id: "R46",
+            core: false,
             change: "lets a vote leave before it is durable",
             source: "raft-rs #372; paper figure 2",
             workload: "register",
@@ -54,6 +57,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/truncate-front-to-back",
             id: "R47",
+            core: true,
             change: "removes a conflicting suffix entry by entry, the oldest first",
             source: "braft #119",
             workload: "append",
@@ -68,6 +72,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/log-dropped-before-snapshot-durable",
             id: "R48",
+            core: false,
             change: "drops the log before the snapshot is durable",
             source: "RedisRaft #43; etcd #11888",
             workload: "set",
@@ -82,6 +87,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/corruption-treated-as-end-of-log",
             id: "R49",
+            core: true,
             change: "ends a log that is damaged in the middle there, and goes on as a voter",
             source: "Jepsen: NATS 2.12.1; NuRaft #185; Protocol-Aware Recovery, FAST 2018",
             workload: "set",

@@ -11,6 +11,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/vote-not-durable",
             id: "R01",
+            core: true,
             change: "persists the term but not votedFor, which is empty after a restart",
             source: "paper figure 2; Apache Kafka's quorum state (confluentinc/kafka #302)",
             workload: "register",
@@ -30,6 +31,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/term-not-durable",
             id: "R02",
+            core: true,
             change: "after a restart takes the last entry's term for its own, with no vote",
             source: "paper figure 2",
             workload: "register",
@@ -47,6 +49,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/double-vote",
             id: "R03",
+            core: true,
             change: "grants a vote without looking at votedFor",
             source: "paper §5.2",
             workload: "register",
@@ -61,6 +64,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/vote-skip-log-check",
             id: "R04",
+            core: true,
             change: "grants votes to candidates whose log is behind",
             source: "paper §5.4.1",
             workload: "append",
@@ -75,6 +79,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/log-check-index-before-term",
             id: "R05",
+            core: true,
             change: "compares the last index first, and the term only on ties",
             source: "paper §5.4.1, which has it the other way round",
             workload: "append",
@@ -91,6 +96,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/log-check-vector-order",
             id: "R06",
+            core: false,
             change: "asks that term and index are both at least the voter's",
             source: "openraft a48a3282",
             workload: "register",
@@ -107,6 +113,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/stale-vote-reply-counted",
             id: "R07",
+            core: true,
             change: "counts an answer to a vote request of an earlier term",
             source: "xraft #33, found by SandTable",
             workload: "register",
@@ -121,6 +128,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/votes-counted-per-message",
             id: "R08",
+            core: false,
             change: "counts granted answers and not voters, so that a duplicate elects",
             source: "paper figure 2; raft-rs #83 is of the same family",
             workload: "register",
@@ -135,6 +143,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/prevote-changes-state",
             id: "R10",
+            core: true,
             change: "takes on the term of a pre-vote request",
             source: "thesis §9.6, which says that it changes nothing",
             workload: "register",
@@ -149,6 +158,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/prevote-ignores-live-leader",
             id: "R11",
+            core: false,
             change: "grants pre-votes and votes although it hears a leader",
             source: "DaosRaft #70; etcd 37ad3a1; raft-rs #84",
             workload: "register",
@@ -163,6 +173,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/election-quorum-half",
             id: "R12",
+            core: true,
             change: "takes half of the voters for a majority in elections",
             source: "paper §5.2",
             workload: "register",
@@ -177,6 +188,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/votedfor-not-reset",
             id: "R13",
+            core: false,
             change: "keeps votedFor when it takes on a later term",
             source: "paper §5.1",
             workload: "register",
@@ -191,6 +203,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/vote-uses-cached-last-log",
             id: "R14",
+            core: true,
             change: "compares a candidate's log with its own as of the last tick",
             source: "a braft bug reported in sofa-jraft #882",
             workload: "append",
@@ -205,6 +218,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/restart-resumes-leadership",
             id: "R15",
+            core: true,
             change: "after a restart goes on leading the term that it led before",
             source: "KAFKA-10527; openraft ff9a9335",
             workload: "register",
@@ -219,6 +233,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/learner-counts-in-quorum",
             id: "R17",
+            core: true,
             change: "counts learners' votes and match indexes",
             source: "openraft beb0302b and d882e743; hashicorp/raft #308",
             workload: "register",
@@ -233,6 +248,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/learner-refuses-vote",
             id: "R18",
+            core: false,
             change: "does not answer candidates while it believes that it is a learner",
             source: "etcd abb533c; raft-rs #58",
             workload: "register",
@@ -247,6 +263,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/nonvoter-campaigns",
             id: "R19",
+            core: false,
             change: "campaigns as a learner or a removed node",
             source: "hashicorp/raft #483 and #398; etcd db54973",
             workload: "register",
@@ -261,6 +278,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/checkquorum-disabled",
             id: "R21",
+            core: false,
             change: "as leader never steps down for lack of answers",
             source: "thesis §6.2",
             workload: "register",
@@ -275,6 +293,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/amnesiac-rejoins-as-voter",
             id: "R51",
+            core: false,
             change: "votes with an empty disk under a known id",
             source: "RedisRaft #2; Apache Kafka KIP-853's motivation",
             workload: "set",

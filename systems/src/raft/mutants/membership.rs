@@ -10,6 +10,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/direct-switch",
             id: "R78",
+            core: true,
             change: "changes several voters in one step",
             source: "paper §6, figure 10",
             workload: "register",
@@ -24,6 +25,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/joint-checks-new-majority-only",
             id: "R79",
+            core: true,
             change: "while the configuration is joint, asks the new majority only",
             source: "openraft 6c0ccaf3 and beb0302b",
             workload: "register",
@@ -38,6 +40,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/single-change-before-term-commit",
             id: "R80",
+            core: true,
             change: "changes the members before an entry of its term is committed",
             source: "Ongaro, raft-dev, 2015",
             workload: "register",
@@ -52,6 +55,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/truncated-config-not-rolled-back",
             id: "R82",
+            core: true,
             change: "keeps a configuration in force whose entry was removed",
             source: "thesis §4.1; openraft c8fccb22; RedisRaft #17",
             workload: "register",
@@ -66,6 +70,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/removed-leader-counts-itself",
             id: "R83",
+            core: false,
             change: "as leader counts itself where it is not a voter",
             source: "thesis §4.2.2",
             workload: "register",
@@ -80,6 +85,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/new-voter-without-catchup",
             id: "R84",
+            core: false,
             change: "makes a learner a voter before it has caught up",
             source: "thesis §4.2.1; camunda #58905",
             workload: "register",

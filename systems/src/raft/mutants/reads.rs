@@ -10,6 +10,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/read-local-at-leader",
             id: "R63",
+            core: true,
             change: "as leader answers reads without asking anybody",
             source: "etcd #741; Hoverbear/raft-rs #107",
             workload: "register",
@@ -24,6 +25,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/read-local-at-any-node",
             id: "R64",
+            core: true,
             change: "answers reads from whatever it has applied",
             source: "paper §8",
             workload: "register",
@@ -38,6 +40,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/readindex-before-term-commit",
             id: "R65",
+            core: true,
             change: "takes its commit index as a read index before an entry of its term is committed",
             source: "etcd #12680; raft-rs #1634; RedisRaft #18",
             workload: "register",
@@ -52,6 +55,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/readindex-reuses-old-acks",
             id: "R66",
+            core: true,
             change: "lets an answer to an earlier heartbeat confirm a read",
             source: "etcd-io/raft #397",
             workload: "register",
@@ -66,6 +70,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/readindex-no-apply-wait",
             id: "R68",
+            core: true,
             change: "answers a read before its read index is applied",
             source: "thesis §6.4; TiKV #9208",
             workload: "register",
@@ -80,6 +85,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/lease-ignores-drift",
             id: "R69",
+            core: true,
             change: "takes the whole election timeout for its lease",
             source: "TiKV #964 and #1127; YugabyteDB #16",
             workload: "register",
@@ -94,6 +100,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/lease-from-reply-time",
             id: "R70",
+            core: false,
             change: "counts its lease from when an answer came",
             source: "thesis §6.4.1",
             workload: "register",
@@ -108,6 +115,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/lease-counts-ticks",
             id: "R71",
+            core: true,
             change: "measures its lease in heartbeats, which stop while it is paused",
             source: "etcd #20418",
             workload: "register",
@@ -122,6 +130,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/lease-survives-transfer",
             id: "R72",
+            core: false,
             change: "keeps its lease after telling another node to campaign",
             source: "thesis §6.4.1; CockroachDB #133764",
             workload: "register",

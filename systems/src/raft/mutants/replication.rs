@@ -12,6 +12,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/commit-old-term-by-count",
             id: "R22",
+            core: true,
             change: "commits an entry of an earlier term by counting replicas (figure 8)",
             source: "paper §5.4.2; LogCabin #44; PySyncObj #169",
             workload: "append",
@@ -30,6 +31,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/commit-scan-stops-at-old-term",
             id: "R23",
+            core: false,
             change: "stops looking for what to commit at the first entry of an earlier term",
             source: "RaftOS #30",
             workload: "register",
@@ -44,6 +46,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/follower-commit-past-last-new",
             id: "R24",
+            core: true,
             change: "as follower commits up to the end of its own log",
             source: "paper figure 2, AppendEntries 5; WRaft #118; KAFKA-14704",
             workload: "append",
@@ -58,6 +61,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/skip-prev-log-check",
             id: "R26",
+            core: true,
             change: "accepts every append, wherever its log ends",
             source: "paper §5.3",
             workload: "append",
@@ -72,6 +76,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/prev-log-index-only",
             id: "R27",
+            core: true,
             change: "checks that there is an entry at prevLogIndex, and not its term",
             source: "paper §5.3",
             workload: "append",
@@ -86,6 +91,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/truncate-on-any-append",
             id: "R28",
+            core: true,
             change: "removes everything after prevLogIndex before it appends, also what matches",
             source: "RaftOS #26; openraft 9540c904",
             workload: "append",
@@ -106,6 +112,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/overwrite-without-truncating-tail",
             id: "R29",
+            core: false,
             change: "overwrites conflicting entries and keeps the tail behind them",
             source: "paper figure 2, AppendEntries 3",
             workload: "append",
@@ -120,6 +127,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/ack-with-last-log-index",
             id: "R30",
+            core: true,
             change: "acknowledges up to the end of its log instead of what the append covered",
             source: "the etcd and WRaft family",
             workload: "append",
@@ -134,6 +142,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/accept-append-from-old-term",
             id: "R31",
+            core: true,
             change: "takes entries from a leader of an earlier term",
             source: "paper figure 2, AppendEntries 1",
             workload: "append",
@@ -148,6 +157,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/stale-append-reply-counted",
             id: "R32",
+            core: true,
             change: "counts an answer to an append of an earlier term",
             source: "openraft a80579ef; the specification's DropStaleResponse",
             workload: "append",
@@ -162,6 +172,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/match-index-regress",
             id: "R33",
+            core: false,
             change: "sets the match index to what an answer says, also to less",
             source: "RaftOS #25; PySyncObj #167",
             workload: "register",
@@ -176,6 +187,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/commit-quorum-half",
             id: "R35",
+            core: true,
             change: "takes half of the voters, itself included, for a majority in commitment",
             source: "openraft d60f1e85",
             workload: "register",
@@ -190,6 +202,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/quorum-index-off-by-one",
             id: "R36",
+            core: false,
             change: "takes half for a majority where the number of voters is even",
             source: "raft-rs 2d89626",
             workload: "register",
@@ -204,6 +217,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/ack-before-commit",
             id: "R37",
+            core: true,
             change: "answers once the command stands in its own log",
             source: "Jepsen's analyses of asynchronous replication",
             workload: "set",
@@ -218,6 +232,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/apply-uncommitted",
             id: "R38",
+            core: true,
             change: "applies what is appended",
             source: "RedisRaft #23, dirty reads",
             workload: "append",
@@ -232,6 +247,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/leader-loss-reported-as-fail",
             id: "R39",
+            core: true,
             change: "on stepping down says that pending commands surely did not happen",
             source: "RedisRaft #23, aborted reads",
             workload: "append",
@@ -246,6 +262,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/reply-keyed-by-index-only",
             id: "R40",
+            core: true,
             change: "remembers waiting clients by index alone",
             source: "openraft 43dd8b6f",
             workload: "register",
@@ -260,6 +277,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/pipeline-positional-acks",
             id: "R41",
+            core: false,
             change: "takes every answer for the oldest append's that is in flight",
             source: "hashicorp/raft 1.5.0 on pipelining",
             workload: "append",
@@ -274,6 +292,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/entry-cache-not-truncated",
             id: "R43",
+            core: true,
             change: "keeps removed entries in the cache that applying and sending read first",
             source: "CockroachDB #63302 and #63473",
             workload: "append",

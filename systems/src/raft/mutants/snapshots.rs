@@ -10,6 +10,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/snapshot-omits-sessions",
             id: "R52",
+            core: true,
             change: "leaves the clients' sessions out of snapshots",
             source: "thesis §6.3; RedisRaft RR-185",
             workload: "counter",
@@ -24,6 +25,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/snapshot-omits-config",
             id: "R53",
+            core: false,
             change: "writes the first configuration into every snapshot",
             source: "openraft 447dc11c; etcd e515a67",
             workload: "register",
@@ -38,6 +40,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/install-older-snapshot",
             id: "R54",
+            core: true,
             change: "installs a snapshot that covers less than is committed",
             source: "etcd #1763; openraft eed681d5",
             workload: "register",
@@ -52,6 +55,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/install-discards-matching-suffix",
             id: "R55",
+            core: true,
             change: "drops the whole log when it installs a snapshot",
             source: "paper figure 13, rule 6; etcd #1763",
             workload: "set",
@@ -66,6 +70,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/snapshot-last-term-lost",
             id: "R57",
+            core: false,
             change: "labels snapshots with term 0",
             source: "JDRaftKeeper #4; hashicorp/raft #84",
             workload: "register",
@@ -80,6 +85,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/snapshot-labelled-with-commit-index",
             id: "R58",
+            core: true,
             change: "labels a snapshot with the commit index, though less is applied",
             source: "openraft 89bb48f8",
             workload: "set",
@@ -94,6 +100,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/term-from-snapshot",
             id: "R61",
+            core: false,
             change: "takes a snapshot's last term for its own",
             source: "WRaft #118",
             workload: "register",

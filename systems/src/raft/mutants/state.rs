@@ -12,6 +12,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/no-dedup",
             id: "R73",
+            core: true,
             change: "applies a request again that is sent again",
             source: "RedisRaft #52 and #13",
             workload: "counter",
@@ -26,6 +27,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/session-expiry-by-local-clock",
             id: "R75",
+            core: false,
             change: "forgets sessions by each node's own clock",
             source: "thesis §6.3",
             workload: "counter",
@@ -40,6 +42,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         info: MutantInfo {
             name: "raft/nondeterministic-apply",
             id: "R76",
+            core: true,
             change: "now and then, by its own chance, puts an element before the last one",
             source: "common knowledge; paper §2",
             workload: "append",
