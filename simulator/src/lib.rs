@@ -1,6 +1,7 @@
 //! A whole cluster in one thread, in virtual time.
 
 pub mod determinism;
+pub mod directed;
 mod environment;
 pub mod hunt;
 pub mod matrix;

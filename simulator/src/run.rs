@@ -296,7 +296,7 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
 }
 
 /// One thread, since campaigns run on all of them, and a budget that no single run may exceed.
-fn checking() -> Checking {
+pub(crate) fn checking() -> Checking {
     Checking {
         budget: Budget::default().with_states(2_000_000).with_bytes(256 << 20),
         threads: NonZero::<usize>::MIN,

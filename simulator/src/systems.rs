@@ -9,11 +9,26 @@ use crate::world::Invariants;
 pub trait Simulated: Replica {
     /// Watches a cluster that has not started.
     fn invariants(cluster: &Cluster) -> Box<dyn Invariants<Self>>;
+
+    /// The timer that directed schedules call by this name: `election`, `heartbeat`.
+    fn timer(name: &str) -> Option<Self::Timer>;
 }
 
 impl Simulated for Raft {
     fn invariants(cluster: &Cluster) -> Box<dyn Invariants<Self>> {
         Box::new(raft::invariants::Invariants::new(&cluster.members))
+    }
+
+    fn timer(name: &str) -> Option<Self::Timer> {
+        Some(match name {
+            "election" => raft::Timer::Election,
+            "heartbeat" => raft::Timer::Heartbeat,
+            "quorum" => raft::Timer::Quorum,
+            "transfer" => raft::Timer::Transfer,
+            "apply" => raft::Timer::Apply,
+            "sweep" => raft::Timer::Sweep,
+            _ => return None,
+        })
     }
 }
 

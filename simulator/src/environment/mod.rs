@@ -1,7 +1,7 @@
 //! Carries out what the runner says, in a simulated world.
 
 mod admin;
-mod calls;
+pub(crate) mod calls;
 mod faults;
 mod trial;
 mod wake;

@@ -236,4 +236,8 @@ impl Simulated for Toy {
     fn invariants(_: &Cluster) -> Box<dyn Invariants<Self>> {
         Box::new(Unwatched)
     }
+
+    fn timer(_: &str) -> Option<Self::Timer> {
+        None
+    }
 }
