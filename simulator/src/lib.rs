@@ -13,8 +13,9 @@ pub mod swarm;
 pub mod systems;
 pub mod world;
 
+pub use directed::{Played, SCHEDULES, Schedule, ScheduleError};
 pub use hunt::{Campaign, Found, Tally, hunt};
-pub use matrix::{Attempt, Hunted, Matrix, Row, Sighting, Spent, matrix};
+pub use matrix::{Attempt, Directed, Hunted, Matrix, Row, Sighting, Spent, matrix};
 pub use run::{Kind, Outcome, Violation, Wanted, run, run_as, validate};
 pub use setup::{Setup, Work};
 pub use shrink::{Effort, Shrunk, shrink};

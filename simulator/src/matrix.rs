@@ -18,7 +18,8 @@ use perjury_systems::registry;
 use perjury_systems::replica::{ConfigError, MutantInfo};
 use serde::Serialize;
 
-use crate::run::{Kind, Outcome, Violation, Wanted, run};
+use crate::directed::{SCHEDULES, Schedule};
+use crate::run::{Kind, Outcome, Wanted, run};
 use crate::setup::Setup;
 use crate::swarm::Swarm;
 
@@ -96,6 +97,15 @@ pub struct Attempt {
     pub unwatched: Hunted,
 }
 
+/// What a directed schedule that is about a mutant came to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Directed {
+    /// The schedule's name.
+    pub schedule: &'static str,
+    /// What was broken, by what convicts; empty if the mutant got away with it.
+    pub broken: Vec<(Kind, String)>,
+}
+
 /// One mutant, or the correct system.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
@@ -107,6 +117,8 @@ pub struct Row {
     pub core: bool,
     /// The campaigns.
     pub attempts: Vec<Attempt>,
+    /// The directed schedules that are about it; for the correct system all of them.
+    pub directed: Vec<Directed>,
 }
 
 impl Row {
@@ -200,6 +212,14 @@ pub fn matrix(
                 }
             }
             while let Some(row) = complete(&hunts, &mutants, rows.len()) {
+                let played = play(matrix, row.mutant);
+                let row = Row {
+                    directed: played.unwrap_or_else(|problem| {
+                        error.get_or_insert(problem);
+                        Vec::new()
+                    }),
+                    ..row
+                };
                 each(&row);
                 rows.push(row);
             }
@@ -243,7 +263,30 @@ fn complete(
                 unwatched: pair[1].clone(),
             })
             .collect(),
+        directed: Vec::new(),
     })
+}
+
+/// Plays the schedules that are about a mutant; to the correct system all of them.
+fn play(matrix: &Matrix, mutant: Option<&'static str>) -> Result<Vec<Directed>, ConfigError> {
+    let mut directed = Vec::new();
+    for (name, text) in SCHEDULES {
+        let schedule: Schedule = text
+            .parse()
+            .map_err(|error| ConfigError(format!("the schedule {name}: {error}")))?;
+        let about = mutant.is_none_or(|mutant| schedule.convicts.iter().any(|one| one == mutant));
+        if schedule.system == matrix.base.system && about {
+            let played = schedule
+                .play(mutant)
+                .map_err(|error| ConfigError(format!("the schedule {name}: {error}")))?;
+            let broken = played.violations.iter();
+            directed.push(Directed {
+                schedule: name,
+                broken: broken.map(|one| (one.kind(), one.property())).collect(),
+            });
+        }
+    }
+    Ok(directed)
 }
 
 fn hunt(
@@ -300,7 +343,7 @@ fn see(hunted: &mut Hunted, seed: u64, outcome: &Outcome) {
         let kind = violation.kind();
         if hunted.of(kind).is_none() {
             hunted.sightings.push(Sighting {
-                property: Violation::property(violation),
+                property: violation.property(),
                 kind,
                 seed,
                 spent: hunted.spent,

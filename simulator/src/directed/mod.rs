@@ -143,18 +143,6 @@ pub fn bundled(name: &str) -> Result<Schedule, ScheduleError> {
     }
 }
 
-/// The bundled schedules that convict a planted bug.
-pub fn convicting(mutant: &str) -> impl Iterator<Item = (&'static str, Schedule)> {
-    SCHEDULES.iter().filter_map(move |(name, text)| {
-        let schedule: Schedule = text.parse().ok()?;
-        schedule
-            .convicts
-            .iter()
-            .any(|one| one == mutant)
-            .then_some((*name, schedule))
-    })
-}
-
 impl Schedule {
     /// The cluster that it is for.
     fn cluster(&self, mutant: Option<&str>) -> Cluster {
