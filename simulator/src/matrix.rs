@@ -241,7 +241,12 @@ fn subjects(matrix: &Matrix) -> Result<Vec<Option<&'static MutantInfo>>, ConfigE
         matrix.only.is_empty() || matrix.only.iter().any(|part| mutant.name.contains(part.as_str()))
     };
     let mutants = system.mutants.iter().filter(wanted).map(Some);
-    Ok(matrix.correct.then_some(None).into_iter().chain(mutants).collect())
+    Ok(matrix
+        .correct
+        .then_some(None)
+        .into_iter()
+        .chain(mutants)
+        .collect())
 }
 
 /// The row in this place, if all its hunts are over.

@@ -222,7 +222,11 @@ mod tests {
             assert_eq!(correct.violations, Vec::new(), "{name}");
             for mutant in &schedule.convicts {
                 let played = schedule.play(Some(mutant)).expect("it can be played");
-                assert!(!played.violations.is_empty(), "{name} {mutant}: {:#?}", played.told);
+                assert!(
+                    !played.violations.is_empty(),
+                    "{name} {mutant}: {:#?}",
+                    played.told
+                );
                 assert!(played.mutant.differed > 0, "{name} {mutant}");
             }
         }

@@ -23,6 +23,13 @@ impl fmt::Display for ScheduleError {
 
 impl std::error::Error for ScheduleError {}
 
+/// A repetition that has not ended.
+struct Open {
+    line: usize,
+    times: usize,
+    steps: Vec<(usize, Step)>,
+}
+
 impl FromStr for Schedule {
     type Err = ScheduleError;
 
@@ -36,8 +43,8 @@ impl FromStr for Schedule {
             convicts: Vec::new(),
             steps: Vec::new(),
         };
-        // The steps of the repetitions that are open, with their lines and counts.
-        let mut open: Vec<(usize, usize, Vec<(usize, Step)>)> = Vec::new();
+        // The repetitions that have not ended.
+        let mut open: Vec<Open> = Vec::new();
         for (line, text) in (1..).zip(text.lines()) {
             let wrong = |problem: String| ScheduleError(format!("line {line}: {problem}"));
             let text = text.trim();
@@ -54,12 +61,23 @@ impl FromStr for Schedule {
                 continue;
             };
             match (*verb, rest) {
-                ("repeat", [times]) => open.push((line, number(times).map_err(wrong)?, Vec::new())),
+                ("repeat", [times]) => open.push(Open {
+                    line,
+                    times: number(times).map_err(wrong)?,
+                    steps: Vec::new(),
+                }),
                 ("end", []) => {
-                    let (began, times, steps) = open
-                        .pop()
-                        .ok_or_else(|| wrong("`end` without a `repeat` before it".to_owned()))?;
-                    let place = open.last_mut().map_or(&mut schedule.steps, |open| &mut open.2);
+                    let Some(Open {
+                        line: began,
+                        times,
+                        steps,
+                    }) = open.pop()
+                    else {
+                        return Err(wrong("`end` without a `repeat` before it".to_owned()));
+                    };
+                    let place = open
+                        .last_mut()
+                        .map_or(&mut schedule.steps, |open| &mut open.steps);
                     place.push((began, Step::Repeat(times, steps)));
                 }
                 _ if header(&mut schedule, verb, rest).map_err(wrong)? => {}
@@ -68,12 +86,14 @@ impl FromStr for Schedule {
                         return Err(wrong("say `nodes N` before the first step".to_owned()));
                     }
                     let step = step(verb, rest, schedule.nodes).map_err(wrong)?;
-                    let place = open.last_mut().map_or(&mut schedule.steps, |open| &mut open.2);
+                    let place = open
+                        .last_mut()
+                        .map_or(&mut schedule.steps, |open| &mut open.steps);
                     place.push((line, step));
                 }
             }
         }
-        if let Some((line, ..)) = open.pop() {
+        if let Some(Open { line, .. }) = open.pop() {
             return Err(ScheduleError(format!("line {line}: `repeat` without an `end`")));
         }
         if schedule.steps.is_empty() {
@@ -172,8 +192,14 @@ mod tests {
             ("", "there is no step in it"),
             ("elect n1 n2", "line 1: say `nodes N` before the first step"),
             ("nodes 99", "line 1: a schedule has 1 to 15 nodes"),
-            ("nodes 3\n\nelect n4", "line 3: \"n4\" is no node; they are n1 to n3"),
-            ("nodes 3\nwrite n1 x y", "line 2: \"y\" is not a number, or too large a one"),
+            (
+                "nodes 3\n\nelect n4",
+                "line 3: \"n4\" is no node; they are n1 to n3",
+            ),
+            (
+                "nodes 3\nwrite n1 x y",
+                "line 2: \"y\" is not a number, or too large a one",
+            ),
             ("nodes 3\nset prevote", "line 2: \"prevote\" is not NAME=VALUE"),
             ("nodes 3\nrepeat 2\nlose", "line 2: `repeat` without an `end`"),
             ("nodes 3\nend", "line 2: `end` without a `repeat` before it"),
@@ -182,6 +208,10 @@ mod tests {
             assert_eq!(parsed, Err(ScheduleError(problem.to_owned())), "{text}");
         }
         let error = "nodes 3\ndance n1".parse::<Schedule>().expect_err("no step");
-        assert!(error.0.starts_with("line 2: no step reads `dance n1`; steps are `timer N NAME`"));
+        assert!(
+            error
+                .0
+                .starts_with("line 2: no step reads `dance n1`; steps are `timer N NAME`")
+        );
     }
 }

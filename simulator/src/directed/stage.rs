@@ -9,6 +9,7 @@ use perjury_checker::{Event as Recorded, EventKind, Function, History, HistoryBu
 use perjury_nemesis::stream;
 use perjury_runner::Answer;
 use perjury_systems::api::{Command, Reconfigure, Request, Response};
+use perjury_systems::breach::Breach;
 use perjury_systems::driver::{Driver, Output, Written};
 use perjury_systems::replica::{
     Cluster, ConfigError, Durable, Event, Lsn, MutantCounts, NodeId, Replica, RequestId, Role,
@@ -19,7 +20,7 @@ use super::Step;
 use crate::environment::calls;
 use crate::run::Violation;
 use crate::systems::Simulated;
-use crate::world::{Breach, Invariants, variant};
+use crate::world::{Invariants, variant};
 
 /// What comes to rest does so within so many messages.
 const RESTLESS: usize = 10_000;
@@ -112,8 +113,8 @@ impl<R: Simulated> Stage<R> {
     pub(super) fn take(&mut self, step: &Step) -> Result<(), String> {
         match step {
             Step::Timer(node, name) => {
-                let timer = R::timer(name)
-                    .ok_or_else(|| format!("{} has no timer called {name:?}", R::NAME))?;
+                let timer =
+                    R::timer(name).ok_or_else(|| format!("{} has no timer called {name:?}", R::NAME))?;
                 self.fire(*node, timer);
             }
             Step::Elect(node, voters) => {
@@ -252,7 +253,10 @@ impl<R: Simulated> Stage<R> {
     }
 
     fn leads(&self, node: NodeId) -> bool {
-        let driver = self.machines.get(&node).and_then(|machine| machine.driver.as_ref());
+        let driver = self
+            .machines
+            .get(&node)
+            .and_then(|machine| machine.driver.as_ref());
         driver.is_some_and(|driver| driver.replica().status().role == Role::Leader)
     }
 
@@ -420,7 +424,12 @@ impl<R: Simulated> Stage<R> {
     fn serves(&mut self, nodes: &[NodeId]) -> Result<bool, String> {
         for _ in 0..ROUNDS {
             if let Some(leader) = nodes.iter().copied().find(|node| self.leads(*node)) {
-                let id = self.call(leader, Function::Write, "serves", Value::Int(self.requests as i64))?;
+                let id = self.call(
+                    leader,
+                    Function::Write,
+                    "serves",
+                    Value::Int(self.requests as i64),
+                )?;
                 self.settle(nodes);
                 self.round(nodes);
                 if self.answered.contains(&id) {
@@ -514,7 +523,10 @@ impl<R: Simulated> Stage<R> {
         error: Option<Arc<str>>,
     ) {
         let index = self.events.len() as u64;
-        self.tell(node, format!("{kind:?} {} {} {value}", call.f, call.key).to_lowercase());
+        self.tell(
+            node,
+            format!("{kind:?} {} {} {value}", call.f, call.key).to_lowercase(),
+        );
         self.events.push(Recorded {
             index,
             time: index,

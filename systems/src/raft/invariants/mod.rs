@@ -29,6 +29,7 @@ mod own_term;
 mod reads;
 mod recorded;
 mod state_hash;
+mod terms;
 mod votes;
 
 pub use oracle::{Committed, Oracle};
@@ -77,6 +78,7 @@ pub struct Invariants {
     election_safety: election_safety::ElectionSafety,
     log_matching: log_matching::LogMatching,
     votes: votes::Votes,
+    terms: terms::Terms,
     monotone: monotone::Monotone,
     configuration: configuration::Configuration,
     reads: reads::Reads,
@@ -151,6 +153,7 @@ impl Invariants {
             .check(&step)
             .map_err(breach(election_safety::NAME))?;
         self.votes.check(&step).map_err(breach(votes::NAME))?;
+        self.terms.check(step.traces).map_err(breach(terms::NAME))?;
         append_only::check(&step).map_err(breach(append_only::NAME))?;
         self.log_matching
             .check(&step)

@@ -149,7 +149,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             workload: "register",
             nemesis: "partition-one,partition-flapping",
             settings: &["election-timeout-ms=150", "heartbeat-ms=30"],
-            finding: "terms inflate and a live leader is deposed after every heal",
+            finding: "a term in which nobody has campaigned (R-I14); a live leader is deposed after every heal",
             difficulty: Difficulty::Easy,
         },
         swap: Swap::TermAfterPreVote(|term, asked| term.max(asked)),
