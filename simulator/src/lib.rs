@@ -20,6 +20,6 @@ pub use run::{Kind, Outcome, Violation, Wanted, run, run_as, validate};
 pub use setup::{Setup, Work};
 pub use shrink::{Effort, Shrunk, shrink};
 pub use story::{Sentence, spoken, story};
-pub use swarm::{Draws, Hint, Swarm};
+pub use swarm::{Draws, Hint, Swarm, moments};
 pub use systems::Simulated;
 pub use world::{Invariants, Line, On, Strike, Topic, Trigger, Unwatched, Weather};

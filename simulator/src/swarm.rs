@@ -3,15 +3,19 @@
 //! A run that has everything at once finds less than many runs that each lack something (Groce et al., Swarm Testing,
 //! ISSTA 2012): a fault that always comes hides what happens only without it.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod moments;
 
-use perjury_nemesis::{Nemesis, NemesisError, Node, Options as Planning, Plan, kinds, plan, stream};
+use std::collections::BTreeMap;
+
+use perjury_nemesis::{Nemesis, NemesisError, Options as Planning, Plan, kinds, plan, stream};
 use perjury_systems::raft::Raft;
 use perjury_systems::replica::{MutantInfo, Replica};
 use rand_chacha::ChaCha8Rng;
 
 use crate::setup::{Setup, Work};
-use crate::world::{On, Strike, Trigger, Weather, below, between};
+use crate::world::{Weather, below};
+pub use moments::moments;
+use moments::{draw_triggers, is_hectic};
 
 /// What a campaign leaves to chance.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +37,14 @@ pub struct Hint {
     pub nemesis: String,
     /// The workload.
     pub workload: String,
+    /// The kind of moments at which to strike; empty for any.
+    pub moment: String,
+    /// The system's settings of timing: those of half of the runs, or of all where elections are not hurried.
+    pub timing: BTreeMap<String, String>,
 }
+
+/// Settings that hurried elections take the place of.
+const TIMING: [&str; 2] = ["heartbeat-ms", "election-timeout-ms"];
 
 /// What is drawn, besides the plan. What is not is as in the base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,17 +116,28 @@ impl Swarm {
     pub fn for_mutant(mut base: Setup, mutant: &MutantInfo) -> Self {
         let (_, name) = mutant.name.split_once('/').unwrap_or(("", mutant.name));
         base.mutant = Some(name.to_owned());
+        let mut timing = BTreeMap::new();
         for (name, value) in mutant
             .settings
             .iter()
             .filter_map(|setting| setting.split_once('='))
         {
-            base.settings.insert(name.to_owned(), value.to_owned());
+            let given = base
+                .settings
+                .entry(name.to_owned())
+                .or_insert_with(|| value.to_owned());
+            if TIMING.contains(&name) && given == value {
+                timing.insert(name.to_owned(), value.to_owned());
+            }
         }
+        base.settings
+            .retain(|name, value| timing.get(name) != Some(value));
         Swarm {
             hint: Some(Hint {
                 nemesis: mutant.nemesis.to_owned(),
                 workload: mutant.workload.to_owned(),
+                moment: mutant.moment.to_owned(),
+                timing,
             }),
             ..Swarm::new(base)
         }
@@ -144,7 +166,13 @@ impl Swarm {
             setup.workload.name.clone_from(&hint.workload);
         }
         // Elections and faults in quick succession, on machines fast enough for that.
-        let hectic = percent(rng, 35);
+        let hurried = hint.is_some_and(|hint| is_hectic(&hint.moment));
+        let hectic = percent(rng, if hurried { 75 } else { 35 });
+        if let Some(hint) = &self.hint
+            && !(hectic && self.draws.settings)
+        {
+            setup.settings.extend(hint.timing.clone());
+        }
         if self.draws.settings {
             draw_settings(&mut setup, hectic, rng);
         }
@@ -166,6 +194,10 @@ impl Swarm {
             planning.duration_ms = Some(pick(rng, &[100, 150, 300]));
         }
         planning.drift_limit_ppm = drift_limit_ppm(&setup);
+        let leases = setup.settings.get("reads").is_some_and(|reads| reads == "lease");
+        if self.draws.weather && leases && percent(rng, 60) {
+            setup.weather.drift_ppm = planning.drift_limit_ppm;
+        }
         setup.weather.drift_ppm = setup.weather.drift_ppm.min(planning.drift_limit_ppm);
         if setup.members.is_some_and(|members| members < setup.options.nodes) {
             planning.can.remove(kinds::MEMBERSHIP);
@@ -181,7 +213,7 @@ impl Swarm {
         };
         setup.quorum_trial |= self.draws.trial && percent(rng, 50);
         if self.draws.triggers {
-            let drawn = draw_triggers(&setup, rng);
+            let drawn = draw_triggers(&setup, hint.map(|hint| hint.moment.as_str()), rng);
             if drawn.len() > 8 && percent(rng, 40) {
                 setup.plan = Plan::default();
             }
@@ -323,150 +355,4 @@ fn draw_weather(rng: &mut ChaCha8Rng) -> Weather {
     }
     weather.boot_ms = pick(rng, &[1, 20, 20, 200]);
     weather
-}
-
-/// Steps of Raft at which something may strike.
-const STEPS: &[&str] = &[
-    "Voted",
-    "VoteCounted",
-    "Campaigned",
-    "BecameLeader",
-    "TermChanged",
-    "SteppedDown",
-    "Appended",
-    "Truncated",
-    "Committed",
-    "Applied",
-    "Acked",
-    "SnapshotTaken",
-    "SnapshotInstalled",
-    "ConfigAppended",
-    "HandedOver",
-    "Recovered",
-];
-
-/// A way to strike again and again at the moments at which promises are made or relied upon.
-struct Recipe {
-    steps: &'static [&'static str],
-    messages: &'static [&'static str],
-    strikes: &'static [Strike],
-    heal_ms: &'static [u64],
-}
-
-const RECIPES: &[Recipe] = &[
-    // A leader that is cut off as soon as it leads, or as soon as it has committed.
-    Recipe {
-        steps: &["BecameLeader", "Committed"],
-        messages: &[],
-        strikes: &[Strike::CutOff],
-        heal_ms: &[60, 150, 300],
-    },
-    // A voter that restarts as soon as its vote is on the way.
-    Recipe {
-        steps: &["TermChanged"],
-        messages: &["VoteReply"],
-        strikes: &[Strike::KillAfter],
-        heal_ms: &[1, 5, 20],
-    },
-    Recipe {
-        steps: &["BecameLeader"],
-        messages: &["Append"],
-        strikes: &[Strike::KillAfter, Strike::CutOff, Strike::Pause],
-        heal_ms: &[50, 150, 400],
-    },
-    // What was acknowledged has to survive.
-    Recipe {
-        steps: &["Acked"],
-        messages: &["AppendReply"],
-        strikes: &[Strike::KillAfter, Strike::CutOff, Strike::Pause],
-        heal_ms: &[5, 100, 300],
-    },
-    Recipe {
-        steps: &["Truncated", "SnapshotTaken", "SnapshotInstalled"],
-        messages: &["SnapshotReply"],
-        strikes: &[Strike::KillAfter, Strike::KillBefore],
-        heal_ms: &[5, 50],
-    },
-    Recipe {
-        steps: &["ConfigAppended", "ConfigRolledBack"],
-        messages: &[],
-        strikes: &[Strike::CutOff, Strike::KillAfter, Strike::Pause],
-        heal_ms: &[100, 300, 1_000],
-    },
-    Recipe {
-        steps: &["ReadServed", "HandedOver"],
-        messages: &["ReadIndexReply", "TimeoutNow"],
-        strikes: &[Strike::Pause, Strike::CutOff],
-        heal_ms: &[80, 150, 300],
-    },
-];
-
-fn follow_recipe(setup: &Setup, rng: &mut ChaCha8Rng) -> Vec<Trigger> {
-    let recipe = &RECIPES[below(rng, RECIPES.len() as u64) as usize];
-    let strike = pick(rng, recipe.strikes);
-    let heal_ms = pick(rng, recipe.heal_ms);
-    let every_ms = pick(rng, &[60, 150, 400]);
-    let choices = recipe.steps.len() + recipe.messages.len();
-    let mut triggers = Vec::new();
-    let mut after_ms = 0;
-    while triggers.len() < MAX_TRIGGERS && after_ms + 200 < setup.options.time_limit_ms {
-        let chosen = below(rng, choices as u64) as usize;
-        triggers.push(Trigger {
-            node: None,
-            on: match chosen.checked_sub(recipe.steps.len()) {
-                None => On::Step(recipe.steps[chosen].to_owned()),
-                Some(message) => On::Message(recipe.messages[message].to_owned()),
-            },
-            skip: pick(rng, &[0, 0, 1, 3]),
-            after_ms,
-            strike,
-            heal_ms,
-        });
-        after_ms += between(rng, every_ms / 2, every_ms * 3 / 2);
-    }
-    triggers
-}
-
-/// A run with more triggers than this is slow, since every output is held against them.
-const MAX_TRIGGERS: usize = 40;
-
-fn draw_triggers(setup: &Setup, rng: &mut ChaCha8Rng) -> Vec<Trigger> {
-    if percent(rng, 30) {
-        return follow_recipe(setup, rng);
-    }
-    let count = pick(rng, &[0, 0, 0, 0, 1, 2, 4, 8]);
-    let mut steps = BTreeSet::new();
-    while steps.len() < 3 {
-        steps.insert(pick(rng, STEPS));
-    }
-    let steps: Vec<&str> = steps.into_iter().collect();
-    let mut triggers: Vec<Trigger> = (0..count)
-        .map(|_| Trigger {
-            node: percent(rng, 40).then(|| Node(between(rng, 1, u64::from(setup.options.nodes)) as u16)),
-            on: match below(rng, 10) {
-                0 => On::Append,
-                1 => On::Send,
-                2 => On::Reply,
-                3 => On::Snapshot,
-                _ => On::Step(pick(rng, &steps).to_owned()),
-            },
-            skip: pick(rng, &[0, 0, 0, 1, 3, 10]),
-            after_ms: below(rng, setup.options.time_limit_ms.saturating_sub(200)),
-            strike: pick(
-                rng,
-                &[
-                    Strike::KillBefore,
-                    Strike::KillAfter,
-                    Strike::KillAfter,
-                    Strike::Rot,
-                    Strike::Wipe,
-                    Strike::Pause,
-                    Strike::CutOff,
-                ],
-            ),
-            heal_ms: pick(rng, &[10, 50, 200, 500, 1_000]),
-        })
-        .collect();
-    triggers.sort_by_key(|trigger| trigger.after_ms);
-    triggers
 }

@@ -337,6 +337,8 @@ pub struct MutantInfo {
     pub workload: &'static str,
     /// The nemesis that unmasks it, as the command line takes it: `partition,kill`.
     pub nemesis: &'static str,
+    /// The kind of moments at which a fault unmasks it, as the simulator's swarm names them (`vote`); empty for any.
+    pub moment: &'static str,
     /// The system's settings that unmask it, as the command line takes them: `prevote=off`.
     pub settings: &'static [&'static str],
     /// The finding to expect.

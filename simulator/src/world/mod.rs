@@ -170,7 +170,9 @@ impl<R: Replica, A> World<R, A> {
                 let off = |rng: &mut ChaCha8Rng, most: u32| {
                     below(rng, 2 * u64::from(most) + 1) as i64 - i64::from(most)
                 };
-                let ppm = off(&mut own, weather.drift_ppm.min(500_000));
+                // Half of the clocks are as fast or slow as they may be: there a missing margin shows.
+                let most = weather.drift_ppm.min(500_000);
+                let ppm = off(&mut own, 2 * most).clamp(-i64::from(most), i64::from(most));
                 let ahead_ms = off(&mut own, weather.offset_ms);
                 let segment = 1 << below(&mut own, 8);
                 Machine::new(Clock::new(ppm, ahead_ms), segment, own)

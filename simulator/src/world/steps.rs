@@ -206,6 +206,10 @@ impl<R: Replica, A> World<R, A> {
             self.kill_at(place, keep);
             if let Some(damage) = damage {
                 self.damage(place, damage);
+                if self.machines[place].disk.is_rotten() {
+                    // Whoever reads a damaged log carelessly starts all the same.
+                    self.start(node, 0);
+                }
             }
             return Happened::Stepped(node);
         }

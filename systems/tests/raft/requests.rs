@@ -83,6 +83,9 @@ fn a_read_that_waits_for_a_leader_is_answered_by_the_next_one() {
 #[test]
 fn an_append_that_no_leader_can_have_sent_changes_nothing() {
     let mut s = Script::new(3, 0, BARE, None);
+    // A term in which nobody has campaigned would be a breach of its own.
+    s.tick(1, Timer::Election);
+    s.lose();
     let entry = |term, index| Entry {
         at: Position { term, index },
         payload: Payload::Noop.into(),
