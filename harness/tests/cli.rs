@@ -96,7 +96,7 @@ fn help_shows_an_example_for_each_command() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for command in [
         "test", "check", "generate", "list", "show", "report", "replay", "matrix", "prune", "cluster",
-        "hunt", "export",
+        "hunt", "export", "play",
     ] {
         let output = perjury(folder.path(), &[command, "--help"]);
         assert_eq!(output.status.code(), Some(0), "{command}");

@@ -1,7 +1,7 @@
 //! Campaigns: many seeds, on all cores.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
@@ -10,6 +10,9 @@ use perjury_systems::replica::{ConfigError, MutantCounts};
 use crate::run::{Outcome, Violation, Wanted, run, validate};
 use crate::setup::Setup;
 use crate::swarm::Swarm;
+
+/// So many failed runs of each property are kept, to be told apart by what is left of them when they are shrunk.
+const KEPT: usize = 8;
 
 /// A campaign.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +89,7 @@ pub struct Tally {
     pub mutant_runs: (u64, u64),
     /// Property → how many runs broke it.
     pub properties: BTreeMap<String, u64>,
-    /// The failed runs that are kept: the first of each property, by seed.
+    /// The failed runs that are kept: the first few of each property, by seed.
     pub found: Vec<Found>,
 }
 
@@ -133,24 +136,24 @@ impl Tally {
         };
         let property = found.property();
         *self.properties.entry(property.clone()).or_default() += 1;
-        match self.found.iter_mut().find(|known| known.property() == property) {
-            Some(known) if known.seed <= seed => {}
-            Some(known) => *known = found,
-            None => self.found.push(found),
+        let alike = self.found.iter().filter(|known| known.property() == property);
+        if alike.count() < KEPT {
+            self.found.push(found);
         }
-        self.found.sort_by_key(|found| found.seed);
     }
 
-    /// Of these steps, those that no run recorded: what was never tried.
-    pub fn unreached<'a>(&self, all: &[&'a str]) -> BTreeSet<&'a str> {
-        all.iter()
-            .copied()
+    /// Of these marks, those that no run reached: what was never tried.
+    pub fn unreached<'a>(&self, all: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'a str> {
+        all.into_iter()
             .filter(|mark| !self.marks.contains_key(mark))
             .collect()
     }
 }
 
-/// Runs a campaign. `progress` is told after every run; `stop` is asked before every run whether to go on.
+/// Runs a campaign. `progress` is told after every run that counts; `stop` is asked before every run whether to go on.
+///
+/// Runs count in the order of their seeds, up to the first failure if the campaign is to stop there; so what it comes
+/// to does not depend on the number of threads.
 ///
 /// # Errors
 /// If a run that was drawn cannot be run: a setting, a mutant, a workload or a nemesis that there is not.
@@ -167,43 +170,55 @@ pub fn hunt(
         ..Wanted::default()
     };
     let next = AtomicU64::new(0);
-    let halt = AtomicBool::new(false);
+    // Runs from this number on do not count any more.
+    let end = AtomicU64::new(campaign.runs);
     let mut tally = Tally::default();
     let mut error = None;
     thread::scope(|scope| {
         let (tell, told) = mpsc::channel();
         for _ in 0..campaign.jobs.max(1) {
             let tell = tell.clone();
-            let (next, halt, wanted) = (&next, &halt, &wanted);
+            let (next, end, wanted) = (&next, &end, &wanted);
             scope.spawn(move || {
-                while !halt.load(Ordering::Relaxed) && !stop() {
+                while !stop() {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= campaign.runs {
+                    if number >= end.load(Ordering::Relaxed) {
                         return;
                     }
                     let seed = campaign.first_seed.wrapping_add(number);
                     let came =
                         draw(&campaign.swarm, seed).and_then(|setup| Ok((run(&setup, wanted)?, setup)));
-                    if tell.send((seed, came)).is_err() {
+                    let last = match &came {
+                        Ok((outcome, _)) => !outcome.is_clean() && !campaign.keep_going,
+                        Err(_) => true,
+                    };
+                    if last {
+                        end.fetch_min(number + 1, Ordering::Relaxed);
+                    }
+                    if tell.send((number, seed, came)).is_err() {
                         return;
                     }
                 }
             });
         }
         drop(tell);
-        for (seed, came) in told {
-            match came {
-                Ok((outcome, setup)) => {
-                    let failed = !outcome.is_clean();
-                    tally.count(seed, setup, outcome);
-                    if failed && !campaign.keep_going {
-                        halt.store(true, Ordering::Relaxed);
+        // What came before an earlier run was over.
+        let mut early = BTreeMap::new();
+        let mut counted = 0;
+        for (number, seed, came) in told {
+            early.insert(number, (seed, came));
+            while counted < end.load(Ordering::Relaxed)
+                && let Some((seed, came)) = early.remove(&counted)
+            {
+                counted += 1;
+                match came {
+                    Ok((outcome, setup)) => {
+                        tally.count(seed, setup, outcome);
+                        progress(&tally);
                     }
-                    progress(&tally);
-                }
-                Err(problem) => {
-                    halt.store(true, Ordering::Relaxed);
-                    error.get_or_insert(ConfigError(format!("the run of seed {seed}: {}", problem.0)));
+                    Err(problem) => {
+                        error = Some(ConfigError(format!("the run of seed {seed}: {}", problem.0)));
+                    }
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 pub mod determinism;
 pub mod directed;
+mod distinct;
 mod environment;
 pub mod hunt;
 pub mod matrix;
@@ -14,9 +15,10 @@ pub mod systems;
 pub mod world;
 
 pub use directed::{Played, SCHEDULES, Schedule, ScheduleError};
+pub use distinct::{Distinct, distinct};
 pub use hunt::{Campaign, Found, Tally, hunt};
 pub use matrix::{Attempt, Directed, Hunted, Matrix, Row, Sighting, Spent, matrix};
-pub use run::{Kind, Outcome, Violation, Wanted, run, run_as, validate};
+pub use run::{Kind, Outcome, Violation, Wanted, all_marks, run, run_as, validate};
 pub use setup::{Setup, Work};
 pub use shrink::{Effort, Shrunk, shrink};
 pub use story::{Sentence, spoken, story};

@@ -9,6 +9,8 @@ use perjury_checker::{Finding, Options as Checking, Verdict};
 use perjury_nemesis::Node;
 use perjury_runner::{Failure, Finished, Messages, Notice, Runner, Summary};
 use perjury_systems::breach::Breach;
+use perjury_systems::marks::Mark;
+use perjury_systems::registry;
 use perjury_systems::replica::{ConfigError, MutantCounts};
 use serde::{Deserialize, Serialize};
 
@@ -150,7 +152,7 @@ pub struct Outcome {
     pub hash: u64,
     /// How often the planted mistake was asked and decided otherwise, over all nodes and incarnations.
     pub mutant: MutantCounts,
-    /// Which steps nodes recorded, and how often.
+    /// Which steps nodes recorded, and how often; and which of [`all_marks`] were reached, each as 1.
     pub marks: BTreeMap<&'static str, u64>,
     /// Which triggers struck whom, and when, in nanoseconds since the start.
     pub struck: Vec<(usize, Node, u64)>,
@@ -171,6 +173,22 @@ impl Outcome {
     pub fn is_clean(&self) -> bool {
         self.violations.is_empty()
     }
+}
+
+/// The mark of the cluster as a whole, which no node can see.
+const TWO_LEADERS: Mark = Mark {
+    name: "two-leaders-at-once",
+    about: "two nodes claimed to lead at the same time",
+};
+
+fn declared_marks(system: &str) -> &'static [Mark] {
+    let known = registry::SYSTEMS.iter().find(|known| known.name == system);
+    known.map_or(&[], |system| system.marks)
+}
+
+/// Everything that runs of this system should reach.
+pub fn all_marks(system: &str) -> impl Iterator<Item = &'static Mark> {
+    declared_marks(system).iter().chain([&TWO_LEADERS])
 }
 
 /// Checks a setup before it is run.
@@ -245,10 +263,15 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
         world,
         runner,
         marks,
+        two_leaders,
         struck,
         notices,
         ..
     } = environment;
+    let mut marks: BTreeMap<&'static str, u64> = marks.into_iter().collect();
+    marks.extend(two_leaders.then_some((TWO_LEADERS.name, 1)));
+    let declared = declared_marks(R::NAME);
+    marks.extend(world.marks().of(declared).map(|mark| (mark.name, 1)));
     let finished = runner.finish();
     let summary = if wanted.judge {
         finished.judge(&checking())
@@ -282,7 +305,7 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
         virtual_ns: world.now(),
         hash: world.hash.value(),
         mutant: world.mutant_counts(),
-        marks: marks.into_iter().collect(),
+        marks,
         struck,
         packets: (traffic.sent, traffic.lost),
         notices,

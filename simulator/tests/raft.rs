@@ -3,7 +3,7 @@
 use perjury_nemesis::{Options as Planning, plan, stream};
 use perjury_runner::{Fate, Options};
 use perjury_simulator::determinism::compare;
-use perjury_simulator::{Campaign, Draws, Effort, Setup, Swarm, Wanted, hunt, run, shrink};
+use perjury_simulator::{Campaign, Draws, Effort, Setup, Swarm, Wanted, all_marks, hunt, run, shrink};
 
 fn campaign(runs: u64) -> Campaign {
     let options = Options {
@@ -69,9 +69,9 @@ fn correct_raft_is_never_accused_in_a_swarm() {
         "HandedOver",
     ];
     assert!(
-        tally.unreached(&wanted).is_empty(),
+        tally.unreached(wanted).is_empty(),
         "never reached: {:?}",
-        tally.unreached(&wanted)
+        tally.unreached(wanted)
     );
 }
 
@@ -230,4 +230,54 @@ fn whoever_takes_down_the_messages_changes_nothing_and_misses_none() {
     assert!(delayed > 0 && copies > 0 && delivered > 0);
     assert!(messages.kinds.iter().any(|kind| kind == "Append"));
     assert!(messages.kept().is_sorted_by_key(|message| message.at));
+}
+
+#[test]
+fn planted_bugs_of_every_kind_are_found_within_a_few_runs() {
+    for name in [
+        "raft/vote-not-durable",
+        "raft/restart-resumes-leadership",
+        "raft/commit-old-term-by-count",
+        "raft/skip-prev-log-check",
+        "raft/truncate-on-any-append",
+        "raft/append-ack-before-fsync",
+        "raft/snapshot-omits-sessions",
+        "raft/read-local-at-any-node",
+        "raft/no-dedup",
+        "raft/nondeterministic-apply",
+    ] {
+        let mutant = perjury_systems::registry::mutant(name).expect("it is planted");
+        let mut campaign = campaign(30);
+        campaign.swarm = Swarm::for_mutant(campaign.swarm.base, mutant);
+        let tally = hunt(&campaign, &|| false, &mut |_| {}).expect("it can be run");
+        assert_eq!(tally.failed, 1, "{name}: {:?}", tally.mutant_runs);
+    }
+}
+
+#[test]
+fn what_a_hunt_comes_to_does_not_depend_on_the_number_of_threads() {
+    let mutant =
+        perjury_systems::registry::mutant("raft/log-check-index-before-term").expect("it is planted");
+    for keep_going in [false, true] {
+        let mut campaign = campaign(40);
+        campaign.swarm = Swarm::for_mutant(campaign.swarm.base, mutant);
+        campaign.keep_going = keep_going;
+        campaign.jobs = 1;
+        let alone = hunt(&campaign, &|| false, &mut |_| {}).expect("it can be run");
+        campaign.jobs = 3;
+        let together = hunt(&campaign, &|| false, &mut |_| {}).expect("it can be run");
+        assert_eq!(alone, together);
+    }
+}
+
+#[test]
+fn a_campaign_says_which_marks_it_did_not_reach() {
+    let tally = hunt(&campaign(60), &|| false, &mut |_| {}).expect("it can be run");
+    let all: Vec<&str> = all_marks("raft").map(|mark| mark.name).collect();
+    assert!(
+        tally.unreached(all.iter().copied()).len() <= 3,
+        "{:?}",
+        tally.unreached(all)
+    );
+    assert_eq!(tally.unreached(["no-such-place"]).len(), 1);
 }

@@ -9,6 +9,7 @@ pub mod breach;
 pub mod digest;
 pub mod driver;
 pub mod kv;
+pub mod marks;
 pub mod raft;
 pub mod registry;
 pub mod replica;

@@ -1,5 +1,6 @@
 //! The bundled systems by name, for command lines and campaigns.
 
+use crate::marks::Mark;
 use crate::raft;
 use crate::replica::{MutantInfo, Replica};
 use crate::settings::Setting;
@@ -15,6 +16,8 @@ pub struct System {
     pub settings: &'static [Setting],
     /// Its planted bugs.
     pub mutants: &'static [MutantInfo],
+    /// What a campaign should reach.
+    pub marks: &'static [Mark],
 }
 
 /// Every bundled system.
@@ -23,6 +26,7 @@ pub const SYSTEMS: &[System] = &[System {
     about: "Raft: a linearizable key-value store with elections, snapshots, sessions, membership changes",
     settings: raft::SETTINGS,
     mutants: raft::MUTANTS,
+    marks: raft::MARKS,
 }];
 
 /// Something to be done with a system's type.

@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{Request, Response};
+use crate::marks::Marks;
 
 /// A node of the cluster, counted from 1; shown as `n1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -407,4 +408,9 @@ pub trait Replica: Clone + Debug + Sized + 'static {
 
     /// How often the planted mistake, if there is one, was asked and decided otherwise.
     fn mutant_counts(&self) -> MutantCounts;
+
+    /// Which of the system's marks this incarnation has reached.
+    fn marks(&self) -> Marks {
+        Marks::default()
+    }
 }

@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 
+use crate::marks::Marks;
 use crate::replica::{ConfigError, MutantCounts, MutantInfo};
 
 /// The rules of one protocol as one node follows them; `S` is the mistakes that there can be.
@@ -12,6 +13,7 @@ use crate::replica::{ConfigError, MutantCounts, MutantInfo};
 pub struct Rules<S> {
     swap: Option<S>,
     counts: Cell<MutantCounts>,
+    marks: Cell<Marks>,
 }
 
 impl<S> Default for Rules<S> {
@@ -19,6 +21,7 @@ impl<S> Default for Rules<S> {
         Rules {
             swap: None,
             counts: Cell::default(),
+            marks: Cell::default(),
         }
     }
 }
@@ -29,12 +32,23 @@ impl<S: Copy> Rules<S> {
         Rules {
             swap: Some(swap),
             counts: Cell::default(),
+            marks: Cell::default(),
         }
     }
 
     /// How often the swapped rule was asked, and decided otherwise than the correct one.
     pub fn counts(&self) -> MutantCounts {
         self.counts.get()
+    }
+
+    /// The marks that were reached.
+    pub fn marks(&self) -> Marks {
+        self.marks.get()
+    }
+
+    /// A mark is reached, by its place in the system's list.
+    pub(crate) fn reach(&self, place: u8) {
+        self.marks.set(self.marks.get().with(place));
     }
 
     /// Asserts what the correct protocol guarantees; with a mistake planted, anything may happen.

@@ -62,6 +62,9 @@ pub enum Command {
     /// Run many seeds in simulation, and stop at the first that fails.
     #[command(after_help = "Example: perjury hunt --runs 200 --mutant raft/double-vote")]
     Hunt(HuntArgs),
+    /// Play a directed schedule: a few steps in one order that chance does not find.
+    #[command(after_help = "Example: perjury play figure-8 --mutant raft/commit-old-term-by-count")]
+    Play(PlayArgs),
     /// Plant every bug in turn, run the test that its description names, and say which were found.
     #[command(after_help = "Example: perjury matrix --campaigns 1 --only read-local")]
     Matrix(MatrixArgs),
@@ -407,7 +410,7 @@ pub struct HuntArgs {
     /// A setting of the system, as NAME=VALUE; may be repeated. What is not given is drawn.
     #[arg(long = "set", env = "PERJURY_SET", value_name = "NAME=VALUE", value_delimiter = ',', value_parser = setting)]
     pub settings: Vec<(String, String)>,
-    /// Go on after a failure, and collect those that break another property.
+    /// Go on after a failure, and collect the distinct ones: another property broken, or in another way.
     #[arg(long, env = "PERJURY_KEEP_GOING")]
     pub keep_going: bool,
     /// Look only at what clients see, not at the protocol's invariants.
@@ -416,6 +419,16 @@ pub struct HuntArgs {
     /// Print one JSON object.
     #[arg(long, env = "PERJURY_JSON")]
     pub json: bool,
+}
+
+/// The options of `play`.
+#[derive(Debug, Args)]
+pub struct PlayArgs {
+    /// The schedule: the name of a bundled one, or a file; without it, the bundled ones are listed.
+    pub schedule: Option<String>,
+    /// A planted bug; `perjury list mutants` names them.
+    #[arg(long, env = "PERJURY_MUTANT")]
+    pub mutant: Option<String>,
 }
 
 /// The options of `matrix`.

@@ -4,13 +4,16 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use perjury_runner::{Options, exit};
-use perjury_simulator::{Campaign, Found, Setup, Swarm, Tally};
+use perjury_simulator::{Campaign, Distinct, Effort, Found, Setup, Swarm, Tally, all_marks, distinct};
 
 use perjury_systems::registry;
 
 use super::args::HuntArgs;
 use super::interrupt::{Armed, interrupted};
 use super::{Outcome, Trouble, spec};
+
+/// What telling a failed run apart from others may take.
+const EFFORT: Effort = Effort { runs: 300, noises: 1 };
 
 /// How often a line of progress is printed.
 const TELL_EVERY: Duration = Duration::from_secs(2);
@@ -29,6 +32,7 @@ pub fn hunt(args: &HuntArgs) -> Outcome {
     eprintln!("up to {} runs, seeds from {first_seed}", args.runs);
     let _armed = Armed::new(|| eprintln!("interrupted: waiting for the runs that are under way"))?;
     let began = Instant::now();
+    let all: Vec<&str> = all_marks(&args.system).map(|mark| mark.name).collect();
     let over = || args.limit.is_some_and(|limit| began.elapsed() >= limit);
     let stop = move || interrupted() || over();
     let mut told = Instant::now();
@@ -40,24 +44,47 @@ pub fn hunt(args: &HuntArgs) -> Outcome {
     let tally = perjury_simulator::hunt(&campaign, &stop, &mut |tally| {
         if told.elapsed() >= every {
             told = Instant::now();
-            eprintln!("{}", line(tally, began.elapsed()));
+            tell_progress(&line(tally, &all, began.elapsed()));
         }
     })
     .map_err(|error| Trouble::Usage(error.to_string()))?;
-    eprintln!("{}", line(&tally, began.elapsed()));
+    end_progress();
+    eprintln!("{}", line(&tally, &all, began.elapsed()));
+    let unreached = tally.unreached(all.iter().copied());
+    if !unreached.is_empty() {
+        let unreached: Vec<&str> = unreached.into_iter().collect();
+        eprintln!("never reached: {}", unreached.join(", "));
+    }
     if let Some((seed, trouble)) = &tally.first_trouble {
         eprintln!(
             "{} runs came to no verdict; the first, of seed {seed}: {trouble}",
             tally.trouble
         );
     }
+    let kinds = if args.keep_going {
+        eprintln!("telling {} failed runs apart", tally.found.len());
+        let stop = || interrupted();
+        distinct(&tally.found, !args.black_box, EFFORT, &stop)
+            .map_err(|error| Trouble::Usage(error.to_string()))?
+    } else {
+        let alone = |found: &Found| Distinct {
+            found: found.clone(),
+            shape: Vec::new(),
+            runs: 1,
+        };
+        tally.found.iter().map(alone).collect()
+    };
     let mut out = std::io::stdout().lock();
     if args.json {
-        writeln!(out, "{}", json(&tally))?;
+        writeln!(out, "{}", json(&tally, &kinds))?;
     } else {
-        for found in &tally.found {
-            tell(&mut out, found)?;
-            writeln!(out, "  again: {}", again(args, found.seed))?;
+        for kind in &kinds {
+            tell(&mut out, &kind.found)?;
+            if !kind.shape.is_empty() {
+                let (shape, runs) = (kind.shape.join(", "), kind.runs);
+                writeln!(out, "  what it takes: {shape} ({runs} of the runs looked at)")?;
+            }
+            writeln!(out, "  again: {}", again(args, kind.found.seed))?;
         }
         if tally.found.is_empty() {
             writeln!(out, "nothing found in {} runs", tally.runs)?;
@@ -95,16 +122,35 @@ fn swarm(args: &HuntArgs) -> Result<Swarm, Trouble> {
     Ok(swarm)
 }
 
-fn line(tally: &Tally, took: Duration) -> String {
+/// On a terminal, progress stays on one line.
+fn tell_progress(line: &str) {
+    if std::io::stderr().is_terminal() {
+        eprint!("\r\x1b[K{line}");
+    } else {
+        eprintln!("{line}");
+    }
+}
+
+fn end_progress() {
+    if std::io::stderr().is_terminal() {
+        eprint!("\r\x1b[K");
+    }
+}
+
+fn line(tally: &Tally, all: &[&str], took: Duration) -> String {
+    let reached = all.len() - tally.unreached(all.iter().copied()).len();
     let seconds = took.as_secs_f64().max(1e-9);
-    let faults: u64 = tally.faults.values().sum();
+    let faults: u64 = tally.faults.values().sum::<u64>() + tally.struck;
     format!(
-        "{} runs in {:.1} s ({:.0} a minute, {:.0} s of virtual time a second); {} operations, {faults} faults; {} failed",
+        "{} runs in {:.1} s ({:.1} a second, {:.0} s of virtual time a second); {} operations, {faults} faults; {} of \
+         {} marks; {} failed",
         tally.runs,
         seconds,
-        tally.runs as f64 * 60.0 / seconds,
+        tally.runs as f64 / seconds,
         tally.virtual_ns as f64 / 1e9 / seconds,
         tally.operations,
+        reached,
+        all.len(),
         tally.failed,
     )
 }
@@ -144,13 +190,15 @@ fn again(args: &HuntArgs, seed: u64) -> String {
     words.join(" ")
 }
 
-fn json(tally: &Tally) -> serde_json::Value {
-    let found: Vec<_> = tally
-        .found
+fn json(tally: &Tally, kinds: &[Distinct]) -> serde_json::Value {
+    let found: Vec<_> = kinds
         .iter()
-        .map(|found| {
+        .map(|kind| {
+            let found = &kind.found;
             serde_json::json!({
                 "seed": found.seed,
+                "shape": kind.shape,
+                "runs": kind.runs,
                 "property": found.property(),
                 "violations": found.violations.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "events": found.events,

@@ -11,6 +11,7 @@ mod hunt;
 mod interrupt;
 mod list;
 mod matrix;
+mod play;
 mod ran;
 mod runs;
 mod spec;
@@ -91,6 +92,7 @@ fn dispatch() -> Outcome {
         Command::Report(args) => runs::report(&args),
         Command::Export(args) => export::export(&args),
         Command::Replay(args) => test::replay(&args),
+        Command::Play(args) => play::play(&args),
         Command::Matrix(args) => matrix::matrix(&args),
         Command::Hunt(args) => hunt::hunt(&args),
         Command::Prune(args) => runs::prune(&args),

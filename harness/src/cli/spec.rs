@@ -124,7 +124,7 @@ pub fn environment_name(environment: Environment) -> &'static str {
 }
 
 /// A mutant's whole name; the system's may be left out.
-fn mutant_of(system: &str, name: &str) -> Result<String, Trouble> {
+pub fn mutant_of(system: &str, name: &str) -> Result<String, Trouble> {
     match name.split_once('/') {
         None => Ok(format!("{system}/{name}")),
         Some((of, _)) if of == system => Ok(name.to_owned()),

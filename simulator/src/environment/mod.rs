@@ -86,6 +86,8 @@ pub(crate) struct Environment<R: Replica> {
     phase: Phase,
     inputs: VecDeque<Input>,
     actions: Vec<Action>,
+    /// Whether two nodes claimed to lead at once, in different terms or not.
+    pub(crate) two_leaders: bool,
     /// Which steps were recorded, and how often.
     pub(crate) marks: Vec<(&'static str, u64)>,
     /// Which triggers struck whom, and when.
@@ -139,6 +141,7 @@ impl<R: Replica> Environment<R> {
             phase: Phase::Start,
             inputs: VecDeque::new(),
             actions: Vec::new(),
+            two_leaders: false,
             marks: Vec::new(),
             struck: Vec::new(),
             notices: Vec::new(),
@@ -210,6 +213,9 @@ impl<R: Replica> Environment<R> {
                     .filter(|node| self.world.is_up(*node))
                     .collect();
                 let leader = self.world.leader();
+                if self.world.claimants().len() > 1 {
+                    self.two_leaders = true;
+                }
                 self.inputs.push_back(Input::View(View { leader, up }));
             }
             let Some(input) = self.inputs.pop_front() else {

@@ -24,6 +24,7 @@ use perjury_nemesis::{Link, Node, Packets, stream};
 use perjury_systems::api::{Request, Response};
 use perjury_systems::breach::Breach;
 use perjury_systems::driver::{Driver, Output};
+use perjury_systems::marks::Marks;
 use perjury_systems::replica::{Cluster, Event, Lsn, MutantCounts, NodeId, Replica};
 use rand_chacha::ChaCha8Rng;
 
@@ -262,6 +263,12 @@ impl<R: Replica, A> World<R, A> {
             sum.differed += counts.differed;
         }
         sum
+    }
+
+    /// The marks that were reached, over all nodes and incarnations.
+    pub(crate) fn marks(&self) -> Marks {
+        let reached = self.machines.iter().map(Machine::marks);
+        reached.fold(Marks::default(), Marks::and)
     }
 
     fn machine(&self, node: Node) -> &Machine<R> {

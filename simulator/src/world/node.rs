@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use perjury_systems::driver::{Driver, Output};
+use perjury_systems::marks::Marks;
 use perjury_systems::replica::{MutantCounts, Replica};
 use rand_chacha::ChaCha8Rng;
 
@@ -42,6 +43,8 @@ pub(crate) struct Machine<R: Replica> {
     pub(crate) steps_on_clock: u64,
     /// What became of the planted mistake in earlier incarnations.
     pub(crate) counts: MutantCounts,
+    /// The marks that earlier incarnations reached.
+    marks: Marks,
 }
 
 impl<R: Replica> Machine<R> {
@@ -63,6 +66,7 @@ impl<R: Replica> Machine<R> {
             claim: None,
             steps_on_clock: 0,
             counts: MutantCounts::default(),
+            marks: Marks::default(),
         }
     }
 
@@ -94,12 +98,19 @@ impl<R: Replica> Machine<R> {
             let counts = driver.replica().mutant_counts();
             self.counts.reached += counts.reached;
             self.counts.differed += counts.differed;
+            self.marks = self.marks.and(driver.replica().marks());
         }
         self.paused = false;
         self.doomed = false;
         self.looks_at = u64::MAX;
         self.next_request = 0;
         std::mem::take(&mut self.waiting).into_values().collect()
+    }
+
+    /// The marks that were reached so far.
+    pub(crate) fn marks(&self) -> Marks {
+        let now = self.driver.as_ref().map(|driver| driver.replica().marks());
+        self.marks.and(now.unwrap_or_default())
     }
 
     /// What became of the planted mistake so far.

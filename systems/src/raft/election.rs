@@ -6,6 +6,7 @@ use std::time::Duration;
 use rand::RngExt;
 
 use super::config::{Config, Disk};
+use super::marks::Place;
 use super::rules::Rules;
 use super::rules::durability::Gate;
 use super::types::{HardState, Message, Payload, Position, Record, Term, Timer, Trace};
@@ -32,6 +33,9 @@ impl Raft {
             || !self.may_use_vote(expected)
         {
             return;
+        }
+        if matches!(self.state, State::Candidate(_)) {
+            self.rules.reach(Place::SplitVote as u8);
         }
         if self.settings.prevote {
             self.pre_campaign(cx);
@@ -114,7 +118,11 @@ impl Raft {
         if after > self.term {
             self.adopt_term(after, cx);
         }
-        let granted = later && self.grants_to(last, disk) && !self.hears_a_leader(cx.now);
+        let hears_a_leader = self.hears_a_leader(cx.now);
+        if later && hears_a_leader {
+            self.rules.reach(Place::LiveLeaderProtected as u8);
+        }
+        let granted = later && self.grants_to(last, disk) && !hears_a_leader;
         let term = if granted { term } else { self.term };
         cx.send(from, Message::PreVoteReply { term, granted });
     }
@@ -126,6 +134,9 @@ impl Raft {
         disk: Option<Disk>,
         cx: &mut Cx,
     ) {
+        if term == self.term && self.vote.is_some_and(|vote| vote != from) {
+            self.rules.reach(Place::SecondVoteRefused as u8);
+        }
         let granted = term == self.term
             && !matches!(self.state, State::Leader(_))
             && self.rules.may_vote_for(self.vote, from)
@@ -156,6 +167,9 @@ impl Raft {
 
     fn grants_to(&self, candidate_last: Position, disk: Option<Disk>) -> bool {
         let mine = self.rules.voters_last_entry(self.log.last(), self.last_at_tick);
+        if candidate_last < mine {
+            self.rules.reach(Place::StaleLogRefused as u8);
+        }
         self.rules
             .answers_candidates(self.configs.latest().is_voter(self.me))
             && self.may_use_vote(disk)
@@ -183,6 +197,9 @@ impl Raft {
     }
 
     pub(super) fn on_vote_reply(&mut self, from: NodeId, term: Term, granted: bool, cx: &mut Cx) {
+        if granted && term < self.term {
+            self.rules.reach(Place::LateVoteIgnored as u8);
+        }
         if let State::Candidate(tally) = &mut self.state
             && granted
             && self.rules.counts_vote_reply(term, self.term)
@@ -279,6 +296,7 @@ impl Raft {
         };
         let heard = self.agreed(self.configs.latest(), |_, voters| voters / 2 + 1, active);
         if self.settings.check_quorum && self.rules.must_step_down(heard) {
+            self.rules.reach(Place::QuorumLost as u8);
             self.step_down(None, cx);
             return;
         }

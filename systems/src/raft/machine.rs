@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::marks::Place;
 use super::rules::Rules;
 use super::types::{Entry, Index, Payload, Position};
 use crate::api::{Command, Failure, Reply, Session};
@@ -105,6 +106,7 @@ impl Machine {
                 .was_applied(self.sessions.last(session.client), session.sequence)
             && let Admission::Answered(outcome) = self.sessions.admit(session)
         {
+            local.rules.reach(Place::DuplicateAnswered as u8);
             return Effected {
                 outcome,
                 effect: None,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::config::Config;
+use super::marks::Place;
 use super::requests::unknown;
 use super::settings::MembershipMode;
 use super::types::{Index, Payload, Trace};
@@ -52,6 +53,7 @@ impl Raft {
             return None;
         };
         if !self.rules.may_change_members(self.own_term_committed()) {
+            self.rules.reach(Place::ChangeTooEarly as u8);
             return Some(self.unavailable("no entry of this term is committed yet"));
         }
         let pending = self.configs.latest_index() > self.commit;
@@ -187,7 +189,9 @@ impl Raft {
         let single = self.settings.membership == MembershipMode::Single;
         if self.rules.may_switch_directly(one_node, single) {
             target = target.leave_joint();
+            self.rules.reach(Place::SingleChange as u8);
         } else {
+            self.rules.reach(Place::JointEntered as u8);
             target.outgoing = Some(current.clone());
         }
         self.append_entry(Payload::Config(target), cx).index
@@ -203,6 +207,7 @@ impl Raft {
         };
         if joint && committed && self.commit >= leader.first_own {
             let next = config.leave_joint();
+            self.rules.reach(Place::JointLeft as u8);
             let index = self.append_entry(Payload::Config(next), cx).index;
             if let State::Leader(leader) = &mut self.state
                 && let Some(change) = &mut leader.change
@@ -258,6 +263,7 @@ impl Raft {
     /// A leader that is no longer a member steps down once that is committed (paper §6); the others hear first that
     /// it is, and the most advanced of them is told to take over.
     fn leave(&mut self, cx: &mut Cx) {
+        self.rules.reach(Place::LeaderRemoved as u8);
         self.begin_round(cx);
         let State::Leader(leader) = &self.state else {
             return;

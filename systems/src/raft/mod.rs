@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::marks::Marks;
 use crate::replica::{
     Cluster, ConfigError, Context, Durable, Event, Lsn, MutantCounts, NodeId, Replica, Role, Status,
 };
@@ -19,6 +20,7 @@ mod identity;
 pub mod invariants;
 pub mod log;
 pub mod machine;
+mod marks;
 mod membership;
 pub mod mutants;
 pub mod progress;
@@ -34,6 +36,7 @@ pub mod types;
 
 pub use config::{Config, ConfigHistory};
 pub use identity::Identity;
+pub use marks::MARKS;
 pub use mutants::MUTANTS;
 pub use settings::{SETTINGS, Settings};
 pub use types::{Entry, Index, Message, Payload, Position, Record, Term, Timer, Trace};
@@ -212,6 +215,10 @@ impl Replica for Raft {
 
     fn leads(&self) -> Option<u64> {
         self.is_leader().then_some(self.term)
+    }
+
+    fn marks(&self) -> Marks {
+        self.rules.marks()
     }
 
     fn mutant_counts(&self) -> MutantCounts {

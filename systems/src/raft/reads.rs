@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::marks::Place;
 use super::rules::reads::lease_length;
 use super::settings::ReadMode;
 use super::types::{Index, Message, Timer, Trace};
@@ -110,11 +111,15 @@ impl Raft {
             return;
         };
         if by_lease {
+            self.rules.reach(Place::ReadByLease as u8);
             self.give_index(node, ticket, commit, cx);
             return;
         }
         // A round that is under way began before this read: it needs the next one.
         let idle = leader.confirmed_round >= leader.round;
+        if !may_take {
+            self.rules.reach(Place::ReadWaitsForTerm as u8);
+        }
         leader.reads.push_back(PendingRead {
             node,
             ticket,
@@ -187,6 +192,9 @@ impl Raft {
         }
         let wanted = leader.reads.back().is_some_and(|read| read.round > leader.round);
         let idle = leader.confirmed_round >= leader.round;
+        if !ready.is_empty() {
+            self.rules.reach(Place::ReadByRound as u8);
+        }
         for (node, ticket, index) in ready {
             self.give_index(node, ticket, index, cx);
         }
@@ -224,6 +232,9 @@ impl Raft {
             .filter_map(|(ticket, read)| Some((*ticket, read.index?)));
         let (done, waiting): (Vec<_>, Vec<_>) =
             indexed.partition(|(_, index)| self.rules.may_answer_read(applied, *index));
+        if !waiting.is_empty() {
+            self.rules.reach(Place::ReadWaitsForApply as u8);
+        }
         self.requests.reads_ready = !waiting.is_empty();
         for (ticket, _) in done {
             if let Some(read) = self.requests.reads.remove(&ticket) {

@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 
+use super::marks::Place;
 use super::progress::Feed;
 use super::rules::Rules;
 use super::rules::durability::{Gate, Removal};
@@ -181,6 +182,7 @@ impl Raft {
             return;
         }
         let outcome = if !self.rules.accepts_leader(term, self.term) {
+            self.rules.reach(Place::OldLeaderRefused as u8);
             Appended::Stale
         } else if matches!(self.state, State::Leader(_)) && term == self.term {
             self.rules.ensure(false, "two leaders of one term");
@@ -231,6 +233,14 @@ impl Raft {
             }
         });
         let news: Vec<Entry> = news.filter(|entry| entry.at.index > base.index).collect();
+        if count > 0
+            && last >= prev.index + count
+            && news
+                .iter()
+                .all(|entry| self.log.term_at(entry.at.index) == Some(entry.at.term))
+        {
+            self.rules.reach(Place::AppendRepeated as u8);
+        }
         self.write_news(news, first, cx);
         let last_new = prev.index + count;
         let last = self.log.last().index;
@@ -239,6 +249,11 @@ impl Raft {
     }
 
     fn conflict(&self, prev: Index, mine: Option<Term>) -> Appended {
+        let place = match mine {
+            None => Place::PrevMissing,
+            Some(_) => Place::PrevDiffers,
+        };
+        self.rules.reach(place as u8);
         let first = match mine {
             Some(_) => self.log.first_of_term_at(prev),
             None => self.log.last().index + 1,
@@ -303,11 +318,13 @@ impl Raft {
         self.log.truncate(from, self.rules.cache_truncation(from));
         self.last_at_tick = self.last_at_tick.min(self.log.last());
         cx.trace(Trace::Truncated { from });
+        self.rules.reach(Place::SuffixRemoved as u8);
         let gone = self
             .configs
             .roll_back(|index| self.rules.config_survives(index, from));
         for index in gone {
             cx.trace(Trace::ConfigRolledBack { index });
+            self.rules.reach(Place::ChangeRolledBack as u8);
         }
     }
 
@@ -328,6 +345,7 @@ impl Raft {
             return;
         };
         if !self.rules.counts_append_reply(term, self.term) {
+            self.rules.reach(Place::LateAnswerIgnored as u8);
             return;
         }
         progress.active = true;
@@ -408,13 +426,13 @@ impl Raft {
         });
         if let Some(index) = committed
             && let Some(entry_term) = self.log.term_at(index)
-            && self.rules.may_commit(
-                self.term,
-                entry_term,
-                self.log.term_at(self.commit + 1).unwrap_or(entry_term),
-            )
         {
-            self.commit_to(index, true, cx);
+            let oldest = self.log.term_at(self.commit + 1).unwrap_or(entry_term);
+            if self.rules.may_commit(self.term, entry_term, oldest) {
+                self.commit_to(index, true, cx);
+            } else {
+                self.rules.reach(Place::OldTermWaits as u8);
+            }
         }
     }
 

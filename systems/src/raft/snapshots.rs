@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{Config, ConfigHistory};
 use super::machine::Machine;
+use super::marks::Place;
 use super::progress::{Feed, Image};
 use super::types::{Message, Position, Record, Term, Trace};
 use super::{Cx, Raft, State};
@@ -211,6 +212,7 @@ impl Raft {
             self.take_chunk((from, term, last), offset, data, complete, cx)
         } else {
             self.incoming = None;
+            self.rules.reach(Place::OldSnapshotRefused as u8);
             (0, true)
         };
         let reply = Message::SnapshotReply {
@@ -297,6 +299,10 @@ impl Raft {
             cx.trace(Trace::TermChanged { term });
         }
         self.requests.reads_ready = true;
+        self.rules.reach(Place::SnapshotInstalled as u8);
+        if kept_suffix {
+            self.rules.reach(Place::SuffixKept as u8);
+        }
         cx.trace(Trace::SnapshotInstalled {
             last,
             hash: self.machine.hash(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::marks::Place;
 use super::types::{Message, Timer, Trace};
 use super::{Cx, Raft, State};
 use crate::api::{Failure, Reply};
@@ -102,6 +103,7 @@ impl Raft {
         let config = self.configs.latest();
         let expected = config.disks.get(&self.me).copied();
         if self.leader == Some(from) && config.is_voter(self.me) && self.may_use_vote(expected) {
+            self.rules.reach(Place::HandoverCampaign as u8);
             self.arm_election(cx);
             self.campaign(true, cx);
         }
