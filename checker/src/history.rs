@@ -524,6 +524,75 @@ impl HistoryBuilder {
         Ok(())
     }
 
+    /// Records an invocation as the next event, for programs that keep no events of their own. `time` is in
+    /// nanoseconds since the start.
+    ///
+    /// # Errors
+    /// If the process has not completed what it invoked before.
+    pub fn invoke(
+        &mut self,
+        process: u64,
+        time: u64,
+        f: &str,
+        key: &str,
+        argument: impl Into<Value>,
+    ) -> Result<(), HistoryError> {
+        let event = Event {
+            index: self.next_index(),
+            time,
+            process: Process::Client(process),
+            node: None,
+            kind: EventKind::Invoke,
+            f: Function::from(f),
+            key: Some(key.into()),
+            value: argument.into(),
+            error: None,
+            observed: None,
+            version: None,
+        };
+        self.push(event)
+    }
+
+    /// Records as the next event how the process's operation ended, and with which result.
+    ///
+    /// # Errors
+    /// If the process has nothing open.
+    pub fn complete(
+        &mut self,
+        process: u64,
+        time: u64,
+        outcome: Outcome,
+        result: impl Into<Value>,
+    ) -> Result<(), HistoryError> {
+        let open = self
+            .open
+            .get(&process)
+            .map(|&id| self.history.operations[id].f.clone());
+        let event = Event {
+            index: self.next_index(),
+            time,
+            process: Process::Client(process),
+            node: None,
+            kind: match outcome {
+                Outcome::Ok => EventKind::Ok,
+                Outcome::Fail => EventKind::Fail,
+                Outcome::Info => EventKind::Info,
+            },
+            // Without an open operation it is refused whatever it is.
+            f: open.unwrap_or(Function::Read),
+            key: None,
+            value: result.into(),
+            error: None,
+            observed: None,
+            version: None,
+        };
+        self.push(event)
+    }
+
+    fn next_index(&self) -> u64 {
+        self.last_index.map_or(0, |last| last.saturating_add(1))
+    }
+
     /// The history; an operation without a completion stays `info`.
     pub fn finish(self) -> History {
         self.history

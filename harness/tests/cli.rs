@@ -204,6 +204,45 @@ fn every_format_that_is_written_is_checked_alike() {
 }
 
 #[test]
+fn a_valid_history_shows_its_order_and_an_invalid_one_why_there_is_none() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let made = |more: &[&str]| {
+        let arguments = [
+            &["generate", "--operations", "60", "--seed", "5", "--keys", "2"],
+            more,
+        ]
+        .concat();
+        perjury(folder.path(), &arguments).stdout
+    };
+    let check = |more: &[&str], input: &[u8]| {
+        let arguments = [&["check", "-", "--model", "register"], more].concat();
+        perjury_reading(folder.path(), &arguments, input)
+    };
+    let good = made(&[]);
+    let shown = text(&check(&["--witness"], &good).stdout);
+    assert!(
+        shown.contains("A legal order of the operations on k1:"),
+        "{shown}"
+    );
+    assert_eq!(
+        shown.lines().filter(|line| line.starts_with("  Process")).count(),
+        60
+    );
+    let json: serde_json::Value =
+        serde_json::from_slice(&check(&["--witness", "--json"], &good).stdout).expect("JSON");
+    let placed = |order: &serde_json::Value| order["order"].as_array().map_or(0, Vec::len);
+    let orders = json["linearizations"].as_array().expect("orders");
+    assert_eq!(orders.iter().map(placed).sum::<usize>(), 60);
+    let shown = text(&check(&[], &good).stdout);
+    assert!(!shown.contains("A legal order"), "{shown}");
+
+    let bad = check(&["--witness"], &made(&["--plant", "stale-read"]));
+    assert_eq!(bad.status.code(), Some(1));
+    let shown = text(&bad.stdout);
+    assert!(shown.contains("cannot be next: the value is"), "{shown}");
+}
+
+#[test]
 fn a_history_that_was_cut_short_is_checked_and_a_damaged_one_is_refused_with_its_line() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let history = perjury(folder.path(), &["generate", "--operations", "50", "--seed", "9"]).stdout;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::partition;
 use crate::history::{History, Key, Operation, Outcome};
 use crate::models::Model;
+use crate::words;
 
 /// A legal order of one key's operations. It holds every operation that constrains the model and happened, and
 /// of those whose outcome is unknown the ones that took effect.
@@ -16,6 +17,14 @@ pub struct Linearization {
     pub key: Option<Key>,
     /// The operations' ids, in the order in which they take effect.
     pub order: Vec<usize>,
+}
+
+impl Linearization {
+    /// The order in words, a line for each operation of the history that it is of.
+    pub fn in_words<'a>(&'a self, history: &'a History) -> impl Iterator<Item = String> + 'a {
+        let operations = self.order.iter().filter_map(|&id| history.operations.get(id));
+        operations.map(words::did)
+    }
 }
 
 /// Why an order is no linearization.

@@ -227,6 +227,10 @@ pub struct CheckArgs {
     /// How long the checker may take.
     #[arg(long, env = "PERJURY_CHECK_LIMIT", default_value = "60s", value_parser = duration)]
     pub check_limit: Duration,
+    /// Show why: the order in which the operations of a valid history can have taken effect, key by key, verified by
+    /// the definition. A violation is always explained.
+    #[arg(long, env = "PERJURY_WITNESS")]
+    pub witness: bool,
     /// Print the findings as one JSON object.
     #[arg(long, env = "PERJURY_JSON")]
     pub json: bool,

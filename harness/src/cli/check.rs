@@ -1,13 +1,13 @@
 //! `perjury check FILE`: judges a history that anything recorded.
 
-use std::io::{BufReader, Write};
+use std::io::{BufReader, BufWriter, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use perjury_checker::budget::Budget;
 use perjury_checker::formats::{self, Format, FormatError, Parsed};
 use perjury_checker::models::{ModelName, ModelOptions, NilRead};
-use perjury_checker::{Finding, Options, Value, Verdict};
+use perjury_checker::{Finding, History, Options, Value, Verdict};
 use perjury_runner::exit;
 
 use super::args::{CheckArgs, NilReadArg};
@@ -32,6 +32,7 @@ pub fn check(args: &CheckArgs) -> Outcome {
     }
     let options = Options {
         budget: budget(args.check_limit),
+        linearizations: args.witness,
         ..Options::default()
     };
     let began = Instant::now();
@@ -47,7 +48,15 @@ pub fn check(args: &CheckArgs) -> Outcome {
             .map_err(|error| Trouble::from(std::io::Error::from(error)))?;
         writeln!(out)?;
     } else {
+        let mut out = BufWriter::new(&mut out);
         show(&mut out, &finding, took)?;
+        show_orders(&mut out, &finding, &parsed.history)?;
+        out.flush()?;
+    }
+    if args.witness && finding.verdict == Verdict::Valid && finding.linearizations.is_empty() {
+        eprintln!(
+            "no order can be shown: the model {model} is judged without one, or the search for it was too expensive"
+        );
     }
     Ok(match finding.verdict {
         Verdict::Valid => exit::VALID,
@@ -116,4 +125,17 @@ fn show(out: &mut impl Write, finding: &Finding, took: Duration) -> std::io::Res
         finding.states,
         took.as_secs_f64()
     )
+}
+
+fn show_orders(out: &mut impl Write, finding: &Finding, history: &History) -> std::io::Result<()> {
+    for linearization in &finding.linearizations {
+        match &linearization.key {
+            Some(key) => writeln!(out, "\nA legal order of the operations on {key}:")?,
+            None => writeln!(out, "\nA legal order:")?,
+        }
+        for line in linearization.in_words(history) {
+            writeln!(out, "  {line}")?;
+        }
+    }
+    Ok(())
 }
