@@ -101,6 +101,7 @@ impl Recorder {
                         u64::try_from(*number).map_err(|_| wrong(format!("process {number} is negative")))?;
                     process = Some(Process::Client(number));
                 }
+                ("process", Edn::Number(digits)) => process = digits.parse().ok().map(Process::Client),
                 ("process", Edn::Keyword(_) | Edn::Text(_)) => process = Some(Process::Nemesis),
                 ("type", Edn::Keyword(name) | Edn::Text(name)) => {
                     kind = Some(match &**name {
