@@ -18,10 +18,16 @@ postPanel.setAttribute("role", "region");
 postPanel.setAttribute("aria-label", "The selected message");
 const postStatus = make("span", { className: "found" });
 postStatus.setAttribute("role", "status");
+const scrolled = (label, ...children) => {
+  const element = make("div", { className: "scroll", tabIndex: 0 }, ...children);
+  element.setAttribute("role", "group");
+  element.setAttribute("aria-label", label);
+  return element;
+};
 const postTable = make("tbody");
 const postNote = make("p", { className: "note" });
 const postRows = make("details", {}, make("summary", { textContent: "The messages in view as a table" }),
-  make("div", { className: "scroll" }, make("table", {},
+  scrolled("Messages in view, can be scrolled", make("table", {},
     make("thead", {}, make("tr", {}, ...["sent", "from", "to", "kind", "what became of it", "under way for"].map((text) =>
       make("th", { scope: "col", textContent: text })))),
     postTable)), postNote);

@@ -19,7 +19,8 @@ const make = (tag, properties = {}, ...children) => {
 };
 const button = (text, title, act) => {
   const element = make("button", { type: "button", textContent: text, title });
-  element.setAttribute("aria-label", title);
+  // Of a sign alone nobody could tell what it does; words are their own name.
+  if (text.length < 2) element.setAttribute("aria-label", title);
   element.addEventListener("click", act);
   return element;
 };

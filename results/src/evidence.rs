@@ -78,6 +78,30 @@ impl Evidence {
         })
     }
 
+    /// The stretches in which something holds, from what the cluster looked like, until `end`.
+    pub(crate) fn stretches<T: PartialEq>(
+        &self,
+        end: u64,
+        of: impl Fn(&View) -> Option<T>,
+    ) -> Vec<(u64, u64, T)> {
+        let mut stretches = Vec::new();
+        let mut current: Option<(u64, T)> = None;
+        for (at, view) in self.views() {
+            let now = of(view);
+            if current.as_ref().map(|(_, held)| held) == now.as_ref() {
+                continue;
+            }
+            if let Some((from, held)) = current.take() {
+                stretches.push((from, at, held));
+            }
+            current = now.map(|held| (at, held));
+        }
+        if let Some((from, held)) = current {
+            stretches.push((from, end, held));
+        }
+        stretches
+    }
+
     /// Who led, under which term, at a time.
     pub fn leader_at(&self, time: u64) -> Option<(Node, u64)> {
         self.views()

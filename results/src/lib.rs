@@ -22,6 +22,7 @@ pub mod report;
 mod run;
 mod store;
 mod told;
+pub mod trace;
 mod words;
 
 pub use error::StoreError;

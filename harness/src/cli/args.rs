@@ -53,9 +53,13 @@ pub enum Command {
     /// Write a run's report anew and print where it is.
     #[command(after_help = "Example: perjury report latest")]
     Report(ReportArgs),
-    /// Write a run into one zip; check, show and report read it as if it were the run's folder.
-    #[command(after_help = "Example: perjury export latest --output run.zip")]
+    /// Write a run into one zip (check, show and report read it as if it were the run's folder), or as a trace.
+    #[command(after_help = "Example: perjury export latest --output run.zip\n         \
+                            perjury export latest --trace")]
     Export(ExportArgs),
+    /// Show the store as a page, on loopback: sort, filter and compare runs, open reports, download archives.
+    #[command(after_help = "Example: perjury serve --open")]
+    Serve(ServeArgs),
     /// Run the same test again: same system, workload, plan and seed.
     #[command(after_help = "Example: perjury replay latest")]
     Replay(ReplayArgs),
@@ -373,6 +377,26 @@ pub struct ExportArgs {
     /// Where to write it; into this folder under the run's name, if not given.
     #[arg(long, short, env = "PERJURY_OUTPUT", value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Write a trace that Perfetto opens (ui.perfetto.dev): clients, nodes, faults and messages as tracks.
+    #[arg(long, env = "PERJURY_TRACE")]
+    pub trace: bool,
+}
+
+/// The options of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// The port on loopback; 0 for any that is free.
+    #[arg(long, short, env = "PERJURY_PORT", default_value_t = 8737)]
+    pub port: u16,
+    /// Show this detection matrix as well: what `perjury matrix --json` printed.
+    #[arg(long, env = "PERJURY_MATRIX", value_name = "FILE")]
+    pub matrix: Option<PathBuf>,
+    /// Open it in the browser.
+    #[arg(long, env = "PERJURY_OPEN")]
+    pub open: bool,
 }
 
 /// The options of `hunt`.

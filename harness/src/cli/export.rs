@@ -4,17 +4,20 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
 
-use perjury_results::RunFolder;
+use perjury_results::{RunFolder, trace};
 use perjury_runner::exit;
 
 use super::args::{CheckArgs, ExportArgs};
 use super::runs::find;
 use super::{Outcome, Trouble};
 
-/// Writes a run into a zip and prints where it is.
+/// Writes a run into a zip, or as a trace, and prints where it is.
 pub fn export(args: &ExportArgs) -> Outcome {
     let folder = find(&args.store, &args.run)?;
-    let path = args.output.clone().unwrap_or_else(|| folder.archive_name());
+    let path = args.output.clone().unwrap_or_else(|| match args.trace {
+        true => folder.archive_name().with_extension("trace.json"),
+        false => folder.archive_name(),
+    });
     let trouble =
         |error: std::io::Error| Trouble::Harness(format!("{}: cannot write it: {error}", path.display()));
     // Under another name until it is whole, so that nobody takes half of it for the run.
@@ -23,7 +26,10 @@ pub fn export(args: &ExportArgs) -> Outcome {
     let partial = PathBuf::from(partial);
     let written = File::create(&partial)
         .map_err(trouble)
-        .and_then(|file| folder.export(file).map_err(Trouble::from))
+        .and_then(|file| match args.trace {
+            true => trace::write(&folder.evidence()?, file).map_err(trouble),
+            false => folder.export(file).map_err(Trouble::from),
+        })
         .and_then(|()| fs::rename(&partial, &path).map_err(trouble));
     if let Err(error) = written {
         // The half-written file would only be clutter; that it cannot be removed is no second error.

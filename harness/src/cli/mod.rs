@@ -14,6 +14,7 @@ mod matrix;
 mod play;
 mod ran;
 mod runs;
+mod serve;
 mod spec;
 mod test;
 mod verdict;
@@ -91,6 +92,7 @@ fn dispatch() -> Outcome {
         Command::Show(args) => runs::show(&args),
         Command::Report(args) => runs::report(&args),
         Command::Export(args) => export::export(&args),
+        Command::Serve(args) => serve::serve(&args),
         Command::Replay(args) => test::replay(&args),
         Command::Play(args) => play::play(&args),
         Command::Matrix(args) => matrix::matrix(&args),

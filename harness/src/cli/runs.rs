@@ -1,5 +1,6 @@
 //! What becomes of runs that are over: `show`, `report`, `prune`.
 
+use std::ffi::OsStr;
 use std::io::{IsTerminal, Write};
 use std::process::{Command, Stdio};
 
@@ -57,20 +58,26 @@ pub fn report(args: &ReportArgs) -> Outcome {
     let page = folder.report();
     writeln!(std::io::stdout().lock(), "{}", page.display())?;
     if args.open {
-        let opener = if cfg!(target_os = "macos") {
-            "open"
-        } else {
-            "xdg-open"
-        };
-        Command::new(opener)
-            .arg(&page)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| Trouble::Harness(format!("cannot open the report with {opener}: {error}")))?;
+        open(page.as_os_str())?;
     }
     Ok(exit::VALID)
+}
+
+/// Opens a page in the user's browser.
+pub fn open(page: &OsStr) -> Result<(), Trouble> {
+    let opener = if cfg!(target_os = "macos") {
+        "open"
+    } else {
+        "xdg-open"
+    };
+    Command::new(opener)
+        .arg(page)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map(drop)
+        .map_err(|error| Trouble::Harness(format!("cannot open the page with {opener}: {error}")))
 }
 
 /// Deletes old runs.

@@ -92,6 +92,10 @@ fn conclude(folder: &RunFolder, json: bool) -> Result<(), Trouble> {
         let mut file = OpenOptions::new().create(true).append(true).open(file)?;
         file.write_all(github::summary(&evidence).as_bytes())?;
     }
+    if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
+        // On standard error, where commands of a workflow are understood as well: standard output is for data.
+        std::io::stderr().write_all(github::annotations(&evidence).as_bytes())?;
+    }
     let mut out = std::io::stdout().lock();
     if json {
         writeln!(out, "{}", summary_json(folder)?)?;

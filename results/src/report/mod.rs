@@ -11,6 +11,7 @@ mod nodes;
 mod page;
 mod picture;
 mod scale;
+pub mod store;
 mod story;
 mod tables;
 mod timeline;

@@ -55,56 +55,34 @@ pub(super) fn nodes(evidence: &Evidence, end: u64) -> Vec<NodeRow> {
         .collect()
 }
 
-/// The stretches in which something holds, from what the cluster looked like.
-fn stretches<T: PartialEq + Clone>(
-    evidence: &Evidence,
-    end: u64,
-    of: impl Fn(&perjury_runner::View) -> Option<T>,
-) -> Vec<(u64, u64, T)> {
-    let mut stretches = Vec::new();
-    let mut current: Option<(u64, T)> = None;
-    for (at, view) in evidence.views() {
-        let now = of(view);
-        if current.as_ref().map(|(_, held)| held) == now.as_ref() {
-            continue;
-        }
-        if let Some((from, held)) = current.take() {
-            stretches.push((from, at, held));
-        }
-        current = now.map(|held| (at, held));
-    }
-    if let Some((from, held)) = current {
-        stretches.push((from, end, held));
-    }
-    stretches
-}
-
 fn up(evidence: &Evidence, node: Node, end: u64) -> Vec<Span> {
-    stretches(evidence, end, |view| view.up.contains(&node).then_some(()))
+    evidence
+        .stretches(end, |view| view.up.contains(&node).then_some(()))
         .into_iter()
         .map(|(from, to, ())| span(from, to, end, String::new(), "up"))
         .collect()
 }
 
 fn led(evidence: &Evidence, node: Node, end: u64) -> Vec<Span> {
-    stretches(evidence, end, |view| {
-        view.leader
-            .filter(|(leader, _)| *leader == node)
-            .map(|(_, term)| term)
-    })
-    .into_iter()
-    .map(|(from, to, term)| {
-        let mut span = span(from, to, end, format!("leads, term {term}"), "led");
-        if span.width < 90.0 {
-            span.label = if span.width > 26.0 {
-                format!("t{term}")
-            } else {
-                String::new()
-            };
-        }
-        span
-    })
-    .collect()
+    evidence
+        .stretches(end, |view| {
+            view.leader
+                .filter(|(leader, _)| *leader == node)
+                .map(|(_, term)| term)
+        })
+        .into_iter()
+        .map(|(from, to, term)| {
+            let mut span = span(from, to, end, format!("leads, term {term}"), "led");
+            if span.width < 90.0 {
+                span.label = if span.width > 26.0 {
+                    format!("t{term}")
+                } else {
+                    String::new()
+                };
+            }
+            span
+        })
+        .collect()
 }
 
 fn hit(fault: &FaultRecord, node: Node, end: u64) -> Option<Span> {

@@ -22,7 +22,7 @@ use crate::evidence::Evidence;
 use crate::headline::{self, Standing};
 use crate::words;
 
-const STYLE: &str = include_str!("../../assets/report.css");
+pub(super) const STYLE: &str = include_str!("../../assets/report.css");
 const SCRIPT: &str = concat!(
     include_str!("../../assets/page.js"),
     include_str!("../../assets/timeline.js"),
@@ -133,7 +133,7 @@ pub fn render(evidence: &Evidence) -> Result<String, askama::Error> {
     let sentence = headline::sentence(evidence);
     let word = headline::word(evidence);
     let page = Page {
-        policy: policy(),
+        policy: policy(SCRIPT, "'none'"),
         style: STYLE,
         script: SCRIPT,
         data: json_in_html(&timeline),
@@ -209,13 +209,13 @@ pub fn render(evidence: &Evidence) -> Result<String, askama::Error> {
     page.render()
 }
 
-/// Nothing may be fetched, and of scripts and styles only those that this program wrote may run.
-fn policy() -> String {
+/// Nothing may be fetched, forms go only where `forms` says, and of scripts and styles only those that this program wrote may run.
+pub(super) fn policy(script: &str, forms: &str) -> String {
     let hash = |text: &str| base64::engine::general_purpose::STANDARD.encode(Sha256::digest(text.as_bytes()));
     format!(
-        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
+        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action {forms}",
         hash(STYLE),
-        hash(SCRIPT)
+        hash(script)
     )
 }
 
