@@ -96,7 +96,7 @@ fn help_shows_an_example_for_each_command() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for command in [
         "test", "check", "generate", "list", "show", "report", "replay", "matrix", "prune", "cluster",
-        "hunt", "export", "play",
+        "hunt", "export", "play", "explore",
     ] {
         let output = perjury(folder.path(), &[command, "--help"]);
         assert_eq!(output.status.code(), Some(0), "{command}");
@@ -105,6 +105,28 @@ fn help_shows_an_example_for_each_command() {
             "{command} --help shows no example"
         );
     }
+}
+
+#[test]
+fn exploring_says_whether_all_was_seen_and_shows_the_way_to_what_breaks() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let explore = |more: &[&str]| {
+        let arguments = [&["explore", "--nodes", "2", "--operations", "write"], more].concat();
+        perjury(folder.path(), &arguments)
+    };
+    let clean = explore(&[]);
+    assert_eq!(clean.status.code(), Some(0), "{}", text(&clean.stderr));
+    assert!(text(&clean.stdout).contains("everything within the bounds was seen"));
+    let cut = explore(&["--max-states", "10", "--elections", "3"]);
+    assert_eq!(cut.status.code(), Some(2), "{}", text(&cut.stderr));
+    assert!(text(&cut.stdout).contains("not everything was seen"));
+    let broken = explore(&["--mutant", "raft/vote-not-durable", "--crashes", "1", "--json"]);
+    assert_eq!(broken.status.code(), Some(1), "{}", text(&broken.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&broken.stdout).expect("one JSON object");
+    assert_eq!(told["violation"]["property"], "R-I7");
+    refuses(&["explore", "--set", "prevote=on"], &["time stands still"]);
+    refuses(&["explore", "--nodes", "9"], &["1..=5"]);
+    refuses(&["explore", "--operations", "delete"], &["append"]);
 }
 
 #[test]

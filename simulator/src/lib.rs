@@ -4,6 +4,7 @@ pub mod determinism;
 pub mod directed;
 mod distinct;
 mod environment;
+pub mod explore;
 pub mod hunt;
 pub mod matrix;
 pub mod run;
@@ -16,6 +17,7 @@ pub mod world;
 
 pub use directed::{Played, SCHEDULES, Schedule, ScheduleError};
 pub use distinct::{Distinct, distinct};
+pub use explore::{Exploration, explore};
 pub use hunt::{Campaign, Found, Tally, hunt};
 pub use matrix::{Attempt, Directed, Hunted, Matrix, Row, Sighting, Spent, matrix};
 pub use run::{Kind, Outcome, Violation, Wanted, all_marks, run, run_as, validate};

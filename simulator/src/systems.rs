@@ -3,6 +3,7 @@
 use perjury_systems::raft::{self, Raft};
 use perjury_systems::replica::{Cluster, ConfigError, Replica};
 
+use crate::explore::Explored;
 use crate::world::Invariants;
 
 /// A system whose invariants are known.
@@ -38,7 +39,7 @@ pub(crate) trait Visitor {
     type Output;
 
     /// Does it.
-    fn visit<R: Simulated>(self) -> Self::Output;
+    fn visit<R: Explored>(self) -> Self::Output;
 }
 
 /// The names of all systems that can be simulated.

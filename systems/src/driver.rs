@@ -113,6 +113,16 @@ impl<R: Replica> Driver<R> {
         self.gated.len()
     }
 
+    /// What waits for the disk, each with the position that it waits for, in order.
+    pub fn waiting(&self) -> impl Iterator<Item = &(Lsn, Output<R>)> {
+        self.gated.iter()
+    }
+
+    /// The timers that run, in no particular order.
+    pub fn armed(&self) -> impl Iterator<Item = R::Timer> {
+        self.timers.iter().map(|(timer, _)| *timer)
+    }
+
     /// Hands the replica a message or a request.
     pub fn step(&mut self, event: Event<R>, (now, wall): (Duration, Duration), out: &mut Vec<Output<R>>) {
         self.context.now = now;
@@ -154,6 +164,14 @@ impl<R: Replica> Driver<R> {
         {
             disarm::<R>(&mut self.timers, timer);
             self.step(Event::Timer(timer), (now, wall), out);
+        }
+    }
+
+    /// Lets one timer go off, if it runs, whenever it is due: for an explorer, in whose world time stands still.
+    pub fn fire_one(&mut self, timer: R::Timer, clocks: (Duration, Duration), out: &mut Vec<Output<R>>) {
+        if self.armed().any(|armed| armed == timer) {
+            disarm::<R>(&mut self.timers, timer);
+            self.step(Event::Timer(timer), clocks, out);
         }
     }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::explore::ExploreArgs;
+
 /// It puts your cluster under oath: runs concurrent clients against a replicated system, breaks things while they
 /// run, and proves from the recorded history whether the system kept its promises.
 #[derive(Debug, Parser)]
@@ -69,6 +71,17 @@ pub enum Command {
     /// Play a directed schedule: a few steps in one order that chance does not find.
     #[command(after_help = "Example: perjury play figure-8 --mutant raft/commit-old-term-by-count")]
     Play(PlayArgs),
+    /// Try everything that can happen to a tiny cluster, and show the shortest way to what breaks.
+    #[command(
+        after_help = "Time stands still: a timer may run out at any moment, as often as the bounds allow. Messages come in \
+                      any order, late or never. PreVote, leases and whatever else depends on the passing of time is \
+                      off.\n\
+                      Exit codes: 0 everything within the bounds was seen and nothing is broken, 1 a violation, \
+                      2 not everything was seen.\n\
+                      Example: perjury explore --nodes 2 --operations write,read --elections 1\n         \
+                      perjury explore --mutant raft/vote-not-durable --crashes 1"
+    )]
+    Explore(ExploreArgs),
     /// Plant every bug in turn, run the test that its description names, and say which were found.
     #[command(after_help = "Example: perjury matrix --campaigns 1 --only read-local")]
     Matrix(MatrixArgs),
@@ -552,7 +565,7 @@ fn permille(text: &str) -> Result<u64, String> {
     }
 }
 
-fn setting(text: &str) -> Result<(String, String), String> {
+pub(super) fn setting(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .filter(|(name, _)| !name.is_empty())
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

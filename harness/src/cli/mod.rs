@@ -5,6 +5,7 @@ mod check;
 mod cluster;
 mod config;
 mod doctor;
+mod explore;
 mod export;
 mod generate;
 mod hunt;
@@ -97,6 +98,7 @@ fn dispatch() -> Outcome {
         Command::Play(args) => play::play(&args),
         Command::Matrix(args) => matrix::matrix(&args),
         Command::Hunt(args) => hunt::hunt(&args),
+        Command::Explore(args) => explore::explore(&args),
         Command::Prune(args) => runs::prune(&args),
         Command::Cluster(args) => cluster::cluster(&args),
         Command::Doctor => doctor::doctor(),

@@ -21,6 +21,14 @@ pub(crate) struct Tally {
     pub(crate) own: Option<Lsn>,
 }
 
+impl Tally {
+    /// What there is to tell of it, the log being durable up to `durable`.
+    pub(super) fn told(&self, durable: Lsn) -> String {
+        let own = self.own.map(|lsn| lsn.0.saturating_sub(durable.0));
+        format!("{:?} {own:?}", self.grants)
+    }
+}
+
 impl Raft {
     /// The election timer ran out.
     pub(super) fn election_timeout(&mut self, cx: &mut Cx) {

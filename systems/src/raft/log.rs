@@ -1,6 +1,7 @@
 //! The replicated log as one node holds it: what follows the last compacted entry, and how far it is durable.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 
 use super::types::{Entry, Index, Position, Term};
 use crate::replica::Lsn;
@@ -202,6 +203,22 @@ impl Log {
     /// The earliest position that holds an entry still in the log.
     pub fn first_lsn(&self) -> Option<Lsn> {
         self.slots.iter().map(|slot| slot.lsn).min()
+    }
+
+    /// Writes everything that tells this log from others, with positions of the write-ahead log told from
+    /// `durable` on.
+    pub(super) fn write_state(&self, durable: Lsn, out: &mut dyn fmt::Write) -> fmt::Result {
+        write!(out, "{} {} {};", self.base.term, self.base.index, self.durable)?;
+        for slot in &self.slots {
+            write!(out, "{} {:?},", slot.entry.at.term, slot.entry.payload)?;
+        }
+        for (lsn, index) in &self.unsynced {
+            write!(out, "+{} {index},", lsn.0.saturating_sub(durable.0))?;
+        }
+        for (index, entry) in &self.stale {
+            write!(out, "stale {index} {entry:?},")?;
+        }
+        Ok(())
     }
 
     fn slot(&self, index: Index) -> Option<&Slot> {

@@ -16,6 +16,7 @@ use crate::replica::{
 mod apply;
 pub mod config;
 mod election;
+mod finite;
 mod identity;
 pub mod invariants;
 pub mod log;
@@ -35,6 +36,7 @@ mod transfer;
 pub mod types;
 
 pub use config::{Config, ConfigHistory};
+pub use finite::compact;
 pub use identity::Identity;
 pub use marks::MARKS;
 pub use mutants::MUTANTS;

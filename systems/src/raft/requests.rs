@@ -43,6 +43,11 @@ impl Requests {
         }
     }
 
+    /// How many tickets were given out, from the nonce on.
+    pub(crate) fn tickets(&self) -> u64 {
+        self.tickets
+    }
+
     pub(crate) fn next_ticket(&mut self) -> u64 {
         self.tickets = self.tickets.wrapping_add(1);
         self.tickets

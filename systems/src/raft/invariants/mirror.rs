@@ -89,6 +89,15 @@ impl Mirror {
         Some((Position { term, index }, digest))
     }
 
+    /// The terms of what is durable, for telling logs apart by what they hold.
+    pub(super) fn durable_terms(&self) -> String {
+        let places = self.base.index + 1..=self.durable;
+        let terms: Vec<_> = places
+            .map(|index| self.entry(index).map(|(at, _)| at.term))
+            .collect();
+        format!("{} {terms:?}", self.base.index)
+    }
+
     /// Whether the node holds this entry, durably.
     pub(super) fn holds(&self, at: Position) -> bool {
         self.durable >= at.index

@@ -26,6 +26,7 @@ mod mirror;
 mod monotone;
 mod oracle;
 mod own_term;
+mod parts;
 mod reads;
 mod recorded;
 mod state_hash;
@@ -33,6 +34,7 @@ mod terms;
 mod votes;
 
 pub use oracle::{Committed, Oracle};
+pub use parts::{Observed, Own, Shared};
 pub use recorded::Recorded;
 
 use mirror::Mirror;
@@ -67,6 +69,20 @@ pub(crate) struct View {
     pub(crate) leads: Option<Term>,
     /// Whether it has run without a break since.
     pub(crate) running: bool,
+}
+
+impl View {
+    /// A node that runs.
+    fn of(raft: &Raft) -> Self {
+        View {
+            log: Mirror::of(raft.log()),
+            commit: raft.commit(),
+            applied: raft.machine().applied(),
+            term: raft.term(),
+            leads: raft.is_leader().then(|| raft.term()),
+            running: true,
+        }
+    }
 }
 
 /// Watches a cluster.
@@ -199,15 +215,7 @@ impl Invariants {
                 view.running = true;
             }
             None => {
-                let view = View {
-                    log: Mirror::of(raft.log()),
-                    commit: raft.commit(),
-                    applied: raft.machine().applied(),
-                    term: raft.term(),
-                    leads,
-                    running: true,
-                };
-                self.views.insert(node, view);
+                self.views.insert(node, View::of(raft));
             }
         }
     }

@@ -36,12 +36,17 @@ impl Votes {
     }
 
     pub(super) fn check(&mut self, step: &Step<'_>) -> Result<(), String> {
+        self.check_own(step)?;
+        self.check_counted(step)
+    }
+
+    /// What the node itself did before is enough to judge this.
+    pub(super) fn check_own(&mut self, step: &Step<'_>) -> Result<(), String> {
         let (node, term, vote) = (step.node, step.raft.term(), step.raft.vote());
         for trace in step.traces {
             match trace {
                 Trace::Recovered { term, .. } => self.recovered(node, *term, vote)?,
                 Trace::Voted { term, candidate } => self.voted(node, *term, *candidate)?,
-                Trace::VoteCounted { term, voter } => self.was_counted(*voter, *term, node)?,
                 _ => {}
             }
         }
@@ -54,6 +59,36 @@ impl Votes {
             *self.durable.entry(node).or_default() = (term, vote);
         }
         Ok(())
+    }
+
+    /// Whether the votes that are counted were cast.
+    pub(super) fn check_counted(&mut self, step: &Step<'_>) -> Result<(), String> {
+        for trace in step.traces {
+            match trace {
+                Trace::Voted { term, candidate } => {
+                    self.cast.insert((step.node, *term), *candidate);
+                }
+                Trace::VoteCounted { term, voter } => self.was_counted(*voter, *term, step.node)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets the votes of terms that a node has left: it cannot vote in them again without its term falling.
+    pub(super) fn forget_before(&mut self, node: NodeId, term: Term) {
+        self.incarnation
+            .retain(|(voter, voted), _| *voter != node || *voted >= term);
+    }
+
+    /// What is durable of a node's term and vote, and how it voted in this incarnation.
+    pub(super) fn of(&self, node: NodeId) -> impl std::fmt::Debug {
+        let votes: Vec<_> = self
+            .incarnation
+            .iter()
+            .filter(|((voter, _), _)| *voter == node)
+            .collect();
+        format!("{:?} {votes:?}", self.durable.get(&node))
     }
 
     fn recovered(&self, node: NodeId, term: Term, vote: Option<NodeId>) -> Result<(), String> {
@@ -74,7 +109,6 @@ impl Votes {
     }
 
     fn voted(&mut self, node: NodeId, term: Term, candidate: NodeId) -> Result<(), String> {
-        self.cast.insert((node, term), candidate);
         match self.incarnation.insert((node, term), candidate) {
             Some(earlier) if earlier != candidate => Err(format!(
                 "in term {term} it voted for {earlier} and for {candidate}"
