@@ -1,11 +1,12 @@
 //! A path in words.
 
-use std::fmt::Write;
+use std::fmt::{Debug, Write};
 
 use super::event::What;
 use super::search::{Search, Step};
 use super::system::Explored;
 use super::tables::node_id;
+use crate::story;
 
 /// Every step of a path.
 pub(super) fn told<R: Explored>(search: &Search<R>, path: &[Step]) -> Vec<String> {
@@ -67,68 +68,7 @@ fn sentence<R: Explored>(search: &Search<R>, step: &Step) -> String {
     text
 }
 
-/// A value's name and fields as words: `Voted { term: 3, candidate: NodeId(1) }` is `voted (term 3, candidate n1)`.
-fn spoken(value: &impl std::fmt::Debug) -> String {
-    let text = format!("{value:?}");
-    let (name, fields) = match text.find([' ', '(']) {
-        Some(end) => text.split_at(end),
-        None => (&text[..], ""),
-    };
-    let mut words = String::new();
-    for letter in name.chars() {
-        if letter.is_uppercase() && !words.is_empty() {
-            words.push(' ');
-        }
-        words.extend(letter.to_lowercase());
-    }
-    let fields = fields.trim();
-    let inner = fields
-        .strip_prefix("{ ")
-        .and_then(|rest| rest.strip_suffix(" }"))
-        .or_else(|| fields.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')))
-        .unwrap_or(fields);
-    if inner.is_empty() {
-        return words;
-    }
-    format!("{words} ({})", plain(inner))
-}
-
-/// Node names as people write them, and fields without colons.
-fn plain(fields: &str) -> String {
-    let mut text = String::new();
-    let mut rest = fields;
-    while let Some((before, after)) = rest.split_once("NodeId(") {
-        let (number, tail) = after.split_once(')').unwrap_or((after, ""));
-        text.push_str(before);
-        let _ = write!(text, "n{number}");
-        rest = tail;
-    }
-    text.push_str(rest);
-    text.replace(": ", " ")
-}
-
-#[cfg(test)]
-mod tests {
-    use perjury_systems::raft::{Position, Trace};
-    use perjury_systems::replica::NodeId;
-
-    use super::*;
-
-    #[test]
-    fn steps_are_told_in_words() {
-        let voted = Trace::Voted {
-            term: 3,
-            candidate: NodeId(1),
-        };
-        assert_eq!(spoken(&voted), "voted (term 3, candidate n1)");
-        assert_eq!(spoken(&Trace::Amnesiac), "amnesiac");
-        let applied = Trace::Proposed {
-            id: perjury_systems::RequestId(1),
-            at: Position { term: 2, index: 5 },
-        };
-        assert_eq!(
-            spoken(&applied),
-            "proposed (id RequestId(1), at Position { term 2, index 5 })"
-        );
-    }
+/// A value in words.
+fn spoken(value: &impl Debug) -> String {
+    story::spoken(&format!("{value:?}"))
 }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::{
     Breach, Config, Mirror, Step, View, append_only, completeness, configuration, durable_majority, effects,
-    election_safety, log_matching, monotone, no_holes, oracle, own_term, reads, state_hash, votes,
+    election_safety, log_matching, monotone, no_holes, oracle, own_term, reads, state_hash, terms, votes,
 };
 use crate::raft::Raft;
 use crate::raft::types::Trace;
@@ -28,6 +28,7 @@ pub struct Shared {
     election_safety: election_safety::ElectionSafety,
     log_matching: log_matching::LogMatching,
     votes: votes::Votes,
+    terms: terms::Terms,
     configuration: configuration::Configuration,
     reads: reads::Reads,
     state_hash: state_hash::StateHash,
@@ -146,6 +147,7 @@ impl Shared {
         self.votes
             .check_counted(&step)
             .map_err(breach(node, votes::NAME))?;
+        self.terms.check(step.traces).map_err(breach(node, terms::NAME))?;
         self.log_matching
             .check(&step)
             .map_err(breach(node, log_matching::NAME))?;
