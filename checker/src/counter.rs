@@ -72,6 +72,7 @@ pub fn check(history: &History, initial: i64) -> Finding {
         states: 0,
         witnesses,
         linearizations: Vec::new(),
+        levels: Vec::new(),
     }
 }
 

@@ -80,6 +80,7 @@ pub fn check(history: &History) -> Finding {
         states: 0,
         witnesses,
         linearizations: Vec::new(),
+        levels: Vec::new(),
     }
 }
 

@@ -148,6 +148,7 @@ pub mod formats;
 pub mod generate;
 pub mod history;
 pub mod leases;
+pub mod levels;
 pub mod linearizability;
 pub mod models;
 pub mod sets;

@@ -76,5 +76,6 @@ pub fn check(history: &History) -> Finding {
         states: 0,
         witnesses: doubled.iter().take(WITNESSES).map(explain).collect(),
         linearizations: Vec::new(),
+        levels: Vec::new(),
     }
 }

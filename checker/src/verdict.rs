@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{Key, Operation, Value};
+use crate::levels::{self, Level};
 use crate::linearizability::Linearization;
 use crate::words;
 
@@ -50,6 +51,24 @@ pub struct Finding {
     /// For `valid`, where it was asked for: a legal order of each key, in the order of the keys' names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub linearizations: Vec<Linearization>,
+    /// For `invalid`, where it was asked for: which weaker properties the history still has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<Level>,
+}
+
+impl Finding {
+    /// How bad a violation is: `Not linearizable; still: regular, monotonic reads.` None where nothing was asked.
+    pub fn still(&self) -> Option<String> {
+        let held = match levels::strongest(&self.levels) {
+            _ if self.levels.is_empty() => return None,
+            Some(held) => held,
+            None if self.levels.iter().any(|level| level.verdict == Verdict::Unknown) => {
+                "nothing weaker that could be decided".to_owned()
+            }
+            None => "none of the weaker properties either".to_owned(),
+        };
+        Some(format!("Not linearizable; still: {held}."))
+    }
 }
 
 /// The smallest sub-history that still proves the violation, and why.

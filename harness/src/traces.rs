@@ -90,6 +90,7 @@ fn finding(verdict: Verdict, sentence: String, steps: usize, witnesses: Vec<Witn
         states: 0,
         witnesses,
         linearizations: Vec::new(),
+        levels: Vec::new(),
     }
 }
 

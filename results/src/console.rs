@@ -159,6 +159,9 @@ fn write_finding(out: &mut String, finding: &Finding, above: bool, paint: Paint)
             method => paint.dim(&format!(" [{}]", words::tame(method, 200))),
         },
     )?;
+    if let Some(still) = finding.still() {
+        writeln!(out, "      {}", words::tame(&still, 1_000))?;
+    }
     if finding.verdict == Verdict::Invalid
         && let Some(witness) = finding.witnesses.first()
     {

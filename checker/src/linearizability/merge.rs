@@ -78,6 +78,11 @@ impl<'k> Merged<'k> {
         self.invalid.iter().filter_map(place).take(most).collect()
     }
 
+    /// Whether some key was not decided.
+    pub(super) fn undecided(&self) -> bool {
+        !self.unknown.is_empty()
+    }
+
     pub(super) fn finish(
         self,
         model: &str,
@@ -139,6 +144,7 @@ impl<'k> Merged<'k> {
             operations: self.operations,
             states: self.states,
             witnesses: witnesses.into_iter().map(|(witness, _)| witness).collect(),
+            levels: Vec::new(),
             linearizations: if self.orders.len() == keys {
                 self.orders
             } else {

@@ -61,6 +61,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::budget::Budget;
 use crate::history::{History, Key, Operation};
+use crate::levels;
 use crate::models::{Decision, Model, Unsupported};
 use crate::verdict::{Finding, Witness};
 
@@ -88,10 +89,13 @@ pub struct Options {
     /// Whether a valid history gives a legal order of each key ([`Finding::linearizations`]). Finding it may
     /// cost as much as deciding.
     pub linearizations: bool,
+    /// Whether a violation tells which weaker properties the history still has ([`Finding::levels`]). That may cost
+    /// more than deciding.
+    pub levels: bool,
 }
 
 impl Default for Options {
-    /// The default budget, all cores, the cheapest method, three witnesses, no linearizations.
+    /// The default budget, all cores, the cheapest method, three witnesses, no linearizations, no levels.
     fn default() -> Self {
         let threads = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
         Options {
@@ -100,6 +104,7 @@ impl Default for Options {
             method: Method::Cheapest,
             witnesses: 3,
             linearizations: false,
+            levels: false,
         }
     }
 }
@@ -156,11 +161,23 @@ pub fn check<M: Model>(history: &History, model: &M, options: &Options) -> Findi
         let (key, evidence) = &invalid[place];
         work(*key).explain(evidence.clone())
     });
-    merged.finish(
+    let levels = if options.levels {
+        let broken = merged.explainable(&keys, usize::MAX);
+        let judged = in_parallel(threads, broken.len(), |place| {
+            let (key, operations) = &keys[broken[place].0];
+            let name = key.map(|key| format!("{key}: ")).unwrap_or_default();
+            (name, levels::of_key(operations, model, &options.budget))
+        });
+        levels::merge(&judged, merged.undecided())
+    } else {
+        Vec::new()
+    };
+    let finding = merged.finish(
         model.name(),
         keys.len(),
         witnesses.into_iter().flatten().collect(),
-    )
+    );
+    Finding { levels, ..finding }
 }
 
 /// One key, and how to check it.

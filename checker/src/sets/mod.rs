@@ -85,6 +85,7 @@ fn judge(history: &History, every_read: bool) -> Finding {
         states: 0,
         witnesses: found.witnesses,
         linearizations: Vec::new(),
+        levels: Vec::new(),
     }
 }
 

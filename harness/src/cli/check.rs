@@ -33,6 +33,7 @@ pub fn check(args: &CheckArgs) -> Outcome {
     let options = Options {
         budget: budget(args.check_limit),
         linearizations: args.witness,
+        levels: true,
         ..Options::default()
     };
     let began = Instant::now();
@@ -108,6 +109,9 @@ fn show(out: &mut impl Write, finding: &Finding, took: Duration) -> std::io::Res
         "{}: {}. {}",
         finding.property, finding.verdict, finding.sentence
     )?;
+    if let Some(still) = finding.still() {
+        writeln!(out, "{still}")?;
+    }
     for witness in &finding.witnesses {
         writeln!(out)?;
         for sentence in &witness.story {

@@ -230,6 +230,7 @@ fn in_simulation(setup: &Setup, listener: &mut dyn FnMut(&Notice)) -> Result<Ran
             states: 0,
             witnesses: Vec::new(),
             linearizations: Vec::new(),
+            levels: Vec::new(),
         });
     }
     let mutant = setup.mutant.is_some().then_some(MutantSeen {
@@ -262,6 +263,7 @@ fn broken(property: &str, what: &str, virtual_ns: u64) -> Finding {
         states: 0,
         witnesses: vec![witness],
         linearizations: Vec::new(),
+        levels: Vec::new(),
     }
 }
 

@@ -72,6 +72,7 @@ fn run_once(record: &TestRecord, how: &How<'_>) -> Outcome {
     let checking = Instant::now();
     let options = CheckOptions {
         budget: check::budget(how.check_limit),
+        levels: true,
         ..CheckOptions::default()
     };
     let summary = ran.finished.judge_with(&options, ran.more);

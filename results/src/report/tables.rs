@@ -61,8 +61,16 @@ pub(crate) fn judgements(evidence: &Evidence) -> Vec<Judgement> {
     rows
 }
 
-/// A finding's sentence; for the one that stands above the table already, how it is proven.
+/// A finding's sentence; for the one that stands above the table already, how it is proven. Then what still holds.
 fn sentence(finding: &perjury_checker::Finding, verdict: &VerdictRecord) -> String {
+    let mut sentence = judged(finding, verdict);
+    if let Some(still) = finding.still() {
+        sentence += &format!(" {}", words::tame(&still, 600));
+    }
+    sentence
+}
+
+fn judged(finding: &perjury_checker::Finding, verdict: &VerdictRecord) -> String {
     if finding.verdict != Verdict::Invalid || !headline::is_above(finding, verdict) {
         return words::tame(&finding.sentence, 600);
     }

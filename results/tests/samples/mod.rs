@@ -435,7 +435,11 @@ fn coverage(sample: &Sample, history: &History, faults: &[FaultRecord]) -> Cover
 /// Everything that such a run leaves behind, judged by the real checker.
 pub fn run(sample: &Sample) -> Evidence {
     let history = History::from_events(history(sample)).expect("events that follow each other");
-    let finding = perjury_checker::check(&history, &Cell::cas_register(), &Options::default());
+    let options = Options {
+        levels: true,
+        ..Options::default()
+    };
+    let finding = perjury_checker::check(&history, &Cell::cas_register(), &options);
     let faults = faults(sample);
     let test = test(sample);
     let outcome = match finding.verdict {
@@ -528,6 +532,7 @@ pub fn invariant_broken() -> Evidence {
             orders: Vec::new(),
         }],
         linearizations: Vec::new(),
+        levels: Vec::new(),
     });
     evidence
 }
