@@ -76,6 +76,30 @@ fn correct_raft_is_never_accused_in_a_swarm() {
 }
 
 #[test]
+fn correct_raft_is_never_accused_over_connections() {
+    let swarm = campaign(1).swarm;
+    let (mut lost, mut told) = (0, 0);
+    for seed in 500..512 {
+        let mut setup = swarm.setup(seed).expect("drawn");
+        setup.weather.connections = true;
+        setup.weather.loss_ppm = 2_000;
+        let wanted = Wanted {
+            transcript: Some((0, u64::MAX)),
+            ..Wanted::default()
+        };
+        let outcome = run(&setup, &wanted).expect("it can be run");
+        assert!(outcome.is_clean(), "seed {seed}: {:?}", outcome.violations);
+        lost += outcome.packets.1;
+        let breaks = |line: &&perjury_simulator::Line| line.text.starts_with("loses its connection");
+        told += outcome.transcript.iter().filter(breaks).count();
+    }
+    assert!(
+        lost > 1_000 && told > 200,
+        "{lost} packets lost, {told} connections"
+    );
+}
+
+#[test]
 fn planted_bugs_are_found() {
     let cases: &[(&str, &[(&str, &str)])] = &[
         ("double-vote", &[("prevote", "off")]),

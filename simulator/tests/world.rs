@@ -103,6 +103,44 @@ fn a_kill_at_an_event_strikes_at_that_event() {
     }
 }
 
+fn struck_at_a_write(strike: Strike, seed: u64) -> Setup {
+    let mut setup = setup(seed);
+    setup.triggers = (0..6)
+        .map(|turn| Trigger {
+            node: Some(Node(1)),
+            on: On::Step("Wrote".into()),
+            skip: 2,
+            after_ms: 500 + 500 * turn,
+            strike,
+            heal_ms: 100,
+        })
+        .collect();
+    setup
+}
+
+#[test]
+fn a_failed_fsync_and_a_full_disk_stop_the_node_and_lose_nothing_that_was_acknowledged() {
+    for strike in [Strike::FailSync, Strike::FillDisk] {
+        let outcome = went(&struck_at_a_write(strike, 3));
+        assert_eq!(outcome.struck.len(), 6, "{strike:?}");
+        assert_eq!(
+            outcome.marks["Started"], 9,
+            "{strike:?}: it stops and starts each time"
+        );
+        assert!(outcome.is_clean(), "{strike:?} {:?}", outcome.violations);
+    }
+}
+
+#[test]
+fn a_write_that_was_acknowledged_before_its_fsync_is_lost_if_the_fsync_fails() {
+    let lost = (0..20).any(|seed| {
+        let mut setup = struck_at_a_write(Strike::FailSync, seed);
+        setup.mutant = Some("answer-before-fsync".into());
+        went(&setup).violations.iter().any(Violation::is_black_box)
+    });
+    assert!(lost, "no failed fsync lost an acknowledged write");
+}
+
 #[test]
 fn a_node_that_panics_is_a_failure_of_the_system() {
     let mut setup = setup(1);

@@ -131,6 +131,19 @@ impl<R: Replica> Driver<R> {
         self.carry_out(out);
     }
 
+    /// Tells the replica that its connection with another node broke, and that there is a new one.
+    pub fn disconnected(
+        &mut self,
+        peer: NodeId,
+        (now, wall): (Duration, Duration),
+        out: &mut Vec<Output<R>>,
+    ) {
+        self.context.now = now;
+        self.context.wall = wall;
+        self.replica.disconnected(peer, &mut self.context);
+        self.carry_out(out);
+    }
+
     /// Everything up to `lsn` is on disk: what waited for it leaves, then the replica is told.
     pub fn durable(&mut self, lsn: Lsn, clocks: (Duration, Duration), out: &mut Vec<Output<R>>) {
         if lsn <= self.durable {

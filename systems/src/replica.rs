@@ -8,7 +8,10 @@
 //! was written but not durable, the last record possibly torn. A failed fsync stops the node.
 //!
 //! **Order.** One step is one atomic handler; its effects are carried out in order. Messages may be lost,
-//! duplicated, delayed and reordered unless the replica declares [`Replica::FIFO`].
+//! duplicated, delayed and reordered unless the replica declares [`Replica::FIFO`]: then what a node sends to another
+//! arrives in order and without a gap, as long as their connection lasts; when it breaks, what is under way may be
+//! lost in either direction, and each of both ends that runs is told ([`Replica::disconnected`]) before anything of
+//! the next connection reaches it. What it sends before it is told is lost.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
@@ -396,6 +399,12 @@ pub trait Replica: Clone + Debug + Sized + 'static {
 
     /// Handles one event.
     fn step(&mut self, event: Event<Self>, cx: &mut Context<Self>);
+
+    /// The connection with another node broke, and there is a new one from now on. Of use to those that declare
+    /// [`Replica::FIFO`].
+    fn disconnected(&mut self, peer: NodeId, cx: &mut Context<Self>) {
+        let _ = (peer, cx);
+    }
 
     /// What a status page, a client or a nemesis may see.
     fn status(&self) -> Status;

@@ -21,6 +21,10 @@ pub(crate) struct Disk<R: Replica> {
     pub(crate) syncing: Option<Lsn>,
     /// Fsyncs do not return before this moment.
     pub(crate) stalled_until: u64,
+    /// The next fsync fails.
+    pub(crate) fails_sync: bool,
+    /// Nothing more can be written.
+    pub(crate) full: bool,
     /// A durable record that cannot be read.
     rotten: Option<Lsn>,
     /// Records are deleted by segments of so many, so that some that were released are found again.
@@ -37,6 +41,8 @@ impl<R: Replica> Disk<R> {
             written: Lsn(0),
             syncing: None,
             stalled_until: 0,
+            fails_sync: false,
+            full: false,
             rotten: None,
             segment: segment.max(1),
         }

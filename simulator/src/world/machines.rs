@@ -122,11 +122,16 @@ impl<R: Replica, A> World<R, A> {
             self.notes.push(Note::Reset { ticket });
         }
         machine.claim = None;
+        if self.network.connected {
+            for peer in (0..self.machines.len()).filter(|peer| *peer != place) {
+                self.disconnect(place, peer);
+            }
+        }
         self.watch.stopped(NodeId(place as u16 + 1));
         for held in std::mem::take(&mut self.held[place]) {
             match held {
                 Planned::Ask { ticket, .. } => self.notes.push(Note::Reset { ticket }),
-                Planned::Boot { .. } => self.agenda.plan(self.now, held),
+                Planned::Boot { .. } | Planned::Disconnected { .. } => self.agenda.plan(self.now, held),
                 _ => {}
             }
         }

@@ -52,10 +52,17 @@ enum Planned<R: Replica, A> {
     Deliver {
         from: u16,
         to: u16,
+        /// How often the receiver had been started when it was sent: a connection ends with either process.
+        life: u32,
         message: R::Message,
     },
     Look {
         node: u16,
+    },
+    /// A node is told that its connection with another one broke.
+    Disconnected {
+        node: u16,
+        peer: u16,
     },
     Synced {
         node: u16,
@@ -187,7 +194,7 @@ impl<R: Replica, A> World<R, A> {
             agenda: Agenda::default(),
             machines,
             held: (0..count).map(|_| Vec::new()).collect(),
-            network: Network::new(count, weather, R::FIFO, seed),
+            network: Network::new(count, weather, R::FIFO || weather.connections, seed),
             out: Vec::new(),
             triggers: Vec::new(),
             sleeping: Vec::new(),
@@ -336,6 +343,7 @@ impl<R: Replica, A> World<R, A> {
         let node = match &planned {
             Planned::Deliver { to, .. } => *to,
             Planned::Look { node }
+            | Planned::Disconnected { node, .. }
             | Planned::Synced { node, .. }
             | Planned::Ask { node, .. }
             | Planned::Boot { node, .. } => *node,
@@ -361,12 +369,19 @@ impl<R: Replica, A> World<R, A> {
         }
         self.hash.word(u64::from(node));
         match planned {
-            Planned::Deliver { from, message, .. } => {
-                let listens = self.machines[place].driver.is_some();
+            Planned::Deliver {
+                from, life, message, ..
+            } => {
+                let machine = &self.machines[place];
+                let same = machine.incarnation == life || !self.network.connected;
+                let listens = machine.driver.is_some() && same;
                 if let Some(post) = &mut self.post {
                     post.arrived(self.now, from, node, listens);
                 }
                 if !listens {
+                    if self.network.connected {
+                        self.disconnect(usize::from(from), place);
+                    }
                     return Happened::Nothing;
                 }
                 if self.transcribes() {
@@ -382,6 +397,7 @@ impl<R: Replica, A> World<R, A> {
                 })
             }
             Planned::Look { .. } => self.look_at_timers(place),
+            Planned::Disconnected { peer, .. } => self.disconnected(place, usize::from(peer)),
             Planned::Synced { incarnation, lsn, .. } => self.synced(place, incarnation, lsn),
             Planned::Ask { ticket, request, .. } => self.asked(place, ticket, request),
             Planned::Boot { incarnation, .. } => self.boot(place, incarnation),

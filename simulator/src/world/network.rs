@@ -12,8 +12,8 @@ const MILLISECOND: u64 = 1_000_000;
 /// A packet that others overtake is held back for at least this long.
 const OVERTAKEN_AFTER: u64 = 5 * MILLISECOND;
 
-/// A connection that lost a packet is broken for up to this long.
-const RECONNECT: u64 = 50 * MILLISECOND;
+/// That a connection broke is noticed within this time.
+const NOTICED: u64 = 50 * MILLISECOND;
 
 /// One fault of one link, with how many packets it dropped or mistreated.
 #[derive(Debug)]
@@ -28,11 +28,24 @@ struct Affliction {
 struct Line {
     /// How many thousandths of the usual latency it has.
     slowness: u64,
+    /// What its latency exceeds the least one by has a heavy tail.
+    heavy: bool,
     afflictions: Vec<Affliction>,
-    clogged_until: u64,
-    /// For ordered links: when the last packet arrives, and until when the connection is broken.
+    /// From when until when what is sent waits.
+    clogged: (u64, u64),
+    /// With connections: when the last packet arrives.
     last_arrival: u64,
-    broken_until: u64,
+    /// With connections: it broke, and the sender does not know yet, but will by then.
+    broken: bool,
+    told_at: u64,
+}
+
+/// A node is to be told that its connection with another one broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Broken {
+    pub(crate) at: u64,
+    pub(crate) node: usize,
+    pub(crate) peer: usize,
 }
 
 /// When the copies of a packet arrive: none, one or two times.
@@ -44,7 +57,10 @@ pub(crate) struct Network {
     nodes: usize,
     lines: Vec<Line>,
     weather: Weather,
-    ordered: bool,
+    /// Nodes talk over connections.
+    pub(crate) connected: bool,
+    /// Who is to be told of a connection that broke.
+    pub(crate) broken: Vec<Broken>,
     /// Nothing is lost, doubled, held back or clogged, but for faults.
     pub(crate) calm: bool,
     rng: ChaCha8Rng,
@@ -56,13 +72,15 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    pub(crate) fn new(nodes: usize, weather: Weather, ordered: bool, seed: u64) -> Self {
+    pub(crate) fn new(nodes: usize, weather: Weather, connected: bool, seed: u64) -> Self {
         let mut rng = stream(seed, "network");
         let lines = (0..nodes * nodes)
             .map(|_| {
                 let slowness = 1000 + below(&mut rng, 1000 * u64::from(weather.spread.max(1) - 1) + 1);
                 Line {
                     slowness,
+                    heavy: weather.heavy_percent > 0
+                        && below(&mut rng, 100) < u64::from(weather.heavy_percent),
                     ..Line::default()
                 }
             })
@@ -71,7 +89,8 @@ impl Network {
             nodes,
             lines,
             weather,
-            ordered,
+            connected,
+            broken: Vec::new(),
             calm: true,
             rng,
             sent: 0,
@@ -84,7 +103,7 @@ impl Network {
     pub(crate) fn calm_down(&mut self) {
         self.calm = true;
         for line in &mut self.lines {
-            line.clogged_until = 0;
+            line.clogged = (0, 0);
         }
     }
 
@@ -116,16 +135,42 @@ impl Network {
         self.line(from, to).afflictions.retain(|one| one.fault != fault);
     }
 
-    /// Some links become slow for a while, each for its own time.
+    /// Some links become slow for a while, each from its own moment on and for its own time.
     pub(crate) fn clog(&mut self, now: u64) {
         let longest = u64::from(self.weather.clog_ms) * MILLISECOND;
         // From one link to all of them, few being as likely as many.
         let share = between(&mut self.rng, 1, 100);
         for line in &mut self.lines {
             if below(&mut self.rng, 100) < share {
-                line.clogged_until = now + below(&mut self.rng, longest);
+                let from = now + below(&mut self.rng, longest / 2);
+                line.clogged = (from, from + below(&mut self.rng, longest));
             }
         }
+    }
+
+    /// A connection breaks: each of both ends is told, after everything of that connection that still reaches it and
+    /// before anything of the next one. What an end sends until then is lost.
+    pub(crate) fn disconnect(&mut self, now: u64, one: usize, other: usize) {
+        for (node, peer) in [(one, other), (other, one)] {
+            let last_arrival = self.line(peer, node).last_arrival;
+            let line = self.line(node, peer);
+            if line.broken && last_arrival <= line.told_at {
+                // Nothing of a later connection is under way to it.
+                continue;
+            }
+            let at = last_arrival.max(now) + between(&mut self.rng, 1, NOTICED);
+            self.line(peer, node).last_arrival = at;
+            let line = self.line(node, peer);
+            (line.broken, line.told_at) = (true, at);
+            self.broken.push(Broken { at, node, peer });
+        }
+    }
+
+    /// A node was told that its connection with another one broke: what it sends now goes through the next one, unless
+    /// that broke meanwhile.
+    pub(crate) fn told(&mut self, now: u64, node: usize, peer: usize) {
+        let line = self.line(node, peer);
+        line.broken &= line.told_at > now;
     }
 
     /// A packet leaves. Says when it arrives, if it does.
@@ -135,7 +180,7 @@ impl Network {
             nodes,
             lines,
             weather,
-            ordered,
+            connected,
             calm,
             rng,
             lost,
@@ -148,7 +193,8 @@ impl Network {
         // A microsecond has as many nanoseconds as one has thousandths.
         let least = conditions.latency_us * line.slowness;
         let jitter = conditions.jitter_us * line.slowness;
-        let mut arrival = now + least + exponential(rng, jitter);
+        let exceeds = if line.heavy { heavy_tailed } else { exponential };
+        let mut arrival = now + least + exceeds(rng, jitter);
         let mut dropped = false;
         let mut copies = 1;
         if !*calm {
@@ -181,24 +227,24 @@ impl Network {
             affliction.hits += u64::from(gone || doubled || overtaken || delay > 0);
             *held_back |= overtaken || delay > 0;
         }
-        if line.clogged_until > now {
-            *held_back |= line.clogged_until + least > arrival;
-            arrival = arrival.max(line.clogged_until + least);
+        let (clogged_from, clogged_until) = line.clogged;
+        if (clogged_from..clogged_until).contains(&now) {
+            *held_back |= clogged_until + least > arrival;
+            arrival = arrival.max(clogged_until + least);
         }
-        if *ordered {
-            // A stream loses nothing in its middle: it breaks, and what is sent meanwhile is gone too.
-            if dropped && line.broken_until <= now {
-                line.broken_until = now + between(rng, MILLISECOND, RECONNECT);
-            }
-            dropped |= line.broken_until > now;
+        if *connected {
             copies = 1;
             arrival = arrival.max(line.last_arrival + 1);
-            if !dropped {
+            if !dropped && !line.broken {
                 line.last_arrival = arrival;
             }
         }
-        if dropped {
+        if dropped || line.broken {
             *lost += 1;
+            if *connected {
+                // A connection loses nothing in its middle: it breaks.
+                self.disconnect(now, from, to);
+            }
             return [None, None];
         }
         let second = (copies > 1).then(|| arrival + exponential(rng, jitter + 100 * MICROSECOND));
@@ -230,29 +276,86 @@ mod tests {
         assert!(network.send(11, 0, 1)[0].is_some());
     }
 
+    /// What happens to one of two ends.
+    enum Happens {
+        Send,
+        Arrive { connection: u64, number: u64 },
+        Told,
+    }
+
     #[test]
-    fn ordered_links_never_deliver_out_of_order_nor_with_a_gap_in_a_connection() {
+    fn a_connection_delivers_in_order_without_a_gap_until_both_ends_are_told_that_it_broke() {
         let weather = Weather {
             jitter_us: 5_000,
+            heavy_percent: 50,
             reorder_ppm: 300_000,
-            loss_ppm: 2_000,
+            loss_ppm: 20_000,
             duplicate_ppm: 100_000,
+            clog_ms: 40,
             ..Weather::FAIR
         };
         let mut network = network(weather, true);
-        let mut last = 0;
-        let mut lost = 0;
-        for now in (0..2_000).map(|step| step * 100_000) {
-            match network.send(now, 0, 1) {
-                [Some(arrival), None] => {
-                    assert!(arrival > last);
-                    last = arrival;
+        let mut agenda = super::super::agenda::Agenda::default();
+        for turn in 0..4_000 {
+            agenda.plan(turn * MILLISECOND, (turn as usize % 2, Happens::Send));
+        }
+        // For each end: its connections so far, what it sent in this one, and what it got since it was told last.
+        let (mut connection, mut sent, mut got) = ([0; 2], [0; 2], [None; 2]);
+        let (mut arrived, mut told) = (0, [0; 2]);
+        while let Some((now, (end, happens))) = agenda.next() {
+            match happens {
+                Happens::Send => {
+                    if sent[end] % 50 == 7 {
+                        network.clog(now);
+                    }
+                    let [arrival, again] = network.send(now, end, 1 - end);
+                    assert_eq!(again, None, "nothing comes twice");
+                    if let Some(arrival) = arrival {
+                        let (connection, number) = (connection[end], sent[end]);
+                        agenda.plan(arrival, (1 - end, Happens::Arrive { connection, number }));
+                    }
+                    sent[end] += 1;
                 }
-                [None, None] => lost += 1,
-                twice => panic!("{twice:?}"),
+                Happens::Arrive { connection, number } => {
+                    let (known, next) = got[end].unwrap_or((connection, 0));
+                    assert_eq!(
+                        (connection, number),
+                        (known, next),
+                        "a gap, or another connection"
+                    );
+                    got[end] = Some((known, next + 1));
+                    arrived += 1;
+                }
+                Happens::Told => {
+                    network.told(now, end, 1 - end);
+                    (connection[end], sent[end], got[end]) = (connection[end] + 1, 0, None);
+                    told[end] += 1;
+                }
+            }
+            for Broken { at, node, peer } in network.broken.drain(..) {
+                assert!(at > now && peer == 1 - node);
+                agenda.plan(at, (node, Happens::Told));
             }
         }
-        assert!(lost > 5);
+        assert!(arrived > 300 && told[0] > 5 && told[1] > 5, "{arrived} {told:?}");
+    }
+
+    #[test]
+    fn some_links_have_a_heavy_tail() {
+        let longest = |heavy_percent| {
+            let weather = Weather {
+                heavy_percent,
+                spread: 1,
+                ..Weather::FAIR
+            };
+            let mut network = network(weather, false);
+            let late = (0..5_000).filter(|now| {
+                let arrival = network.send(*now, 0, 1)[0].expect("nothing is lost");
+                arrival - now > (150 + 10 * 150) * MICROSECOND
+            });
+            late.count()
+        };
+        assert!(longest(0) < 3 && longest(100) > 5);
     }
 
     #[test]
@@ -262,18 +365,24 @@ mod tests {
             ..Weather::FAIR
         };
         let mut network = network(weather, false);
-        let mut latest = 0;
+        let (mut latest, mut begun_later) = (0, 0);
         for round in 0..50 {
-            let now = round * 2_000 * MILLISECOND;
+            let now = round * 3_000 * MILLISECOND;
             network.clog(now);
-            let [Some(arrival), None] = network.send(now, 0, 1) else {
-                panic!("dropped")
+            let mut delay = |after: u64| {
+                let [Some(arrival), None] = network.send(now + after, 0, 1) else {
+                    panic!("dropped")
+                };
+                arrival - now - after
             };
-            latest = latest.max(arrival - now);
+            let (first, second) = (delay(0), delay(400 * MILLISECOND));
+            latest = latest.max(first).max(second);
+            begun_later += u32::from(first < 10 * MILLISECOND && second > 10 * MILLISECOND);
         }
         assert!(
             (100 * MILLISECOND..1100 * MILLISECOND).contains(&latest),
             "{latest}"
         );
+        assert!(begun_later > 0, "links are clogged one after the other");
     }
 }

@@ -9,6 +9,7 @@ use perjury_systems::driver::{Driver, Output};
 use perjury_systems::replica::{Event, Lsn, NodeId, Replica, RequestId};
 
 use super::chance::{below, happens, heavy_tailed};
+use super::network::Broken;
 use super::{Happened, Keep, MICROSECOND, MILLISECOND, Note, Planned, Strike, Topic, World};
 
 impl<R: Replica, A> World<R, A> {
@@ -31,6 +32,33 @@ impl<R: Replica, A> World<R, A> {
         self.step(place, Driver::fire)
     }
 
+    /// The connection of two nodes breaks.
+    pub(super) fn disconnect(&mut self, one: usize, other: usize) {
+        self.network.disconnect(self.now, one, other);
+        self.plan_disconnected();
+    }
+
+    fn plan_disconnected(&mut self) {
+        for Broken { at, node, peer } in self.network.broken.drain(..) {
+            let (node, peer) = (node as u16, peer as u16);
+            self.agenda.plan(at, Planned::Disconnected { node, peer });
+        }
+    }
+
+    pub(super) fn disconnected(&mut self, place: usize, peer: usize) -> Happened<A> {
+        self.network.told(self.now, place, peer);
+        if self.machines[place].driver.is_none() {
+            return Happened::Nothing;
+        }
+        let peer = NodeId(peer as u16 + 1);
+        if self.transcribes() {
+            self.describe(place, Topic::Work, format!("loses its connection with {peer}"));
+        }
+        self.step(place, |driver, clocks, out| {
+            driver.disconnected(peer, clocks, out)
+        })
+    }
+
     pub(super) fn synced(&mut self, place: usize, incarnation: u32, lsn: Lsn) -> Happened<A> {
         let now = self.now;
         let machine = &mut self.machines[place];
@@ -48,6 +76,14 @@ impl<R: Replica, A> World<R, A> {
                     lsn,
                 },
             );
+            return Happened::Nothing;
+        }
+        if std::mem::take(&mut machine.disk.fails_sync) {
+            // What it said is not to be trusted any more, so it stops and is not asked again (Rebello et al., ATC 2020).
+            if self.transcribes() {
+                self.describe(place, Topic::Fault, "has an fsync that fails".to_owned());
+            }
+            self.kill_at(place, Keep::Prefix);
             return Happened::Nothing;
         }
         machine.disk.end_sync(lsn);
@@ -176,11 +212,16 @@ impl<R: Replica, A> World<R, A> {
             if let Some((trigger, Strike::CutOff)) = strike {
                 self.cut_off(trigger, node);
             }
+            if matches!(output, Output::Write { .. }) && self.machines[place].disk.full {
+                alive = false;
+            }
             if !alive {
                 break;
             }
             self.carry_out(place, output);
             match strike {
+                Some((_, Strike::FailSync)) => self.machines[place].disk.fails_sync = true,
+                Some((_, Strike::FillDisk)) => self.machines[place].disk.full = true,
                 Some((_, Strike::KillAfter)) => {
                     alive = false;
                     break;
@@ -293,19 +334,20 @@ impl<R: Replica, A> World<R, A> {
         if let Some(post) = &mut self.post {
             post.sent(self.now, from, to, &message, arrivals, self.network.held_back);
         }
+        self.plan_disconnected();
+        let life = self.machines[target].incarnation;
+        let deliver = |message| Planned::Deliver {
+            from,
+            to,
+            life,
+            message,
+        };
         match arrivals {
-            [Some(at), None] => self.agenda.plan(at, Planned::Deliver { from, to, message }),
+            [Some(at), None] => self.agenda.plan(at, deliver(message)),
             [Some(at), Some(again)] => {
-                let copy = message.clone();
-                self.agenda.plan(at, Planned::Deliver { from, to, message });
-                self.agenda.plan(
-                    again,
-                    Planned::Deliver {
-                        from,
-                        to,
-                        message: copy,
-                    },
-                );
+                let copy = deliver(message.clone());
+                self.agenda.plan(at, deliver(message));
+                self.agenda.plan(again, copy);
             }
             [None, _] => {}
         }

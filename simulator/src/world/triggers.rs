@@ -65,6 +65,10 @@ pub enum Strike {
     Rot,
     /// Kill it right after, and empty its disk for good. One node a run: after that, nothing more than a kill.
     Wipe,
+    /// Let its next fsync fail, which stops it: of what was written but not durable, a random prefix survives.
+    FailSync,
+    /// Let its disk be full: its next write stops it, and so does the first one after a restart, until that is healed.
+    FillDisk,
     /// Freeze it right after.
     Pause,
     /// Cut it off from all others before it is done: what it would send next is lost.
@@ -90,6 +94,8 @@ impl fmt::Display for Trigger {
             Strike::KillAfter => "kill it right after",
             Strike::Rot => "kill it right after and damage its log",
             Strike::Wipe => "kill it right after and empty its disk",
+            Strike::FailSync => "let its next fsync fail",
+            Strike::FillDisk => "let its disk be full",
             Strike::Pause => "freeze it right after",
             Strike::CutOff => "cut it off before that is done",
         };
@@ -220,6 +226,11 @@ impl<R: Replica, A> World<R, A> {
         }
         match self.triggers[trigger].trigger.strike {
             Strike::KillBefore | Strike::KillAfter | Strike::Wipe => self.start(node, 0),
+            Strike::FailSync | Strike::FillDisk => {
+                let disk = &mut self.machine_mut(node).disk;
+                (disk.fails_sync, disk.full) = (false, false);
+                self.start(node, 0);
+            }
             Strike::Rot => {
                 self.machine_mut(node).disk.restore();
                 self.start(node, 0);

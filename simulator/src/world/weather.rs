@@ -13,6 +13,10 @@ pub struct Weather {
     pub jitter_us: u64,
     /// Links differ: the slowest is this many times as slow as the fastest.
     pub spread: u32,
+    /// Links, in a hundred, on which that has a heavy tail instead.
+    pub heavy_percent: u32,
+    /// Nodes talk over connections, which deliver in order or break, whether the system needs them or not.
+    pub connections: bool,
     /// Packets lost, in a million.
     pub loss_ppm: u32,
     /// Packets that arrive twice, in a million.
@@ -22,7 +26,7 @@ pub struct Weather {
     /// The longest that such a packet is held back, in milliseconds.
     pub reorder_ms: u32,
     /// Mean time between clogs, in milliseconds; 0 for none. A clog delays everything on some links until it is
-    /// gone; its links become free one by one, in random order.
+    /// gone; links are clogged and become free one by one, in random order.
     pub clog_every_ms: u32,
     /// The longest that a link is clogged, in milliseconds.
     pub clog_ms: u32,
@@ -55,6 +59,8 @@ impl Weather {
         latency_us: 150,
         jitter_us: 150,
         spread: 2,
+        heavy_percent: 0,
+        connections: false,
         loss_ppm: 0,
         duplicate_ppm: 0,
         reorder_ppm: 0,
