@@ -1,12 +1,10 @@
 //! What is checked.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use crate::devtools::Page;
-use crate::runs::{KINDS, Runs, Server};
-use crate::{Check, axe, picture};
+use crate::runs::{KINDS, Runs};
+use crate::{Check, axe, million, picture, store};
 
 pub const ALL: &[(&str, Check)] = &[
     (
@@ -35,8 +33,11 @@ pub const ALL: &[(&str, Check)] = &[
     ),
     ("a narrow window does not cut anything off", narrow),
     ("hostile values are shown as text", hostile),
-    ("the store is served, sorted, filtered and compared", served),
-    ("measure: a million operations", million),
+    (
+        "the store is served, sorted, filtered and compared",
+        store::served,
+    ),
+    ("measure: a million operations", million::million),
 ];
 
 fn open(page: &mut Page<'_>, kind: &str) {
@@ -44,7 +45,8 @@ fn open(page: &mut Page<'_>, kind: &str) {
     page.settle();
 }
 
-fn clean(page: &mut Page<'_>, what: &str) {
+/// Nothing was fetched, no error was logged.
+pub fn clean(page: &mut Page<'_>, what: &str) {
     let problems = page.problems();
     assert!(problems.is_empty(), "{what}: {problems:#?}");
 }
@@ -115,82 +117,6 @@ fn accessible(page: &mut Page<'_>) {
         }
     }
     page.media("screen", "light");
-}
-
-/// The store as a page, of a program that serves it while this runs.
-fn served(page: &mut Page<'_>) {
-    let runs = Runs::get();
-    let matrix = runs.store().join("matrix.jsonl");
-    std::fs::write(
-        &matrix,
-        "{\"mutant\":\"raft/<b>\",\"found\":3}\n{\"mutant\":\"raft/double-vote\",\"found\":null}\n",
-    )
-    .expect("a matrix");
-    let server = Server::start(&[
-        "--store".as_ref(),
-        runs.store().as_os_str(),
-        "--matrix".as_ref(),
-        matrix.as_os_str(),
-    ]);
-    page.open(&server.url);
-    clean(page, "the store");
-    assert_eq!(page.count("#runs tbody tr"), KINDS.len() as u64);
-    let first = "document.querySelector('#runs tbody tr').cells[1].textContent.trim()";
-    page.eval(
-        "[...document.querySelectorAll('button.sort')].find((one) => one.textContent === 'verdict').click()",
-    );
-    assert_eq!(page.eval(first), json!("✗ invalid"), "failures first");
-    page.eval(
-        "[...document.querySelectorAll('button.sort')].find((one) => one.textContent === 'verdict').click()",
-    );
-    assert_eq!(page.eval(first), json!("✓ valid"));
-    page.eval("(() => { const words = document.querySelector('#runs-filter input'); words.value = 'stale'; words.dispatchEvent(new Event('input')); })()");
-    assert_eq!(page.count("#runs tbody tr:not(.off-span)"), 1);
-    if let Some(axe) = axe() {
-        page.eval(&axe);
-        let violations = page.eval("axe.run(document).then((results) => results.violations.map((one) => `${one.id}: ${one.nodes[0].html}`))");
-        assert_eq!(violations, json!([]));
-    }
-    page.picture(&picture("store"), true);
-    page.open(&server.url);
-    page.eval("[...document.querySelectorAll('#runs input')].slice(0, 3).forEach((box) => box.click())");
-    assert_eq!(
-        page.count("#runs input:checked"),
-        2,
-        "a third tick takes the first one back"
-    );
-    let went = page.eval(
-        "[...document.querySelectorAll('#runs input:checked')].map((box) => `run=${box.value}`).join('&')",
-    );
-    page.open(&format!(
-        "{}compare?{}",
-        server.url,
-        went.as_str().expect("a query")
-    ));
-    clean(page, "two runs");
-    assert!(page.text("table").contains("≠ differs"));
-    page.open(&format!("{}matrix", server.url));
-    clean(page, "the matrix");
-    assert!(page.text("table").contains("raft/<b>"));
-    let id = runs.run("stale-read");
-    let id = id
-        .file_name()
-        .and_then(|name| name.to_str())
-        .and_then(|name| name.rsplit_once('-'))
-        .expect("an id")
-        .1
-        .to_owned();
-    page.open(&format!("{}runs/{id}/report.html", server.url));
-    clean(page, "a report that is served");
-    assert_eq!(page.text("#verdict-word"), "invalid");
-    let zip = page.eval(&format!(
-        "fetch('/runs/{id}/run.zip').then((answer) => answer.status, (error) => 'refused')"
-    ));
-    assert_eq!(
-        zip,
-        json!("refused"),
-        "the report's own policy lets it fetch nothing"
-    );
 }
 
 fn span(page: &mut Page<'_>) -> f64 {
@@ -558,90 +484,4 @@ fn hostile(page: &mut Page<'_>) {
     let bytes = std::fs::metadata(&report).expect("the report").len();
     assert!(bytes < 5_000_000, "{bytes} bytes");
     clean(page, "hostile values, selected");
-}
-
-/// The times of writing, opening and panning a report of a million operations. They are printed, not judged: the
-/// machine may be busy.
-fn million(page: &mut Page<'_>) {
-    const OPERATIONS: usize = 1_000_000;
-    let began = std::time::Instant::now();
-    let (_copy, report) = Runs::get().changed("stale-read", |file, text| match file {
-        "history.jsonl" => repeated(&text, OPERATIONS).into_bytes(),
-        _ => text.into_bytes(),
-    });
-    let made = began.elapsed();
-    let began = std::time::Instant::now();
-    let done = crate::runs::perjury()
-        .arg("report")
-        .arg(report.parent().expect("a run"))
-        .output()
-        .expect("it runs");
-    assert!(done.status.success());
-    let written = began.elapsed();
-    let bytes = std::fs::metadata(&report).expect("the report").len();
-    let opened = page.open_file(&report);
-    page.settle();
-    let frames = page.eval(
-        "new Promise((done) => { fit(); let last = performance.now(); const times = []; let round = 0;
-          const next = (now) => { times.push(now - last); last = now; const began = performance.now(); zoom(round % 40 < 20 ? 0.93 : 1 / 0.93);
-            pan(round % 2 ? 0.02 : -0.01); draw(); drawn.push(performance.now() - began);
-            if (++round < 240) requestAnimationFrame(next); else { drawn.sort((a, b) => a - b); times.sort((a, b) => a - b);
-              done([drawn[120], drawn[228], drawn[239], times[120], times[228]]); } };
-          const drawn = []; requestAnimationFrame(next); })",
-    );
-    let ms = |place: usize| frames[place].as_f64().unwrap_or_default();
-    eprintln!(
-        "a million operations: made in {:.1} s; read and written as a report in {:.1} s; {:.2} MB; opened in {:.2} s; \
-         drawing a frame while panning and zooming takes {:.1} ms (median), {:.1} ms (95 %), {:.1} ms (max); frames come \
-         every {:.1} ms (median), {:.1} ms (95 %)",
-        made.as_secs_f64(),
-        written.as_secs_f64(),
-        bytes as f64 / 1e6,
-        opened.as_secs_f64(),
-        ms(0),
-        ms(1),
-        ms(2),
-        ms(3),
-        ms(4),
-    );
-    assert!(bytes < 5_000_000, "{bytes} bytes");
-    clean(page, "a million operations");
-    assert!(opened < Duration::from_secs(60));
-}
-
-/// A history of so many operations: the same one over and over, each copy with clients and times of its own.
-fn repeated(history: &str, operations: usize) -> String {
-    let lines: Vec<serde_json::Value> = history
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect();
-    let clients = |line: &serde_json::Value| line["process"].as_u64();
-    let invoked = lines
-        .iter()
-        .filter(|line| line["type"] == "invoke" && clients(line).is_some())
-        .count();
-    let longest = lines
-        .iter()
-        .filter_map(|line| line["time"].as_u64())
-        .max()
-        .unwrap_or(0)
-        + 1_000_000;
-    // A multiple of the clients, so that they keep their lanes.
-    let processes = lines.iter().filter_map(clients).max().unwrap_or(0) / 10 * 10 + 10;
-    let mut text = String::new();
-    let mut index = 0_u64;
-    for copy in 0..operations.div_ceil(invoked) as u64 {
-        for line in &lines {
-            let mut line = line.clone();
-            line["index"] = json!(index);
-            index += 1;
-            line["time"] = json!(line["time"].as_u64().unwrap_or(0) + copy * longest);
-            if let Some(process) = clients(&line) {
-                line["process"] = json!(process + copy * processes);
-            }
-            text.push_str(&line.to_string());
-            text.push('\n');
-        }
-    }
-    text
 }

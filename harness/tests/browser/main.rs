@@ -6,7 +6,9 @@
 
 mod checks;
 mod devtools;
+mod million;
 mod runs;
+mod store;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
