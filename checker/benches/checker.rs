@@ -1,220 +1,418 @@
-//! How fast histories are checked, read and written: `cargo bench -p perjury-checker`.
+//! How fast histories are checked and what memory that takes: `cargo bench -p perjury-checker`.
 //!
-//! Each line says how long the fastest of three goes took, and what that makes in operations a second.
+//! Prints a table in Markdown. What is measured is the check of a history that lies in memory: CPU time of the
+//! whole process, the fastest of several goes, and the most memory allocated at once during a check, beyond the
+//! history itself. `PERJURY_HISTORIES` names the folder of the recorded etcd logs; without it their row is left
+//! out. A name, or a part of one, as argument picks the rows.
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::num::NonZero;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use nix::time::{ClockId, clock_gettime};
 use perjury_checker::budget::Budget;
 use perjury_checker::formats::{Format, write_event};
 use perjury_checker::generate::{Load, Recipe, linearizable, make_stale};
 use perjury_checker::models::Cell;
-use perjury_checker::{Event, Finding, History, Options, Verdict, check};
+use perjury_checker::{Event, History, Method, Options, Verdict, check};
 
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
-fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
-    let start = Instant::now();
+/// The system's allocator, counting what is held.
+struct Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+fn hold(bytes: usize) {
+    let held = HELD.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    MOST.fetch_max(held, Ordering::Relaxed);
+}
+
+#[expect(unsafe_code, reason = "an allocator cannot be written without")]
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        hold(layout.size());
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        hold(layout.size());
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(at, layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // Old and new may be held at once while it moves.
+        hold(size);
+        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.realloc(at, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn cpu() -> Duration {
+    let now = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).expect("every system has this clock");
+    Duration::from(now)
+}
+
+/// What a piece of work cost.
+#[derive(Clone, Copy)]
+struct Cost {
+    cpu: Duration,
+    bytes: usize,
+}
+
+fn measured<T>(work: impl FnOnce() -> T) -> (Cost, T) {
+    let before = HELD.load(Ordering::Relaxed);
+    MOST.store(before, Ordering::Relaxed);
+    let start = cpu();
     let result = black_box(work());
-    (start.elapsed(), result)
+    let cpu = cpu() - start;
+    let bytes = MOST.load(Ordering::Relaxed).saturating_sub(before);
+    (Cost { cpu, bytes }, result)
 }
 
-fn fastest<T>(mut work: impl FnMut() -> T) -> (Duration, T) {
-    let goes = [timed(&mut work), timed(&mut work), timed(&mut work)];
-    let [one, two, three] = goes;
-    [two, three]
-        .into_iter()
-        .fold(one, |best, go| if go.0 < best.0 { go } else { best })
+const GOES: usize = 5;
+
+fn fastest<T>(mut work: impl FnMut() -> T) -> (Cost, T) {
+    let (mut best, mut result) = measured(&mut work);
+    for _ in 1..GOES {
+        let (cost, next) = measured(&mut work);
+        best.cpu = best.cpu.min(cost.cpu);
+        best.bytes = best.bytes.max(cost.bytes);
+        result = next;
+    }
+    (best, result)
 }
 
-fn report(name: &str, operations: u64, took: Duration, more: &str) {
-    let rate = operations as f64 / took.as_secs_f64() / 1e6;
-    println!(
-        "{name:<58} {:>10.2} ms {rate:>8.2} M/s  {more}",
-        took.as_secs_f64() * 1e3
-    );
+fn history(events: Vec<Event>) -> History {
+    History::from_events(events).expect("generated histories are well-formed")
 }
 
-fn judge(name: &str, events: Vec<Event>, cell: &Cell) {
-    let history = History::from_events(events).expect("generated histories are well-formed");
-    let options = Options {
-        threads: NonZero::new(2).expect("two"),
-        ..Options::default()
-    };
-    let (took, finding): (Duration, Finding) = fastest(|| check(&history, cell, &options));
-    let more = format!(
-        "{} by {}, {} states",
-        finding.verdict, finding.method, finding.states
-    );
-    report(name, history.operations.len() as u64, took, &more);
+fn thousands(number: u64) -> String {
+    match number {
+        1_000_000.. if number.is_multiple_of(1_000_000) => format!("{}M", number / 1_000_000),
+        1000.. if number.is_multiple_of(1000) => format!("{}k", number / 1000),
+        _ => number.to_string(),
+    }
+}
+
+fn ms(cpu: Duration) -> String {
+    match cpu.as_secs_f64() * 1e3 {
+        ms if ms < 1.0 => format!("{ms:.3}"),
+        ms if ms < 10.0 => format!("{ms:.2}"),
+        ms => format!("{ms:.1}"),
+    }
+}
+
+/// The rows that were asked for.
+struct Table {
+    wanted: Vec<String>,
+}
+
+impl Table {
+    fn wants(&self, name: &str) -> bool {
+        self.wanted.is_empty() || self.wanted.iter().any(|part| name.contains(part))
+    }
+
+    fn row(&self, name: &str, operations: u64, cost: &Cost, answer: &str) {
+        let megabytes = cost.bytes as f64 / 1e6;
+        println!(
+            "| {name} | {} | {} | {megabytes:.1} MB | {answer} |",
+            thousands(operations),
+            ms(cost.cpu)
+        );
+    }
+
+    fn judge(&self, name: &str, make: impl FnOnce() -> Vec<Event>, cell: &Cell, threads: usize) {
+        if !self.wants(name) {
+            return;
+        }
+        let history = history(make());
+        let options = Options {
+            threads: NonZero::new(threads).unwrap_or(NonZero::<usize>::MIN),
+            ..Options::default()
+        };
+        let (cost, finding) = fastest(|| check(&history, cell, &options));
+        let answer = format!("{} by {}", finding.verdict, finding.method);
+        self.row(name, history.operations.len() as u64, &cost, &answer);
+    }
+
+    fn register(&self) {
+        for (clients, operations) in [
+            (5, 10_000),
+            (5, 100_000),
+            (5, 1_000_000),
+            (20, 10_000),
+            (20, 100_000),
+            (20, 1_000_000),
+            (50, 1_000_000),
+        ] {
+            let recipe = Recipe {
+                clients,
+                operations,
+                ..Recipe::default()
+            };
+            self.judge(
+                &format!("register, unique values, C={clients}"),
+                || linearizable(&recipe),
+                &Cell::register(),
+                1,
+            );
+            let stale = || {
+                let mut events = linearizable(&recipe);
+                make_stale(&mut events, 950, 100);
+                events
+            };
+            if clients > 5 {
+                let name = format!("register, unique values, C={clients}, one stale read, with witness");
+                self.judge(&name, stale, &Cell::register(), 1);
+            }
+        }
+        for operations in [10_000, 100_000, 1_000_000] {
+            let recipe = Recipe {
+                clients: 10,
+                unknown_permille: 50,
+                operations,
+                ..Recipe::default()
+            };
+            let name = "register, unique values, C=10, 5 % unknown";
+            self.judge(name, || linearizable(&recipe), &Cell::register(), 1);
+        }
+        for operations in [10_000, 100_000, 1_000_000] {
+            let recipe = Recipe {
+                clients: 20,
+                keys: 100,
+                operations,
+                ..Recipe::default()
+            };
+            let name = "key-value, 100 keys, C=20, two threads";
+            self.judge(name, || linearizable(&recipe), &Cell::key_value(), 2);
+        }
+    }
+
+    fn cas(&self) {
+        let recipe = |clients, operations, values, unknown_permille| Recipe {
+            load: Load::CasRegister,
+            clients,
+            operations,
+            values,
+            unknown_permille,
+            ..Recipe::default()
+        };
+        for operations in [10_000, 100_000, 1_000_000] {
+            let recipe = recipe(10, operations, None, 0);
+            let name = "CAS, unique values, C=10";
+            self.judge(name, || linearizable(&recipe), &Cell::cas_register(), 1);
+        }
+        for (clients, operations) in [
+            (5, 10_000),
+            (5, 100_000),
+            (5, 1_000_000),
+            (20, 1000),
+            (20, 10_000),
+            (20, 100_000),
+        ] {
+            let recipe = recipe(clients, operations, Some(5), 0);
+            let name = format!("CAS over five values, C={clients}");
+            self.judge(&name, || linearizable(&recipe), &Cell::cas_register(), 1);
+        }
+        for unknown_permille in [10, 50] {
+            let recipe = recipe(10, 10_000, Some(5), unknown_permille);
+            let name = format!("CAS over five values, C=10, {} % unknown", unknown_permille / 10);
+            self.judge(&name, || linearizable(&recipe), &Cell::cas_register(), 1);
+        }
+        for (clients, unknown_permille) in [(5, 0), (10, 0), (20, 0), (5, 50), (10, 50), (20, 50)] {
+            self.illegal(&recipe(clients, 1000, Some(5), unknown_permille));
+        }
+    }
+
+    /// Many seeds of a family with lies in each; those that are illegal, each for itself.
+    fn illegal(&self, recipe: &Recipe) {
+        let Recipe {
+            clients,
+            unknown_permille,
+            operations,
+            ..
+        } = *recipe;
+        let name = format!(
+            "CAS over five values, C={clients}, {} % unknown, lies",
+            unknown_permille / 10
+        );
+        if !self.wants(&name) {
+            return;
+        }
+        let options = |witnesses| Options {
+            budget: Budget::default().with_states(2_000_000),
+            threads: NonZero::<usize>::MIN,
+            witnesses,
+            ..Options::default()
+        };
+        let (mut bare, mut explained) = (Vec::new(), Vec::new());
+        let (mut undecided, mut bytes) = (0, 0);
+        for seed in 0..100 {
+            let mut events = linearizable(&Recipe {
+                seed,
+                ..recipe.clone()
+            });
+            for permille in [300, 400, 500, 600, 700, 800] {
+                make_stale(&mut events, permille, 7);
+            }
+            let history = history(events);
+            let (cost, finding) = measured(|| check(&history, &Cell::cas_register(), &options(0)));
+            undecided += u32::from(finding.verdict == Verdict::Unknown);
+            if finding.verdict == Verdict::Invalid {
+                let (again, _) = measured(|| check(&history, &Cell::cas_register(), &options(0)));
+                bare.push(cost.cpu.min(again.cpu));
+                bytes = bytes.max(cost.bytes);
+                explained.push(
+                    measured(|| check(&history, &Cell::cas_register(), &options(1)))
+                        .0
+                        .cpu,
+                );
+            }
+        }
+        bare.sort_unstable();
+        explained.sort_unstable();
+        let middle = |costs: &[Duration]| costs.get(costs.len() / 2).copied().unwrap_or_default();
+        let last = |costs: &[Duration]| costs.last().copied().unwrap_or_default();
+        let answer = format!(
+            "{} of 100 seeds invalid, {undecided} undecided; the slowest {} ms; with witness {} ms, the slowest {} ms",
+            bare.len(),
+            ms(last(&bare)),
+            ms(middle(&explained)),
+            ms(last(&explained)),
+        );
+        let cost = Cost {
+            cpu: middle(&bare),
+            bytes,
+        };
+        self.row(&name, operations, &cost, &answer);
+    }
+
+    fn etcd(&self) {
+        let name = "the etcd logs, all together";
+        let Some(root) = std::env::var_os("PERJURY_HISTORIES").filter(|_| self.wants(name)) else {
+            return;
+        };
+        let folder = std::path::Path::new(&root).join("etcd-jepsen");
+        let mut files: Vec<_> = std::fs::read_dir(folder)
+            .expect("the folder of the etcd logs")
+            .map(|entry| entry.expect("an entry").path())
+            .collect();
+        files.sort();
+        for (name, witnesses) in [(name, 0), ("the etcd logs, all together, with witnesses", 1)] {
+            let options = Options {
+                threads: NonZero::<usize>::MIN,
+                witnesses,
+                ..Options::default()
+            };
+            let mut sum = Cost {
+                cpu: Duration::ZERO,
+                bytes: 0,
+            };
+            let (mut operations, mut slowest, mut invalid) = (0, (Duration::ZERO, String::new()), 0);
+            for file in &files {
+                let text = std::fs::read_to_string(file).expect("a log");
+                let format = Format::detect(&text).expect("a known format");
+                let history = format.read(text.as_bytes()).expect("a readable log").history;
+                let (cost, finding) = fastest(|| check(&history, &Cell::cas_register(), &options));
+                operations += history.operations.len() as u64;
+                invalid += u32::from(finding.verdict == Verdict::Invalid);
+                sum.cpu += cost.cpu;
+                sum.bytes = sum.bytes.max(cost.bytes);
+                let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+                slowest = slowest.max((cost.cpu, stem.into_owned()));
+            }
+            let answer = format!(
+                "{invalid} of {} invalid; the slowest {} ms ({})",
+                files.len(),
+                ms(slowest.0),
+                slowest.1
+            );
+            self.row(name, operations, &sum, &answer);
+        }
+    }
+
+    fn others(&self) {
+        let recipe = Recipe {
+            load: Load::AppendList,
+            operations: 5000,
+            clients: 10,
+            ..Recipe::default()
+        };
+        self.judge(
+            "append list, C=10",
+            || linearizable(&recipe),
+            &Cell::append_list(),
+            1,
+        );
+        if self.wants("order") {
+            let recipe = Recipe {
+                load: Load::CasRegister,
+                operations: 100_000,
+                values: Some(5),
+                ..Recipe::default()
+            };
+            let history = history(linearizable(&recipe));
+            for method in [Method::Search, Method::Frontier] {
+                let options = Options {
+                    threads: NonZero::<usize>::MIN,
+                    method,
+                    ..Options::default()
+                };
+                let (cost, finding) = fastest(|| check(&history, &Cell::cas_register(), &options));
+                let name = format!("CAS over five values, C=5, by the {} alone", method.name());
+                let answer = format!("{} by {}", finding.verdict, finding.method);
+                self.row(&name, 100_000, &cost, &answer);
+            }
+        }
+        let recipe = Recipe {
+            load: Load::CasRegister,
+            keys: 5,
+            operations: 500_000,
+            clients: 10,
+            ..Recipe::default()
+        };
+        if !self.wants("history.jsonl") {
+            return;
+        }
+        let events = linearizable(&recipe);
+        let mut text = Vec::new();
+        let (cost, ()) = fastest(|| {
+            text.clear();
+            events.iter().for_each(|event| write_event(event, &mut text));
+        });
+        let size = format!("{} MB of text", text.len() / 1_000_000);
+        self.row("write history.jsonl", 500_000, &cost, &size);
+        let text = String::from_utf8(text).expect("JSON is UTF-8");
+        let (cost, _) = fastest(|| Format::Jsonl.read(text.as_bytes()));
+        self.row("read history.jsonl", 500_000, &cost, &size);
+    }
 }
 
 fn main() {
-    let register = |clients, operations| Recipe {
-        clients,
-        operations,
-        ..Recipe::default()
-    };
-    for (clients, operations) in [(5, 100_000), (5, 1_000_000), (20, 1_000_000), (50, 1_000_000)] {
-        let name = format!("register, unique, C={clients}, n={operations}");
-        judge(
-            &name,
-            linearizable(&register(clients, operations)),
-            &Cell::register(),
-        );
-    }
-    for clients in [5, 50] {
-        let mut stale = linearizable(&register(clients, 1_000_000));
-        make_stale(&mut stale, 950, 100);
-        judge(
-            &format!("register, unique, C={clients}, n=1000000, one stale read"),
-            stale,
-            &Cell::register(),
-        );
-    }
-    let keys = Recipe {
-        keys: 100,
-        ..register(20, 1_000_000)
-    };
-    judge(
-        "register, unique, 100 keys, n=1000000",
-        linearizable(&keys),
-        &Cell::register(),
-    );
-    let unknown = Recipe {
-        unknown_permille: 50,
-        ..register(10, 10_000)
-    };
-    judge(
-        "register, unique, C=10, 5 % unknown, n=10000",
-        linearizable(&unknown),
-        &Cell::register(),
-    );
-    let cas = Recipe {
-        load: Load::CasRegister,
-        ..register(10, 10_000)
-    };
-    judge(
-        "cas, unique, C=10, n=10000",
-        linearizable(&cas),
-        &Cell::cas_register(),
-    );
-    judge(
-        "cas, unique, C=10, n=1000000",
-        linearizable(&Recipe {
-            operations: 1_000_000,
-            ..cas.clone()
-        }),
-        &Cell::cas_register(),
-    );
-    let five = Recipe {
-        values: Some(5),
-        ..cas
-    };
-    for (clients, operations, unknown_permille) in [
-        (5, 100_000, 0),
-        (20, 1000, 0),
-        (20, 100_000, 0),
-        (10, 10_000, 10),
-        (10, 10_000, 50),
-    ] {
-        let recipe = Recipe {
-            clients,
-            operations,
-            unknown_permille,
-            ..five.clone()
-        };
-        let name = format!("cas, five values, C={clients}, {unknown_permille} ‰ unknown, n={operations}");
-        judge(&name, linearizable(&recipe), &Cell::cas_register());
-        if operations <= 10_000 {
-            let mut stale = linearizable(&recipe);
-            make_stale(&mut stale, 800, 20);
-            judge(&format!("{name}, one stale read"), stale, &Cell::cas_register());
-        }
-    }
-    let list = Recipe {
-        load: Load::AppendList,
-        ..register(10, 5000)
-    };
-    judge(
-        "append list, C=10, n=5000",
-        linearizable(&list),
-        &Cell::append_list(),
-    );
-    for (clients, unknown_permille) in [(5, 0), (10, 0), (20, 0), (5, 50), (10, 50), (20, 50)] {
-        seeds(&Recipe {
-            clients,
-            unknown_permille,
-            operations: 1000,
-            ..five.clone()
-        });
-    }
-    files();
-}
-
-/// Many seeds of a family with a lie in each: what matters is the worst.
-fn seeds(recipe: &Recipe) {
-    let (mut worst, mut states, mut invalid, mut unknown) = (Duration::ZERO, 0, 0, 0);
-    let mut all = Duration::ZERO;
-    let options = Options {
-        budget: Budget::default().with_states(200_000),
-        ..Options::default()
-    };
-    for seed in 0..100 {
-        let mut events = linearizable(&Recipe {
-            seed,
-            ..recipe.clone()
-        });
-        for permille in [300, 400, 500, 600, 700, 800] {
-            make_stale(&mut events, permille, 7);
-        }
-        let history = History::from_events(events).expect("generated histories are well-formed");
-        let (took, finding) = timed(|| check(&history, &Cell::cas_register(), &options));
-        all += took;
-        worst = worst.max(took);
-        states = states.max(finding.states);
-        invalid += u32::from(finding.verdict == Verdict::Invalid);
-        unknown += u32::from(finding.verdict == Verdict::Unknown);
-    }
-    let Recipe {
-        clients,
-        unknown_permille,
-        ..
-    } = recipe;
-    let name =
-        format!("cas, five values, C={clients}, {unknown_permille} ‰ unknown, n=1000, lies, 100 seeds");
-    let worst = worst.as_secs_f64() * 1e3;
-    let more = format!("{invalid} invalid, {unknown} unknown; the worst {worst:.2} ms, {states} states");
-    report(&name, 100_000, all, &more);
-}
-
-fn files() {
-    let recipe = Recipe {
-        load: Load::CasRegister,
-        keys: 5,
-        operations: 500_000,
-        clients: 10,
-        ..Recipe::default()
-    };
-    let events = linearizable(&recipe);
-    let mut text = Vec::new();
-    let (took, ()) = fastest(|| {
-        text.clear();
-        events.iter().for_each(|event| write_event(event, &mut text));
-    });
-    report(
-        "write history.jsonl (events)",
-        events.len() as u64,
-        took,
-        &format!("{} MB", text.len() / 1_000_000),
-    );
-    let text = String::from_utf8(text).expect("JSON is UTF-8");
-    let (took, parsed) = fastest(|| Format::Jsonl.read(text.as_bytes()));
-    let operations = parsed.map_or(0, |parsed| parsed.history.operations.len());
-    report(
-        "read history.jsonl (events)",
-        events.len() as u64,
-        took,
-        &format!("{operations} operations"),
-    );
+    let wanted = std::env::args()
+        .skip(1)
+        .filter(|name| !name.starts_with("--"))
+        .collect();
+    let table = Table { wanted };
+    println!("| family (C saturated clients) | operations | CPU ms | memory | |");
+    println!("|---|--:|--:|--:|---|");
+    table.etcd();
+    table.register();
+    table.cas();
+    table.others();
 }

@@ -104,18 +104,24 @@ impl fmt::Display for Spent {
 }
 
 /// How often a search asks whether the time is up, in configurations.
-const STATES_BETWEEN_CLOCK_READINGS: u64 = 1024;
+const STATES_BETWEEN_CLOCK_READINGS: u64 = 64;
 
 /// Counts what one search spends.
 #[derive(Debug)]
 pub(crate) struct Meter<'a> {
     budget: &'a Budget,
     states: u64,
+    /// Bytes that others hold who share the budget.
+    pub(crate) elsewhere: u64,
 }
 
 impl<'a> Meter<'a> {
     pub(crate) fn new(budget: &'a Budget) -> Self {
-        Meter { budget, states: 0 }
+        Meter {
+            budget,
+            states: 0,
+            elsewhere: 0,
+        }
     }
 
     /// Charges one configuration, given the bytes held at present.
@@ -124,7 +130,7 @@ impl<'a> Meter<'a> {
         if self.states > self.budget.states {
             return Err(Spent::States(self.budget.states));
         }
-        if bytes > self.budget.bytes {
+        if bytes + self.elsewhere > self.budget.bytes {
             return Err(Spent::Bytes(self.budget.bytes));
         }
         if self.states.is_multiple_of(STATES_BETWEEN_CLOCK_READINGS) && self.budget.expired() {

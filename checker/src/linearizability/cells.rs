@@ -3,12 +3,15 @@
 use std::mem::size_of;
 use std::sync::Arc;
 
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::FxHashMap;
 
 use super::pieces::Pieces;
 use super::problem::{Op, Spec, op};
 use crate::history::{Operation, Outcome, Value};
 use crate::models::{Cell, CellAction, Model, Unsupported};
+
+/// How many values are few: those whose actions fit into a table.
+const FEW: usize = 64;
 
 /// What an operation does to a cell, in numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,10 +88,18 @@ impl CellSpec {
         let mut appended: FxHashMap<Value, u32> = FxHashMap::default();
         let mut ops = Vec::with_capacity(operations.size_hint().0);
         for operation in operations {
+            let required = operation.completion.outcome != Outcome::Info;
+            if let Some(act) = spec.simple(cell, operation) {
+                if required || !act.pure() {
+                    let class = spec.acts.len() as u32;
+                    spec.acts.push(act);
+                    ops.push(op(operation, class, required));
+                }
+                continue;
+            }
             let Some(action) = cell.action(operation)? else {
                 continue;
             };
-            let required = operation.completion.outcome != Outcome::Info;
             if !required && cell.pure(&action) {
                 continue;
             }
@@ -114,11 +125,51 @@ impl CellSpec {
         Ok((ops, spec))
     }
 
+    /// The commonest operations, without copying their values: integers that were read, written, or compared and
+    /// set by a register.
+    fn simple(&mut self, cell: &Cell, operation: &Operation) -> Option<Act> {
+        use crate::history::Function::{Cas, Read, Write};
+        let outcome = operation.completion.outcome;
+        match (&operation.f, &operation.argument, &operation.completion.value) {
+            (Read, _, &Value::Int(value)) if outcome == Outcome::Ok => {
+                Some(Act::Read(self.values.integer(value)))
+            }
+            (Write, &Value::Int(value), _) if outcome != Outcome::Fail && cell.allows(&Write) => {
+                Some(Act::Write(self.values.integer(value)))
+            }
+            (Cas, Value::List(pair), _) if outcome != Outcome::Fail && cell.allows(&Cas) => match **pair {
+                [Value::Int(expected), Value::Int(new)] => {
+                    Some(Act::Cas(self.values.integer(expected), self.values.integer(new)))
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Gives operations with equal acts the same class. Only the search needs that.
     pub(crate) fn share_classes(&self, ops: &mut [Op]) {
+        // Where there are few values, a table is faster.
+        let count = self.values.len();
+        let mut table = vec![u32::MAX; if count <= FEW { count * (count + 3) } else { 0 }];
         let mut classes: FxHashMap<Act, u32> = FxHashMap::default();
         for op in ops {
-            op.class = *classes.entry(self.act(op)).or_insert(op.class);
+            let act = self.act(op);
+            let place = match act {
+                Act::Read(value) => value as usize,
+                Act::Write(value) => count + value as usize,
+                Act::Differs(value) => 2 * count + value as usize,
+                Act::Cas(expected, new) => (3 + expected as usize) * count + new as usize,
+                Act::Contradiction | Act::Append(_) => usize::MAX,
+            };
+            let class = match table.get_mut(place) {
+                Some(class) => class,
+                None => classes.entry(act).or_insert(u32::MAX),
+            };
+            if *class == u32::MAX {
+                *class = op.class;
+            }
+            op.class = *class;
         }
     }
 
@@ -188,6 +239,14 @@ impl Spec for CellSpec {
         self.acts[class as usize].pure()
     }
 
+    fn blind(&self, class: u32) -> bool {
+        matches!(self.acts[class as usize], Act::Write(_))
+    }
+
+    fn repeatable(&self, class: u32) -> bool {
+        !matches!(self.acts[class as usize], Act::Append(_))
+    }
+
     fn bytes(&self) -> u64 {
         (self.values.nodes.capacity() * (size_of::<Node>() + size_of::<Path>())
             + self.values.children.capacity() * 13) as u64
@@ -206,10 +265,14 @@ pub(crate) struct Values {
     nodes: Vec<Node>,
     /// For each value, where it is a list: the value before its last append, that element, and its length.
     paths: Vec<Path>,
+    /// Those of small integers lie in a table.
+    small: Vec<u32>,
     integers: FxHashMap<i64, u32>,
     others: FxHashMap<Value, u32>,
     children: FxHashMap<(u32, u32), u32>,
     elements: FxHashMap<Value, u32>,
+    /// About how many values there may be.
+    room: usize,
     nil: u32,
     empty_list: u32,
     empty_text: u32,
@@ -243,7 +306,9 @@ impl Values {
             grows,
             nodes: vec![Node::Nil, Node::List, Node::Text],
             paths: if grows { vec![ROOT; 3] } else { Vec::new() },
-            integers: FxHashMap::with_capacity_and_hasher(room, FxBuildHasher),
+            small: Vec::new(),
+            room,
+            integers: FxHashMap::default(),
             others: FxHashMap::default(),
             children: FxHashMap::default(),
             elements: FxHashMap::default(),
@@ -270,14 +335,7 @@ impl Values {
     pub(crate) fn number(&mut self, value: &Value) -> u32 {
         match value {
             Value::Nil => self.nil,
-            Value::Int(integer) => {
-                if let Some(&number) = self.integers.get(integer) {
-                    return number;
-                }
-                let number = self.plain();
-                self.integers.insert(*integer, number);
-                number
-            }
+            Value::Int(integer) => self.integer(*integer),
             Value::List(elements) if self.grows => elements
                 .iter()
                 .fold(self.empty_list, |list, element| self.push(list, element)),
@@ -293,6 +351,31 @@ impl Values {
                 number
             }
         }
+    }
+
+    fn integer(&mut self, integer: i64) -> u32 {
+        // The table is never much larger than what it is for.
+        if let Some(place) = usize::try_from(integer)
+            .ok()
+            .filter(|&place| place < 4 * self.room.max(64))
+        {
+            if place >= self.small.len() {
+                self.small.resize((place + 1).next_power_of_two(), u32::MAX);
+            }
+            if self.small[place] == u32::MAX {
+                self.small[place] = self.plain();
+            }
+            return self.small[place];
+        }
+        if let Some(&number) = self.integers.get(&integer) {
+            return number;
+        }
+        if self.integers.is_empty() {
+            self.integers.reserve(self.room);
+        }
+        let number = self.plain();
+        self.integers.insert(integer, number);
+        number
     }
 
     fn child(&mut self, parent: u32, edge: u32, kind: Node) -> u32 {

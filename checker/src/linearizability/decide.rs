@@ -2,10 +2,11 @@
 
 use super::Method;
 use super::cells::{Act, CellSpec};
-use super::problem::{NEVER, Numbered, Op, Spec};
-use super::search::{Answer, Unknown, WIDEST, order, search};
+use super::problem::{Numbered, Op, Spec};
+use super::race::{Raced, Rules, race};
+use super::search::{Answer, WIDEST};
 use super::{lists, zones};
-use crate::budget::{Budget, Spent};
+use crate::budget::Budget;
 use crate::models::Model;
 
 /// What was found out about one key.
@@ -13,18 +14,32 @@ use crate::models::Model;
 pub(crate) enum Found {
     /// There is a legal order.
     Legal,
-    /// There is none, and these operations (indexes) are enough to see it, given that all others may have
-    /// taken effect in their windows or not at all.
-    Illegal(Vec<usize>),
+    /// There is none.
+    Illegal(Evidence),
     /// Not decided, and why.
     Unknown(String),
 }
 
-/// Operations (indexes) that show that a key is illegal, and the method that found it.
-#[derive(Clone, Debug)]
+/// What shows that a key is illegal.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Evidence {
+    /// Operations (indexes) that are enough to see it, given that all others may have taken effect in their
+    /// windows or not at all.
     pub operations: Vec<usize>,
-    pub method: Method,
+    /// Whether it is known that the key was legal until the last of them completed.
+    pub earliest: bool,
+    /// Whether the model's own method found it, which also explains it; then they are ids, not indexes.
+    pub own: bool,
+}
+
+impl From<Vec<usize>> for Evidence {
+    fn from(operations: Vec<usize>) -> Self {
+        Evidence {
+            operations,
+            earliest: false,
+            own: false,
+        }
+    }
 }
 
 /// The answer, and how it was come by.
@@ -54,12 +69,12 @@ impl<M: Model> Decide for Numbered<'_, M> {
     fn decide(&mut self, ops: &[Op], method: Method, budget: &Budget) -> Decided {
         match method {
             Method::Zones | Method::Lists | Method::Own => not_applicable(method),
-            Method::Cheapest | Method::Search => by_search(ops, self, budget),
+            Method::Cheapest | Method::Search | Method::Frontier => by_race(ops, self, method, budget),
         }
     }
 
-    fn linearize(&mut self, ops: &[Op], _: Method, budget: &Budget) -> Option<Vec<usize>> {
-        order_by_search(ops, self, budget)
+    fn linearize(&mut self, ops: &[Op], method: Method, budget: &Budget) -> Option<Vec<usize>> {
+        order_by_race(ops, self, method, budget)
     }
 
     /// Every state that any actions can lead to, if these are few: so it is with locks.
@@ -74,7 +89,7 @@ const STATES_TO_BEGIN_WITH: usize = 32;
 impl Decide for CellSpec {
     fn decide(&mut self, ops: &[Op], method: Method, budget: &Budget) -> Decided {
         let fast = match method {
-            Method::Search | Method::Own => None,
+            Method::Search | Method::Frontier | Method::Own => None,
             Method::Zones => zones::decide(ops, self).map(|answer| (answer, Method::Zones)),
             Method::Lists => lists::decide(ops, self).map(|answer| (answer, Method::Lists)),
             Method::Cheapest => lists::decide(ops, self)
@@ -91,7 +106,7 @@ impl Decide for CellSpec {
             None => {
                 let mut ops = ops.to_vec();
                 self.share_classes(&mut ops);
-                by_search(&ops, self, budget)
+                by_race(&ops, self, method, budget)
             }
         }
     }
@@ -100,10 +115,10 @@ impl Decide for CellSpec {
         match method {
             Method::Zones => zones::order(ops, self),
             Method::Lists => lists::order(ops, self),
-            Method::Search | Method::Cheapest | Method::Own => {
+            Method::Search | Method::Frontier | Method::Cheapest | Method::Own => {
                 let mut ops = ops.to_vec();
                 self.share_classes(&mut ops);
-                order_by_search(&ops, self, budget)
+                order_by_race(&ops, self, method, budget)
             }
         }
     }
@@ -150,10 +165,16 @@ fn not_applicable(method: Method) -> Decided {
     }
 }
 
-/// Decides by search, without what is useless.
-pub(crate) fn by_search<S: Spec>(ops: &[Op], spec: &mut S, budget: &Budget) -> Decided {
+/// Decides by the search, the frontier, or the two raced.
+fn by_race<S: Spec>(ops: &[Op], spec: &mut S, method: Method, budget: &Budget) -> Decided {
     let initial = spec.init();
-    let (answer, states) = in_stages(ops, spec, &[initial], budget);
+    let raced = race_from(ops, spec, &[initial], Rules::new(method), budget);
+    let Raced {
+        answer,
+        states,
+        winner,
+        ..
+    } = raced;
     let answer = match answer {
         Answer::Legal => Found::Legal,
         Answer::Illegal(stuck) => {
@@ -162,7 +183,11 @@ pub(crate) fn by_search<S: Spec>(ops: &[Op], spec: &mut S, budget: &Budget) -> D
                 .iter()
                 .enumerate()
                 .filter(|(_, op)| op.required && op.returned <= last);
-            Found::Illegal(evidence.map(|(index, _)| index).collect())
+            Found::Illegal(Evidence {
+                operations: evidence.map(|(index, _)| index).collect(),
+                earliest: raced.earliest,
+                own: false,
+            })
         }
         Answer::Spent(spent) => Found::Unknown(format!("{spent} after {states} configurations")),
         Answer::TooWide(width) => Found::Unknown(format!(
@@ -171,71 +196,45 @@ pub(crate) fn by_search<S: Spec>(ops: &[Op], spec: &mut S, budget: &Budget) -> D
     };
     Decided {
         answer,
-        method: Method::Search,
+        method: winner,
         states,
     }
 }
 
-/// Configurations that the search explores before it tries the shortcut.
-const STATES_BEFORE_SHORTCUT: u64 = 20_000;
-
-/// Searches for a while; then tries the shortcut that may prove that there is no legal order; then goes on.
-fn in_stages<S: Spec>(ops: &[Op], spec: &mut S, roots: &[u32], budget: &Budget) -> (Answer, u64) {
-    let unknown = ops.iter().any(|op| op.returned == NEVER);
-    if !unknown || budget.states <= STATES_BEFORE_SHORTCUT {
-        return search_from(ops, spec, roots, Unknown::Once, budget);
-    }
-    let short = budget.clone().with_states(STATES_BEFORE_SHORTCUT);
-    let (answer, first) = search_from(ops, spec, roots, Unknown::Once, &short);
-    if !matches!(answer, Answer::Spent(Spent::States(_))) {
-        return (answer, first);
-    }
-    let rest = budget.clone().with_states(budget.states - first);
-    let (answer, second) = search_from(ops, spec, roots, Unknown::Freely, &rest);
-    if let Answer::Illegal(_) | Answer::Spent(Spent::Time) = answer {
-        return (answer, first + second);
-    }
-    let rest = budget
-        .clone()
-        .with_states((budget.states - first).saturating_sub(second));
-    let (answer, third) = search_from(ops, spec, roots, Unknown::Once, &rest);
-    (answer, first + second + third)
-}
-
-/// Searches from any of the roots, without what is useless.
-pub(crate) fn search_from<S: Spec>(
+/// Looks for a legal order from any of the roots, without what is useless.
+pub(crate) fn race_from<S: Spec>(
     ops: &[Op],
     spec: &mut S,
     roots: &[u32],
-    unknown: Unknown,
+    rules: Rules,
     budget: &Budget,
-) -> (Answer, u64) {
-    let Some((indexes, kept)) = without_useless(ops, spec) else {
-        return search(ops, spec, roots, unknown, budget);
+) -> Raced {
+    let Some(useless) = spec.useless(ops).filter(|useless| useless.contains(&true)) else {
+        return race(ops, spec, roots, rules, budget);
     };
-    match search(&kept, spec, roots, unknown, budget) {
-        (Answer::Illegal(stuck), states) => (Answer::Illegal(indexes[stuck]), states),
-        other => other,
-    }
-}
-
-/// A legal order, without what is useless.
-fn order_by_search<S: Spec>(ops: &[Op], spec: &mut S, budget: &Budget) -> Option<Vec<usize>> {
-    let initial = spec.init();
-    let Some((indexes, kept)) = without_useless(ops, spec) else {
-        return order(ops, spec, initial, budget);
-    };
-    let order = order(&kept, spec, initial, budget)?;
-    Some(order.into_iter().map(|index| indexes[index]).collect())
-}
-
-/// The operations that are of use, with their indexes; none if all are.
-fn without_useless<S: Spec>(ops: &[Op], spec: &S) -> Option<(Vec<usize>, Vec<Op>)> {
-    let useless = spec.useless(ops).filter(|useless| useless.contains(&true))?;
     let useful = ops
         .iter()
         .copied()
         .enumerate()
         .filter(|(index, _)| !useless[*index]);
-    Some(useful.unzip())
+    let (indexes, kept): (Vec<usize>, Vec<Op>) = useful.unzip();
+    let mut raced = race(&kept, spec, roots, rules, budget);
+    if let Answer::Illegal(stuck) = &mut raced.answer {
+        *stuck = indexes[*stuck];
+    }
+    raced
+        .order
+        .iter_mut()
+        .flatten()
+        .for_each(|index| *index = indexes[*index]);
+    raced
+}
+
+fn order_by_race<S: Spec>(ops: &[Op], spec: &mut S, method: Method, budget: &Budget) -> Option<Vec<usize>> {
+    let initial = spec.init();
+    let rules = Rules {
+        order: true,
+        ..Rules::new(method)
+    };
+    race_from(ops, spec, &[initial], rules, budget).order
 }

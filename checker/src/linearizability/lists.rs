@@ -118,7 +118,7 @@ impl<'a> Lists<'a> {
             }
         }
         match no_list {
-            Some(evidence) => Err(Some(Found::Illegal(evidence))),
+            Some(evidence) => Err(Some(Found::Illegal(evidence.into()))),
             None => Ok(lists),
         }
     }
@@ -167,11 +167,11 @@ impl<'a> Lists<'a> {
                 continue;
             };
             if !on_path[list as usize] {
-                return Found::Illegal(self.apart(read));
+                return Found::Illegal(self.apart(read).into());
             }
             let seen = self.length(list);
             if seen < self.start {
-                return Found::Illegal(vec![read as usize]);
+                return Found::Illegal(vec![read as usize].into());
             }
             let (first, last) = &mut reads[seen as usize];
             if *first == NONE || op.returned < self.ops[*first as usize].returned {
@@ -180,7 +180,7 @@ impl<'a> Lists<'a> {
             *last = read;
         }
         if !on_path[self.spec.initial as usize] {
-            return Found::Illegal(vec![self.longest_read as usize]);
+            return Found::Illegal(vec![self.longest_read as usize].into());
         }
         self.compare(&self.elements(self.longest), &reads)
     }
@@ -209,7 +209,8 @@ impl<'a> Lists<'a> {
                         .map(|(first, _)| *first)
                         .filter(|&first| first != NONE);
                     let first = shows.min_by_key(|&read| self.ops[read as usize].returned);
-                    return Found::Illegal(first.map(|read| read as usize).into_iter().collect());
+                    let first: Vec<usize> = first.map(|read| read as usize).into_iter().collect();
+                    return Found::Illegal(first.into());
                 }
                 if append != NONE {
                     let op = &self.ops[append as usize];
@@ -220,7 +221,7 @@ impl<'a> Lists<'a> {
                             .find(|&first| first != NONE);
                         let mut evidence = vec![whose as usize, append as usize];
                         evidence.extend(shows.map(|read| read as usize));
-                        return Found::Illegal(evidence);
+                        return Found::Illegal(evidence.into());
                     }
                     if whose == NONE || op.invoked > latest {
                         (latest, whose) = (op.invoked, append);
@@ -230,7 +231,7 @@ impl<'a> Lists<'a> {
             let (first, last) = reads[length];
             if first != NONE {
                 if whose != NONE && self.ops[first as usize].returned < latest {
-                    return Found::Illegal(vec![whose as usize, first as usize]);
+                    return Found::Illegal(vec![whose as usize, first as usize].into());
                 }
                 let invoked = self.ops[last as usize].invoked;
                 if whose == NONE || invoked > latest {
@@ -258,7 +259,7 @@ impl<'a> Lists<'a> {
                 if whose != NONE && op.returned < at {
                     let mut evidence = vec![index, whose as usize];
                     evidence.extend((self.longest_read != NONE).then_some(self.longest_read as usize));
-                    return Found::Illegal(evidence);
+                    return Found::Illegal(evidence.into());
                 }
             }
         }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Linearization;
 use super::decide::{Decided, Evidence, Found};
-use crate::history::{Key, Operation};
+use super::{Linearization, Part};
+use crate::history::Key;
 use crate::models::Unsupported;
 use crate::verdict::{Finding, Verdict, Witness};
 
@@ -49,14 +49,8 @@ impl<'k> Merged<'k> {
         *self.methods.entry(decided.method.name()).or_default() += 1;
         match decided.answer {
             Found::Legal => {}
-            Found::Illegal(operations) => {
-                self.invalid.insert(
-                    key,
-                    Evidence {
-                        operations,
-                        method: decided.method,
-                    },
-                );
+            Found::Illegal(evidence) => {
+                self.invalid.insert(key, evidence);
             }
             Found::Unknown(reason) => self.unknown.push(match key {
                 Some(key) => format!("key {key}: {reason}"),
@@ -65,14 +59,10 @@ impl<'k> Merged<'k> {
         }
     }
 
-    /// The first few keys that are invalid, by their place among `keys`, with the evidence.
-    pub(super) fn explainable(
-        &self,
-        keys: &[(Option<&'k Key>, Vec<&Operation>)],
-        most: usize,
-    ) -> Vec<(usize, Evidence)> {
+    /// The first few keys that are invalid, by their place among `parts`, with the evidence.
+    pub(super) fn explainable(&self, parts: &[Part<'k>], most: usize) -> Vec<(usize, Evidence)> {
         let place = |(key, evidence): (&Option<&Key>, &Evidence)| {
-            let place = keys.binary_search_by_key(key, |(other, _)| *other).ok()?;
+            let place = parts.binary_search_by_key(key, |part| part.key).ok()?;
             Some((place, evidence.clone()))
         };
         self.invalid.iter().filter_map(place).take(most).collect()

@@ -27,9 +27,11 @@
 //! | `lists` | append and read of lists or texts, each element appended once | linear in what was read | the list is its own history |
 //! | `own` | queues, stacks and sets whose values are added once each; versioned registers; a model that brings one | O(n log n) | [`Model::decide`] |
 //! | `zones` | read, write, compare-and-set, each value written once | O(n log n) | Gibbons and Korach, 1997 |
+//! | `frontier` | everything | exponential in what is in flight at once; memory as well | just-in-time linearization: Lowe, 2017 |
 //! | `search` | everything | exponential in what is in flight at once | Wing and Gong, 1993; Lowe, 2017 |
 //!
-//! The search answers `unknown` when its [`Budget`] is spent; it never guesses.
+//! The last two are raced against each other: the depth-first search soon finds one legal order of many, the
+//! frontier sees soon that there is none. They answer `unknown` when their [`Budget`] is spent, and never guess.
 //!
 //! # Explanations
 //!
@@ -41,16 +43,21 @@
 
 mod appends;
 mod cells;
+mod configurations;
 mod decide;
+mod frontier;
 mod lies;
 mod linearization;
 mod lists;
 mod merge;
+mod online;
 mod orders;
 mod pieces;
 mod problem;
+mod race;
 mod search;
 mod story;
+mod straight;
 mod witness;
 mod zones;
 
@@ -66,6 +73,7 @@ use crate::models::{Decision, Model, Unsupported};
 use crate::verdict::{Finding, Witness};
 
 pub use linearization::{Flaw, Linearization, verify};
+pub use online::{Online, Proven, Watch};
 
 use cells::CellSpec;
 use decide::{Decide, Decided, Evidence, Found};
@@ -74,6 +82,7 @@ use linearization::verify_key;
 use merge::{Judged, Merged};
 use problem::{Numbered, Op};
 use story::Teller;
+use straight::Straight;
 
 /// How to check.
 #[derive(Clone, Debug)]
@@ -115,8 +124,10 @@ pub enum Method {
     /// The cheapest that applies to the key.
     #[default]
     Cheapest,
-    /// Always the search, which applies to everything.
+    /// Always the depth-first search, which applies to everything.
     Search,
+    /// Always the frontier, which applies to everything.
+    Frontier,
     /// Zones and chains where they apply; `unknown` elsewhere.
     Zones,
     /// The order of an append-only list where it applies; `unknown` elsewhere.
@@ -131,6 +142,7 @@ impl Method {
         match self {
             Method::Cheapest => "cheapest",
             Method::Search => "search",
+            Method::Frontier => "frontier",
             Method::Zones => "zones",
             Method::Lists => "lists",
             Method::Own => "own",
@@ -143,23 +155,22 @@ impl Method {
 /// Operations of which nothing can be concluded (reads that failed or never completed, writes that failed) are
 /// left out. A history with an operation that the model does not know is at best `unknown`.
 pub fn check<M: Model>(history: &History, model: &M, options: &Options) -> Finding {
-    let keys = partition(history, model.partitioned());
+    let parts = parts(history, model, options);
     let threads = options.threads.get();
-    let work = |key: usize| Work {
-        operations: &keys[key].1,
-        key: keys[key].0,
+    let work = |place: usize| Work {
+        part: &parts[place],
         model,
         options,
     };
     let mut merged = Merged::default();
-    let judged = in_parallel(threads, keys.len(), |key| work(key).judge());
-    for (judged, (key, _)) in judged.into_iter().zip(&keys) {
-        merged.add(judged, *key);
+    let judged = in_parallel(threads, parts.len(), |place| work(place).judge());
+    for (judged, part) in judged.into_iter().zip(&parts) {
+        merged.add(judged, part.key);
     }
-    let invalid = merged.explainable(&keys, options.witnesses);
+    let invalid = merged.explainable(&parts, options.witnesses);
     let witnesses = in_parallel(threads, invalid.len(), |place| {
-        let (key, evidence) = &invalid[place];
-        work(*key).explain(evidence.clone())
+        let (part, evidence) = &invalid[place];
+        work(*part).explain(evidence.clone())
     });
     let levels = if options.levels {
         let broken = merged.explainable(&keys, usize::MAX);
@@ -174,26 +185,110 @@ pub fn check<M: Model>(history: &History, model: &M, options: &Options) -> Findi
     };
     let finding = merged.finish(
         model.name(),
-        keys.len(),
+        parts.len(),
         witnesses.into_iter().flatten().collect(),
     );
     Finding { levels, ..finding }
 }
 
+/// A key of a history.
+struct Part<'h> {
+    key: Option<&'h Key>,
+    /// Its operations, in the order of invocation; if a pass over the history has already decided it, only those
+    /// that explain the verdict.
+    operations: Vec<&'h Operation>,
+    known: Option<Known>,
+}
+
+/// A key that was decided by a pass over the history.
+struct Known {
+    legal: bool,
+    operations: u64,
+}
+
+/// The keys, in the order of their names.
+fn parts<'h, M: Model>(history: &'h History, model: &M, options: &Options) -> Vec<Part<'h>> {
+    let by_zones = matches!(options.method, Method::Cheapest | Method::Zones) && !options.linearizations;
+    let cell = model.cell().filter(|_| by_zones && model.partitioned());
+    let straight = cell.and_then(|cell| straight::judge(history, cell, options.threads.get()));
+    let general = straight
+        .as_ref()
+        .is_none_or(|keys| keys.iter().any(|key| matches!(key.straight, Straight::General)));
+    let whole = if general {
+        partition(history, model.partitioned())
+    } else {
+        Vec::new()
+    };
+    let Some(straight) = straight else {
+        let part = |(key, operations)| Part {
+            key,
+            operations,
+            known: None,
+        };
+        return whole.into_iter().map(part).collect();
+    };
+    let mut whole = whole.into_iter();
+    let part = |judged: straight::Judged<'h>| {
+        let operations = whole.next().map(|(_, operations)| operations).unwrap_or_default();
+        let (legal, operations) = match judged.straight {
+            Straight::General => {
+                return Part {
+                    key: judged.key,
+                    operations,
+                    known: None,
+                };
+            }
+            Straight::Legal => (true, Vec::new()),
+            Straight::Illegal(suspects) => (false, suspects),
+        };
+        Part {
+            key: judged.key,
+            operations,
+            known: Some(Known {
+                legal,
+                operations: judged.operations,
+            }),
+        }
+    };
+    straight.into_iter().map(part).collect()
+}
+
 /// One key, and how to check it.
 struct Work<'a, M: Model> {
-    operations: &'a [&'a Operation],
-    key: Option<&'a Key>,
+    part: &'a Part<'a>,
     model: &'a M,
     options: &'a Options,
 }
 
 impl<M: Model> Work<'_, M> {
     fn judge(&self) -> Result<Judged, Unsupported> {
+        let Some(known) = &self.part.known else {
+            return self.judge_all();
+        };
+        let answer = if known.legal {
+            Found::Legal
+        } else {
+            match self.judge_all()?.decided.answer {
+                Found::Illegal(evidence) => Found::Illegal(evidence),
+                _ => Found::Unknown("a defect of the method zones: its evidence is none".to_owned()),
+            }
+        };
+        Ok(Judged {
+            decided: Decided {
+                answer,
+                method: Method::Zones,
+                states: 0,
+            },
+            operations: known.operations,
+            order: None,
+        })
+    }
+
+    fn judge_all(&self) -> Result<Judged, Unsupported> {
         if let Some(judged) = self.judge_by_own_method() {
             return judged;
         }
-        let all = self.operations.iter().copied();
+        let all = self.part.operations.iter().copied();
         match self.model.cell() {
             Some(cell) => {
                 let (ops, mut spec) = CellSpec::compile(cell, all)?;
@@ -229,7 +324,7 @@ impl<M: Model> Work<'_, M> {
         // What is handed out has been verified by the definition.
         if let Some(Err(flaw)) = order
             .as_ref()
-            .map(|order| verify_key(self.operations, self.model, order))
+            .map(|order| verify_key(&self.part.operations, self.model, order))
         {
             let reason = format!("a defect of the method {}: {flaw}", decided.method.name());
             decided.answer = Found::Unknown(reason);
@@ -243,15 +338,19 @@ impl<M: Model> Work<'_, M> {
         if !matches!(method, Method::Cheapest | Method::Own) {
             return None;
         }
-        let answer = match self.model.decide(self.operations, budget) {
+        let answer = match self.model.decide(&self.part.operations, budget) {
             Some(Decision::Legal) => Found::Legal,
-            Some(Decision::Illegal(refutation)) => Found::Illegal(refutation.core),
+            Some(Decision::Illegal(refutation)) => Found::Illegal(Evidence {
+                operations: refutation.core,
+                earliest: false,
+                own: true,
+            }),
             None if *method == Method::Own => {
                 Found::Unknown(format!("the method `{}` does not apply", method.name()))
             }
             None => return None,
         };
-        let (ops, mut spec) = match Numbered::compile(self.model, self.operations.iter().copied()) {
+        let (ops, mut spec) = match Numbered::compile(self.model, self.part.operations.iter().copied()) {
             Ok(compiled) => compiled,
             Err(unsupported) => return Some(Err(unsupported)),
         };
@@ -268,10 +367,10 @@ impl<M: Model> Work<'_, M> {
     }
 
     fn explain(&self, evidence: Evidence) -> Option<(Witness, Option<String>)> {
-        if evidence.method == Method::Own {
+        if evidence.own {
             return self.explain_own();
         }
-        let all = self.operations.iter().copied();
+        let all = self.part.operations.iter().copied();
         match self.model.cell() {
             Some(cell) => {
                 let (mut ops, mut spec) = CellSpec::compile(cell, all).ok()?;
@@ -287,23 +386,23 @@ impl<M: Model> Work<'_, M> {
 
     /// The witness that the model's own method gives: its core, in its words.
     fn explain_own(&self) -> Option<(Witness, Option<String>)> {
-        let decision = self.model.decide(self.operations, &self.options.budget)?;
+        let decision = self.model.decide(&self.part.operations, &self.options.budget)?;
         let Decision::Illegal(refutation) = decision else {
             return None;
         };
         let in_core = |operation: &&Operation| refutation.core.contains(&operation.id);
-        let core: Vec<&Operation> = self.operations.iter().copied().filter(in_core).collect();
+        let core: Vec<&Operation> = self.part.operations.iter().copied().filter(in_core).collect();
         let (ops, _) = Numbered::compile(self.model, core.iter().copied()).ok()?;
         let lie = Lie::new(refutation.what, refutation.sentence);
-        Some(Teller::new(&core, &ops, self.model).tell_all(self.key, lie))
+        Some(Teller::new(&core, &ops, self.model).tell_all(self.part.key, lie))
     }
 
     /// The witness, and its lie in a few words.
     fn witness<S: Decide>(&self, ops: &[Op], spec: &mut S, evidence: Evidence) -> (Witness, Option<String>) {
-        let teller = Teller::new(self.operations, ops, self.model);
+        let teller = Teller::new(&self.part.operations, ops, self.model);
         let sources = |kernel: &[usize]| teller.sources(kernel);
         let kernel = witness::minimise(ops, spec, evidence, self.options.budget.bytes, sources);
-        teller.tell(&kernel, self.key)
+        teller.tell(&kernel, self.part.key)
     }
 }
 
@@ -314,13 +413,26 @@ fn partition(history: &History, partitioned: bool) -> Vec<(Option<&Key>, Vec<&Op
     }
     let mut places: rustc_hash::FxHashMap<Option<&Key>, usize> = rustc_hash::FxHashMap::default();
     let mut keys: Vec<(Option<&Key>, Vec<&Operation>)> = Vec::new();
+    let mut last: Option<(Option<&Key>, usize)> = None;
     for operation in &history.operations {
         let key = operation.key.as_ref();
+        // Often it is the key of the operation before, in the same place of memory.
+        if let Some((known, place)) = last
+            && match (known, key) {
+                (Some(known), Some(key)) => Key::ptr_eq(known, key),
+                (None, None) => true,
+                _ => false,
+            }
+        {
+            keys[place].1.push(operation);
+            continue;
+        }
         let place = *places.entry(key).or_insert_with(|| {
             keys.push((key, Vec::new()));
             keys.len() - 1
         });
         keys[place].1.push(operation);
+        last = Some((key, place));
     }
     keys.sort_unstable_by_key(|(key, _)| *key);
     keys

@@ -32,6 +32,13 @@ pub(crate) trait Spec {
     fn settles(&mut self, state: u32, class: u32) -> bool {
         self.pure(class) && self.step(state, class) == Some(state)
     }
+    /// Whether the action is legal in every state and always leaves the same one.
+    fn blind(&self, class: u32) -> bool;
+    /// Whether it makes sense to pretend that the action could take effect as often as it helps: not if each
+    /// time leads to a state of its own, as appends do.
+    fn repeatable(&self, _class: u32) -> bool {
+        true
+    }
     /// Memory held, in bytes.
     fn bytes(&self) -> u64;
     /// Which of the operations, all of them optional ones, may be left out without changing the answer; none if
@@ -133,6 +140,10 @@ impl<M: Model> Spec for Numbered<'_, M> {
 
     fn pure(&self, class: u32) -> bool {
         self.model.pure(&self.actions[class as usize])
+    }
+
+    fn blind(&self, class: u32) -> bool {
+        self.model.blind(&self.actions[class as usize])
     }
 
     fn bytes(&self) -> u64 {

@@ -28,8 +28,9 @@ use std::mem::size_of;
 
 use rustc_hash::FxHashMap;
 
+use super::configurations::{Bits, clear, has, ones, set};
 use super::problem::{NEVER, Op, Spec};
-use crate::budget::{Budget, Meter, Spent};
+use crate::budget::{Meter, Spent};
 
 /// What a search found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,81 +49,72 @@ pub(crate) enum Answer {
 /// The most operations in flight at once, never-completed ones apart.
 pub(crate) const WIDEST: usize = 4096;
 
-/// How often an operation that never completed may take effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unknown {
-    /// Once.
-    Once,
-    /// As often as it helps. If not even then there is a legal order, there is none; and the search is much
-    /// smaller, since it need not remember which of them were used.
-    Freely,
-}
-
-/// Looks for a legal order of `ops`, which stand in the order of invocation.
-pub(crate) fn search<S: Spec>(
-    ops: &[Op],
-    spec: &mut S,
-    roots: &[u32],
-    unknown: Unknown,
-    budget: &Budget,
-) -> (Answer, u64) {
-    let plan = Plan::new(ops, unknown);
-    match plan.width {
-        0..=64 => Search::<S, 1>::new(&plan, ops, spec, budget).run(roots),
-        65..=128 => Search::<S, 2>::new(&plan, ops, spec, budget).run(roots),
-        129..=512 => Search::<S, 8>::new(&plan, ops, spec, budget).run(roots),
-        513..=WIDEST => Search::<S, 64>::new(&plan, ops, spec, budget).run(roots),
-        width => (Answer::TooWide(width), 0),
-    }
-}
-
-/// A legal order of `ops` (indexes), if the search finds one within the budget.
-pub(crate) fn order<S: Spec>(ops: &[Op], spec: &mut S, root: u32, budget: &Budget) -> Option<Vec<usize>> {
-    let plan = Plan::new(ops, Unknown::Once);
-    match plan.width {
-        0..=64 => Search::<S, 1>::new(&plan, ops, spec, budget).order(root),
-        65..=128 => Search::<S, 2>::new(&plan, ops, spec, budget).order(root),
-        129..=512 => Search::<S, 8>::new(&plan, ops, spec, budget).order(root),
-        513..=WIDEST => Search::<S, 64>::new(&plan, ops, spec, budget).order(root),
-        _ => None,
-    }
-}
-
 #[derive(Clone, Copy)]
-struct Step {
-    at: u64,
-    op: u32,
-    completes: bool,
+pub(super) struct Step {
+    pub(super) op: u32,
+    pub(super) completes: bool,
+}
+
+/// The events in their order. Operations stand in the order of invocation, so that only the completions have to
+/// be sorted; and positions are mostly dense enough for each to find its place by itself.
+fn steps(ops: &[Op]) -> Vec<Step> {
+    let completed = |(_, op): &(usize, &Op)| op.returned != NEVER;
+    let count = ops.len() + ops.iter().enumerate().filter(completed).count();
+    let mut steps = Vec::with_capacity(count);
+    let first = ops.first().map_or(0, |op| op.invoked);
+    let last = ops
+        .iter()
+        .filter(|op| op.returned != NEVER)
+        .map(|op| op.returned)
+        .max()
+        .unwrap_or(0);
+    let span = last.saturating_sub(first) as usize;
+    let mut completions: Vec<u32> = Vec::new();
+    if span < 8 * count {
+        let mut places = vec![u32::MAX; span + 1];
+        for (index, op) in ops.iter().enumerate().filter(completed) {
+            places[(op.returned - first) as usize] = index as u32;
+        }
+        completions.extend(places.into_iter().filter(|&index| index != u32::MAX));
+    } else {
+        completions.extend(
+            ops.iter()
+                .enumerate()
+                .filter(completed)
+                .map(|(index, _)| index as u32),
+        );
+        completions.sort_unstable_by_key(|&index| ops[index as usize].returned);
+    }
+    let mut completions = completions.into_iter().peekable();
+    for (index, op) in ops.iter().enumerate() {
+        while let Some(done) = completions.next_if(|&done| ops[done as usize].returned < op.invoked) {
+            steps.push(Step {
+                op: done,
+                completes: true,
+            });
+        }
+        steps.push(Step {
+            op: index as u32,
+            completes: false,
+        });
+    }
+    steps.extend(completions.map(|op| Step { op, completes: true }));
+    steps
 }
 
 /// The order of events, and a slot for each operation while it is in flight.
-struct Plan {
-    steps: Vec<Step>,
-    slot: Vec<u32>,
-    width: usize,
+pub(super) struct Plan {
+    pub(super) steps: Vec<Step>,
+    /// For an operation that never completed, the place of its action among `pending`.
+    pub(super) slot: Vec<u32>,
+    pub(super) width: usize,
     /// The distinct actions of operations that never completed.
-    pending: Vec<u32>,
-    unknown: Unknown,
+    pub(super) pending: Vec<u32>,
 }
 
 impl Plan {
-    fn new(ops: &[Op], unknown: Unknown) -> Self {
-        let mut steps = Vec::with_capacity(2 * ops.len());
-        for (index, op) in ops.iter().enumerate() {
-            steps.push(Step {
-                at: op.invoked,
-                op: index as u32,
-                completes: false,
-            });
-            if op.returned != NEVER {
-                steps.push(Step {
-                    at: op.returned,
-                    op: index as u32,
-                    completes: true,
-                });
-            }
-        }
-        steps.sort_unstable_by_key(|step| step.at);
+    pub(super) fn new(ops: &[Op]) -> Self {
+        let steps = steps(ops);
         let mut pending: Vec<u32> = ops
             .iter()
             .filter(|op| op.returned == NEVER)
@@ -152,23 +144,8 @@ impl Plan {
             slot,
             width,
             pending,
-            unknown,
         }
     }
-}
-
-type Bits<const N: usize> = [u64; N];
-
-fn has<const N: usize>(bits: &Bits<N>, slot: u32) -> bool {
-    bits[slot as usize / 64] >> (slot % 64) & 1 == 1
-}
-
-fn set<const N: usize>(bits: &mut Bits<N>, slot: u32) {
-    bits[slot as usize / 64] |= 1 << (slot % 64);
-}
-
-fn clear<const N: usize>(bits: &mut Bits<N>, slot: u32) {
-    bits[slot as usize / 64] &= !(1 << (slot % 64));
 }
 
 /// A configuration whose choices are being tried.
@@ -192,11 +169,12 @@ struct Place<const N: usize> {
     fresh: bool,
 }
 
-struct Search<'a, S: Spec, const N: usize> {
+/// A search that can be interrupted.
+pub(super) struct Search<'a, const N: usize> {
     plan: &'a Plan,
     ops: &'a [Op],
-    spec: &'a mut S,
-    meter: Meter<'a>,
+    roots: std::slice::Iter<'a, u32>,
+    root: u32,
     /// Events before this one have happened.
     cursor: usize,
     live: Bits<N>,
@@ -208,18 +186,22 @@ struct Search<'a, S: Spec, const N: usize> {
     counts: Vec<u32>,
     next: Vec<u32>,
     stack: Vec<Frame<N>>,
+    /// The first event that no order found so far gets past.
     furthest: usize,
+    states: u64,
+    /// When `furthest` was reached.
+    progress: u64,
 }
 
 const NONE: u32 = u32::MAX;
 
-impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
-    fn new(plan: &'a Plan, ops: &'a [Op], spec: &'a mut S, budget: &'a Budget) -> Self {
+impl<'a, const N: usize> Search<'a, N> {
+    pub(super) fn new(plan: &'a Plan, ops: &'a [Op], roots: &'a [u32]) -> Self {
         Search {
             plan,
             ops,
-            spec,
-            meter: Meter::new(budget),
+            roots: roots.iter(),
+            root: NONE,
             cursor: 0,
             live: [0; N],
             occupant: vec![NONE; plan.width],
@@ -230,19 +212,23 @@ impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
             next: Vec::new(),
             stack: Vec::new(),
             furthest: 0,
+            states: 0,
+            progress: 0,
         }
     }
 
-    fn run(mut self, roots: &[u32]) -> (Answer, u64) {
-        let answer = self.explore(roots);
-        (answer, self.meter.states())
+    /// Configurations explored.
+    pub(super) fn states(&self) -> u64 {
+        self.states
+    }
+
+    /// The first event that no order found so far gets past: the history before it has a legal order.
+    pub(super) fn furthest(&self) -> usize {
+        self.furthest
     }
 
     /// The order that the choices on the stack make, once they have led to the end.
-    fn order(mut self, root: u32) -> Option<Vec<usize>> {
-        if self.explore(&[root]) != Answer::Legal {
-            return None;
-        }
+    pub(super) fn order<S: Spec>(&mut self, spec: &mut S) -> Option<Vec<usize>> {
         let frames = std::mem::take(&mut self.stack);
         let mut waiting: Vec<VecDeque<u32>> = vec![VecDeque::new(); self.plan.pending.len()];
         for (index, op) in self.ops.iter().enumerate().filter(|(_, op)| op.returned == NEVER) {
@@ -252,10 +238,10 @@ impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
         }
         let mut order = Vec::with_capacity(self.ops.len());
         self.seek(0);
-        let (mut state, mut taken) = (root, [0; N]);
+        let (mut state, mut taken) = (self.root, [0; N]);
         let width = self.plan.width as u32;
         for frame in frames {
-            self.settle(state, &mut taken, |op| order.push(op as usize));
+            self.settle(spec, state, &mut taken, |op| order.push(op as usize));
             let own = self.plan.steps[self.cursor].op;
             let op = match frame.choice - 1 {
                 0 => {
@@ -270,29 +256,38 @@ impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
             if returned != NEVER {
                 set(&mut taken, self.plan.slot[op as usize]);
             }
-            state = self.spec.step(state, class)?;
+            state = spec.step(state, class)?;
             order.push(op as usize);
         }
-        self.settle(state, &mut taken, |op| order.push(op as usize));
+        self.settle(spec, state, &mut taken, |op| order.push(op as usize));
         Some(order)
     }
 
-    fn explore(&mut self, roots: &[u32]) -> Answer {
-        let unused = vec![0; self.plan.pending.len()];
-        for &root in roots {
-            self.seek(0);
-            if let Some(answer) = self.arrive(root, [0; N], &unused, None) {
-                return answer;
-            }
-            while let Some(answer) = self.choose() {
-                if let Some(answer) = answer {
+    /// Goes on until the question is decided, the budget is spent, or so many configurations have been explored
+    /// without getting any further; then the answer is none.
+    pub(super) fn go<S: Spec>(&mut self, spec: &mut S, meter: &mut Meter, patience: u64) -> Option<Answer> {
+        self.progress = self.states;
+        loop {
+            while let Some(answer) = self.choose(spec, meter) {
+                if answer.is_some() {
                     return answer;
                 }
+                if self.states - self.progress > patience {
+                    return None;
+                }
             }
-        }
-        match self.plan.steps.get(self.furthest) {
-            Some(step) => Answer::Illegal(step.op as usize),
-            None => Answer::Legal,
+            let Some(&root) = self.roots.next() else {
+                return Some(match self.plan.steps.get(self.furthest) {
+                    Some(step) => Answer::Illegal(step.op as usize),
+                    None => Answer::Legal,
+                });
+            };
+            self.root = root;
+            self.seek(0);
+            let unused = vec![0; self.plan.pending.len()];
+            if let Some(answer) = self.arrive(spec, meter, root, [0; N], &unused, None) {
+                return Some(answer);
+            }
         }
     }
 
@@ -332,20 +327,12 @@ impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
     }
 
     /// The slots in flight whose operations have not taken effect.
-    fn waiting(&self, taken: &Bits<N>) -> impl Iterator<Item = u32> + use<S, N> {
+    fn waiting(&self, taken: &Bits<N>) -> impl Iterator<Item = u32> + use<N> {
         let mut words: Bits<N> = self.live;
         for (word, taken) in words.iter_mut().zip(taken) {
             *word &= !taken;
         }
-        words.into_iter().enumerate().flat_map(|(position, mut word)| {
-            std::iter::from_fn(move || {
-                (word != 0).then(|| {
-                    let bit = word.trailing_zeros();
-                    word &= word - 1;
-                    position as u32 * 64 + bit
-                })
-            })
-        })
+        ones(words)
     }
 
     fn occupant(&self, slot: u32) -> &'a Op {
@@ -354,10 +341,16 @@ impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
 
     /// Goes on from the cursor to the next completion of an operation that has not taken effect. Pure actions
     /// take effect as soon as they are legal, and `placed` is told.
-    fn settle(&mut self, state: u32, taken: &mut Bits<N>, mut placed: impl FnMut(u32)) {
+    fn settle<S: Spec>(
+        &mut self,
+        spec: &mut S,
+        state: u32,
+        taken: &mut Bits<N>,
+        mut placed: impl FnMut(u32),
+    ) {
         for slot in self.waiting(taken) {
             let class = self.occupant(slot).class;
-            if self.spec.settles(state, class) {
+            if spec.settles(state, class) {
                 set(taken, slot);
                 placed(self.occupant[slot as usize]);
             }
@@ -370,7 +363,7 @@ impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
                     break;
                 }
                 clear(taken, slot);
-            } else if returned != NEVER && self.spec.settles(state, class) {
+            } else if returned != NEVER && spec.settles(state, class) {
                 set(taken, slot);
                 placed(op);
             }
@@ -379,15 +372,19 @@ impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
     }
 
     /// Settles, and pushes the configuration reached unless it was explored before.
-    fn arrive(
+    fn arrive<S: Spec>(
         &mut self,
+        spec: &mut S,
+        meter: &mut Meter,
         state: u32,
         mut taken: Bits<N>,
         used: &[u32],
         from: Option<usize>,
     ) -> Option<Answer> {
-        self.settle(state, &mut taken, |_| ());
-        self.furthest = self.furthest.max(self.cursor);
+        self.settle(spec, state, &mut taken, |_| ());
+        if self.cursor > self.furthest {
+            (self.furthest, self.progress) = (self.cursor, self.states);
+        }
         if self.cursor == self.plan.steps.len() {
             return Some(Answer::Legal);
         }
@@ -399,7 +396,8 @@ impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
             fresh,
         };
         let used = self.remember(place, used)?;
-        if let Err(spent) = self.meter.charge(self.bytes()) {
+        self.states += 1;
+        if let Err(spent) = meter.charge(self.bytes() + spec.bytes()) {
             return Some(Answer::Spent(spent));
         }
         self.stack.push(Frame {
@@ -413,10 +411,11 @@ impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
         None
     }
 
-    fn bytes(&self) -> u64 {
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> u64 {
         let memo = self.memo.capacity() * (size_of::<Place<N>>() + 5);
         let rest = self.counts.capacity() * 4 + self.next.capacity() * 4;
-        (memo + rest + self.stack.capacity() * size_of::<Frame<N>>()) as u64 + self.spec.bytes()
+        (memo + rest + self.stack.capacity() * size_of::<Frame<N>>()) as u64
     }
 
     /// Records a configuration; none if one that is at least as good was there before.
@@ -443,7 +442,7 @@ impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
         clippy::option_option,
         reason = "outer: is anything left; inner: is the search decided"
     )]
-    fn choose(&mut self) -> Option<Option<Answer>> {
+    fn choose<S: Spec>(&mut self, spec: &mut S, meter: &mut Meter) -> Option<Option<Answer>> {
         let frame = self.stack.last_mut()?;
         let choice = frame.choice;
         frame.choice += 1;
@@ -465,7 +464,7 @@ impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
             // An optional operation may go without ever having taken effect.
             0 if !self.ops[returning as usize].required && fresh => {
                 self.forward();
-                return Some(self.arrive(state, taken, &used, None));
+                return Some(self.arrive(spec, meter, state, taken, &used, None));
             }
             0 => return Some(None),
             1 => {
@@ -492,17 +491,17 @@ impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
                 if used[position] >= self.available[position] || twin {
                     return Some(None);
                 }
-                used[position] += u32::from(self.plan.unknown == Unknown::Once);
-                if self.spec.step(state, class) == Some(state) {
+                used[position] += 1;
+                if spec.step(state, class) == Some(state) {
                     return Some(None);
                 }
                 class
             }
         };
-        let Some(next) = self.spec.step(state, class) else {
+        let Some(next) = spec.step(state, class) else {
             return Some(None);
         };
-        Some(self.arrive(next, taken, &used, Some(step as usize)))
+        Some(self.arrive(spec, meter, next, taken, &used, Some(step as usize)))
     }
 
     /// Whether another operation that cannot be told apart goes first.
@@ -512,45 +511,5 @@ impl<'a, S: Spec, const N: usize> Search<'a, S, N> {
             let other = self.occupant(other);
             other.class == this.class && other.returned < this.returned && (other.required || !this.required)
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::cells::CellSpec;
-    use super::*;
-    use crate::generate::{Load, Recipe, linearizable, make_stale};
-    use crate::history::History;
-    use crate::models::Cell;
-
-    #[test]
-    fn the_shortcut_never_refutes_what_has_a_legal_order() {
-        let mut refuted = 0;
-        for seed in 0..400 {
-            let recipe = Recipe {
-                load: Load::CasRegister,
-                operations: 40,
-                values: Some(3),
-                unknown_permille: 150,
-                seed,
-                ..Recipe::default()
-            };
-            let mut events = linearizable(&recipe);
-            for permille in [400, 600, 800] {
-                make_stale(&mut events, permille, 2);
-            }
-            let history = History::from_events(events).expect("generated histories are well-formed");
-            let compiled = CellSpec::compile(&Cell::cas_register(), history.operations.iter());
-            let (mut ops, mut spec) = compiled.expect("the model knows these operations");
-            spec.share_classes(&mut ops);
-            let budget = Budget::unlimited();
-            let mut answer = |unknown| search(&ops, &mut spec, &[0], unknown, &budget).0;
-            let (exact, freely) = (answer(Unknown::Once), answer(Unknown::Freely));
-            if freely != Answer::Legal {
-                assert_ne!(exact, Answer::Legal, "seed {seed}");
-                refuted += 1;
-            }
-        }
-        assert!(refuted > 20, "the lies are too rare: {refuted}");
     }
 }

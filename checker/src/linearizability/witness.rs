@@ -8,9 +8,10 @@
 //! weakening any one of its operations as well makes an order possible.
 
 use super::Method;
-use super::decide::{Decide, Evidence, Found, search_from};
+use super::decide::{Decide, Evidence, Found, race_from};
 use super::problem::Op;
-use super::search::{Answer, Unknown};
+use super::race::Rules;
+use super::search::Answer;
 use crate::budget::Budget;
 
 // A proven violation is explained also when the time for checking is up; these bound what that may cost.
@@ -42,16 +43,14 @@ pub(crate) fn minimise<S: Decide>(
     bytes: u64,
     sources: impl Fn(&[usize]) -> Vec<usize>,
 ) -> Kernel {
-    let Evidence { operations, method } = evidence;
     let mut minimiser = Minimiser {
         ops,
         spec,
         bytes,
-        method,
         states: 0,
         gave_up: false,
     };
-    let (ops, mut kernel) = minimiser.earliest(operations);
+    let (ops, mut kernel) = minimiser.earliest(evidence);
     minimiser.ops = &ops;
     kernel.retain(|&index| ops.get(index).is_some_and(|op| op.required));
     // What made an unknown operation count may be missing from the evidence.
@@ -94,15 +93,19 @@ struct Minimiser<'a, S: Decide> {
     ops: &'a [Op],
     spec: &'a mut S,
     bytes: u64,
-    method: Method,
     states: u64,
     gave_up: bool,
 }
 
 impl<S: Decide> Minimiser<'_, S> {
     /// The shortest prefix of the history that is illegal, and evidence from it.
-    fn earliest(&mut self, evidence: Vec<usize>) -> (Vec<Op>, Vec<usize>) {
-        if self.method == Method::Search {
+    fn earliest(&mut self, evidence: Evidence) -> (Vec<Op>, Vec<usize>) {
+        let Evidence {
+            operations: evidence,
+            earliest,
+            ..
+        } = evidence;
+        if earliest {
             let last = evidence
                 .iter()
                 .map(|&index| self.ops[index].returned)
@@ -142,7 +145,9 @@ impl<S: Decide> Minimiser<'_, S> {
             stride *= 2;
             let prefix = prefix(self.ops, returns[middle]);
             match self.spec.decide(&prefix, Method::Cheapest, &attempt).answer {
-                Found::Illegal(evidence) => {
+                Found::Illegal(Evidence {
+                    operations: evidence, ..
+                }) => {
                     high = known(&prefix, &evidence).map_or(middle, |place| place.min(middle));
                     best = (prefix, evidence);
                 }
@@ -237,10 +242,10 @@ impl<S: Decide> Minimiser<'_, S> {
             None
         };
         if let Some(roots) = roots {
-            let (answer, states) = search_from(&inside, self.spec, &roots, Unknown::Once, &attempt);
-            self.states += states;
-            self.gave_up |= !matches!(answer, Answer::Legal | Answer::Illegal(_));
-            return matches!(answer, Answer::Illegal(_));
+            let raced = race_from(&inside, self.spec, &roots, Rules::new(Method::Cheapest), &attempt);
+            self.states += raced.states;
+            self.gave_up |= !matches!(raced.answer, Answer::Legal | Answer::Illegal(_));
+            return matches!(raced.answer, Answer::Illegal(_));
         }
         before.iter_mut().for_each(|op| op.required = false);
         before.append(&mut inside);

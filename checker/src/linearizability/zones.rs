@@ -61,10 +61,10 @@ pub(crate) fn decide(ops: &[Op], spec: &CellSpec) -> Option<Found> {
     };
     let blocks = match zones.blocks() {
         Ok(blocks) => blocks,
-        Err(evidence) => return Some(Found::Illegal(evidence)),
+        Err(evidence) => return Some(Found::Illegal(evidence.into())),
     };
     if let Some(evidence) = zones.conflict(&blocks) {
-        return Some(Found::Illegal(evidence));
+        return Some(Found::Illegal(evidence.into()));
     }
     (zones.differs.is_empty() || zones.place_failures(blocks).is_some()).then_some(Found::Legal)
 }
@@ -175,7 +175,7 @@ impl<'a> Zones<'a> {
         }
         match contradiction.or(twice) {
             // Only now is it certain that every value has one writer.
-            Some(evidence) => Err(Some(Found::Illegal(evidence))),
+            Some(evidence) => Err(Some(Found::Illegal(evidence.into()))),
             None => Ok(Zones {
                 ops,
                 spec,

@@ -87,7 +87,7 @@ impl Cell {
         .initial(Value::Nil)
     }
 
-    fn allows(&self, function: &Function) -> bool {
+    pub(crate) fn allows(&self, function: &Function) -> bool {
         match function {
             Function::Read => true,
             Function::Write => self.kind != Kind::AppendList,
@@ -110,6 +110,10 @@ impl Cell {
     pub fn nil_read(mut self, meaning: NilRead) -> Self {
         self.nil_read = meaning;
         self
+    }
+
+    pub(crate) fn nil_is_unknown(&self) -> bool {
+        self.nil_read == NilRead::Unknown
     }
 
     /// In a list, absent is empty.
@@ -252,6 +256,10 @@ impl Model for Cell {
             Value::Nil | Value::Bool(_) | Value::Int(_) => 0,
         };
         size_of_val(state) + held
+    }
+
+    fn blind(&self, action: &CellAction) -> bool {
+        matches!(action, CellAction::Write(_))
     }
 
     fn cell(&self) -> Option<&Cell> {

@@ -130,6 +130,14 @@ pub trait Model: Sync {
         false
     }
 
+    /// Whether the action is legal in every state and always leaves the same one, as a blind write does. Such an
+    /// action can hide another one by taking effect right behind it, which spares the search more choices.
+    /// Answering false is always right.
+    fn blind(&self, action: &Self::Action) -> bool {
+        let _ = action;
+        false
+    }
+
     /// Whether operations on different keys are independent objects (the default). Linearizability is local:
     /// a history is linearizable exactly if its restriction to each object is.
     fn partitioned(&self) -> bool {

@@ -1,0 +1,559 @@
+//! Zones straight from the history: registers whose written values are integers, each written once.
+//!
+//! The method is that of [`zones`](super::zones), for the commonest histories and without compiling them first:
+//! one pass over the operations keeps, for each value, when its write was invoked and completed, the earliest
+//! completion and the latest invocation of its reads, and nothing else. The zones are then sorted by their lower
+//! ends, and one sweep compares each with the forward zone that it stands in. A pass may be split over threads,
+//! since what it keeps are minima and maxima.
+//!
+//! Where clusters are in conflict, the operations on their values are all that matters: every conflict of a
+//! prefix of the history is one of the whole history, and no other value can excuse it. So the explanation of a
+//! violation looks at these operations only, however long the history is.
+//!
+//! Whatever does not fit (compare-and-sets, a value written twice, texts) is left to the general way.
+
+use rustc_hash::FxHashMap;
+
+use super::in_parallel;
+use crate::history::{Function, History, Key, Operation, Outcome, Value};
+use crate::models::{Cell, Model};
+
+/// What was found out about a key.
+pub(super) enum Straight<'h> {
+    /// Linearizable.
+    Legal,
+    /// Not linearizable, and the operations on the values that are in conflict.
+    Illegal(Vec<&'h Operation>),
+    /// Something for the general way.
+    General,
+}
+
+/// A key, what was found out about it, and how many of its operations constrain the register.
+pub(super) struct Judged<'h> {
+    pub key: Option<&'h Key>,
+    pub straight: Straight<'h>,
+    pub operations: u64,
+}
+
+/// The most conflicts that are looked at apart from the rest of a history.
+const MOST_CONFLICTS: usize = 4096;
+
+/// How many operations make a second thread worth its while.
+const OPERATIONS_PER_THREAD: usize = 50_000;
+
+/// How many operations are looked at before the pass is given up because it fits no key.
+const TRIAL: usize = 512;
+
+/// Judges all keys, in the order of their names; none if this fits no key.
+pub(super) fn judge<'h>(history: &'h History, cell: &Cell, threads: usize) -> Option<Vec<Judged<'h>>> {
+    let all = &history.operations[..];
+    let initial = match cell.init() {
+        Value::Nil => None,
+        Value::Int(initial) => Some(initial),
+        _ => return None,
+    };
+    let mut trial = Pass::new(cell, initial);
+    let tried = all.len().min(TRIAL);
+    for some in all[..tried].chunks(TRIAL / 16) {
+        trial.take(some);
+        if trial.keys.iter().all(|tally| tally.general) {
+            return None;
+        }
+    }
+    let parts = (all.len() / OPERATIONS_PER_THREAD).clamp(1, threads);
+    let mut passes = if parts == 1 {
+        trial.take(&all[tried..]);
+        vec![trial]
+    } else {
+        let bound = |part: usize| all.len() * part / parts;
+        in_parallel(parts, parts, |part| {
+            let mut pass = Pass::new(cell, initial);
+            pass.take(&all[bound(part)..bound(part + 1)]);
+            pass
+        })
+    }
+    .into_iter();
+    let mut first = passes.next()?;
+    let mut later: Vec<Vec<Tally>> = (0..first.keys.len()).map(|_| Vec::new()).collect();
+    for pass in passes {
+        for tally in pass.keys {
+            let place = first.place(tally.key);
+            if place == later.len() {
+                later.push(Vec::new());
+            }
+            later[place].push(tally);
+        }
+    }
+    let mut tallies: Vec<(Tally, Vec<Tally>)> = first.keys.into_iter().zip(later).collect();
+    tallies.sort_unstable_by_key(|(tally, _)| tally.key);
+    let tallies: Vec<_> = tallies.into_iter().map(std::sync::Mutex::new).collect();
+    let judged = in_parallel(threads, tallies.len(), |place| {
+        let mut tally = tallies[place].lock().ok()?;
+        let (mine, others) = &mut *tally;
+        others.drain(..).for_each(|other| mine.absorb(&other));
+        let straight = mine.judge(all, initial);
+        mine.table = Table::default();
+        Some(Judged {
+            key: mine.key,
+            straight,
+            operations: mine.operations,
+        })
+    });
+    judged.into_iter().collect()
+}
+
+/// Positions are shifted by one, so that 0 is before everything, and are less than this.
+const NEVER: u32 = (1 << 31) - 1;
+const NONE: u32 = u32::MAX;
+
+/// What is kept of a value.
+#[derive(Clone, Copy)]
+struct Slot {
+    value: i64,
+    /// When its write was invoked; none if nobody wrote it.
+    written: u32,
+    /// When its write completed.
+    acknowledged: u32,
+    /// The earliest completion of a read.
+    first: u32,
+    /// The earliest and the latest invocation of a read; none if nobody read it.
+    begun: u32,
+    last: u32,
+}
+
+const EMPTY: Slot = Slot {
+    value: 0,
+    written: NONE,
+    acknowledged: NONE,
+    first: NONE,
+    begun: NONE,
+    last: NONE,
+};
+
+impl Slot {
+    fn is_empty(&self) -> bool {
+        self.written == NONE && self.begun == NONE
+    }
+
+    fn read(&mut self, invoked: u32, returned: u32) {
+        self.first = self.first.min(returned);
+        self.begun = self.begun.min(invoked);
+        self.last = if self.last == NONE {
+            invoked
+        } else {
+            self.last.max(invoked)
+        };
+    }
+
+    /// Adds reads that were kept elsewhere.
+    fn join(&mut self, other: &Slot) {
+        if other.begun != NONE {
+            self.read(other.last, other.first);
+            self.begun = self.begun.min(other.begun);
+        }
+    }
+
+    /// The ends of the zone: the earliest completion and the latest invocation.
+    fn zone(&self) -> (u32, u32) {
+        let read = if self.last == NONE { 0 } else { self.last };
+        (self.acknowledged.min(self.first), self.written.max(read))
+    }
+}
+
+/// Values by open addressing. Values that follow each other have homes that follow each other, so that what was
+/// written one after the other lies together; if that crowds, they are scattered.
+#[derive(Default)]
+struct Table {
+    slots: Vec<Slot>,
+    used: usize,
+    /// How many bits of a value say nothing, since the values of a key are that far apart.
+    shift: u32,
+    scattered: bool,
+}
+
+/// The longest way from a value's home before values are scattered.
+const CROWD: usize = 32;
+
+impl Table {
+    fn home(&self, value: i64) -> usize {
+        let value = value as u64;
+        let hash = if self.scattered {
+            (value ^ value >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 24
+        } else {
+            value >> self.shift
+        };
+        hash as usize & (self.slots.len() - 1)
+    }
+
+    /// The slot of a value, which may be empty.
+    fn find(&mut self, value: i64) -> usize {
+        let fill = if self.scattered { 2 } else { 3 };
+        if self.used * 4 >= self.slots.len() * fill {
+            self.rebuild((self.slots.len() * 2).max(64));
+        }
+        loop {
+            let mut place = self.home(value);
+            let mut steps = 0;
+            while self.scattered || steps < CROWD {
+                let slot = &self.slots[place];
+                if slot.is_empty() {
+                    self.used += 1;
+                    return place;
+                }
+                if slot.value == value {
+                    return place;
+                }
+                place = (place + 1) & (self.slots.len() - 1);
+                steps += 1;
+            }
+            self.scattered = true;
+            self.rebuild(self.slots.len());
+        }
+    }
+
+    fn rebuild(&mut self, room: usize) {
+        let (low, high) = self.values().fold((i64::MAX, i64::MIN), |(low, high), slot| {
+            (low.min(slot.value), high.max(slot.value))
+        });
+        let apart = high.wrapping_sub(low) as u64 / (self.used as u64).max(1);
+        self.shift = apart.max(1).ilog2();
+        let old = std::mem::replace(&mut self.slots, vec![EMPTY; room]);
+        self.used = 0;
+        for slot in old.into_iter().filter(|slot| !slot.is_empty()) {
+            let place = self.find(slot.value);
+            self.slots[place] = slot;
+        }
+    }
+
+    fn values(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().filter(|slot| !slot.is_empty())
+    }
+}
+
+/// What is kept of a key.
+struct Tally<'h> {
+    key: Option<&'h Key>,
+    table: Table,
+    /// The reads of the initial value.
+    initial: Slot,
+    operations: u64,
+    general: bool,
+}
+
+/// One pass over a part of the history.
+struct Pass<'h> {
+    initial: Option<i64>,
+    unknown_nil: bool,
+    keys: Vec<Tally<'h>>,
+    places: FxHashMap<Option<&'h Key>, usize>,
+    /// The keys seen last, by where they lie in memory: the same key mostly lies in the same place.
+    recent: Vec<Option<(&'h Key, usize)>>,
+}
+
+const RECENT: usize = 256;
+
+impl<'h> Pass<'h> {
+    fn new(cell: &Cell, initial: Option<i64>) -> Self {
+        Pass {
+            initial,
+            unknown_nil: cell.nil_is_unknown(),
+            keys: Vec::new(),
+            places: FxHashMap::default(),
+            recent: vec![None; RECENT],
+        }
+    }
+
+    fn place(&mut self, key: Option<&'h Key>) -> usize {
+        let Pass { keys, places, .. } = self;
+        *places.entry(key).or_insert_with(|| {
+            keys.push(Tally {
+                key,
+                table: Table::default(),
+                initial: EMPTY,
+                operations: 0,
+                general: false,
+            });
+            keys.len() - 1
+        })
+    }
+
+    fn recall(&mut self, key: Option<&'h Key>) -> usize {
+        let Some(key) = key else { return self.place(None) };
+        let address = key.as_ptr() as usize;
+        let cell = (address >> 4 ^ address >> 12) % RECENT;
+        if let Some((known, place)) = self.recent[cell].filter(|(known, _)| Key::ptr_eq(known, key)) {
+            debug_assert_eq!(known, key);
+            return place;
+        }
+        let place = self.place(Some(key));
+        self.recent[cell] = Some((key, place));
+        place
+    }
+
+    fn take(&mut self, operations: &'h [Operation]) {
+        for operation in operations {
+            let place = self.recall(operation.key.as_ref());
+            let tally = &mut self.keys[place];
+            if tally.general {
+                continue;
+            }
+            let (Some(invoked), Some(returned)) =
+                (position(operation.invoked.index), position(operation.returned()))
+            else {
+                tally.general = true;
+                continue;
+            };
+            let completion = &operation.completion;
+            match (&operation.f, completion.outcome) {
+                (Function::Write, Outcome::Fail) | (Function::Read, Outcome::Fail | Outcome::Info) => {}
+                (Function::Write, _) => match operation.argument {
+                    Value::Int(value) if self.initial != Some(value) => {
+                        let place = tally.table.find(value);
+                        let slot = &mut tally.table.slots[place];
+                        tally.general |= slot.written != NONE;
+                        (slot.value, slot.written, slot.acknowledged) = (value, invoked, returned);
+                        tally.operations += 1;
+                    }
+                    _ => tally.general = true,
+                },
+                (Function::Read, _) => match completion.value {
+                    Value::Nil if self.unknown_nil => {}
+                    Value::Int(value) if self.initial != Some(value) => {
+                        let place = tally.table.find(value);
+                        let slot = &mut tally.table.slots[place];
+                        slot.value = value;
+                        slot.read(invoked, returned);
+                        tally.operations += 1;
+                    }
+                    Value::Nil if self.initial.is_some() => tally.general = true,
+                    Value::Nil | Value::Int(_) => {
+                        tally.initial.read(invoked, returned);
+                        tally.operations += 1;
+                    }
+                    _ => tally.general = true,
+                },
+                _ => tally.general = true,
+            }
+        }
+    }
+}
+
+/// The position of an event, if it is small enough.
+fn position(index: u64) -> Option<u32> {
+    match u32::try_from(index) {
+        Ok(index) if index < NEVER - 1 => Some(index + 1),
+        _ if index == u64::MAX => Some(NEVER),
+        _ => None,
+    }
+}
+
+/// A zone in one number, ordered by its lower end: that, the upper end, and whether it is a forward zone.
+fn zone((f, s): (u32, u32)) -> u64 {
+    u64::from(f.min(s)) << 32 | u64::from(f.max(s)) << 1 | u64::from(f < s)
+}
+
+/// The lower end of a zone, the upper end, and whether it is a forward zone.
+fn ends(zone: u64) -> (u32, u32, bool) {
+    ((zone >> 32) as u32, zone as u32 >> 1, zone & 1 == 1)
+}
+
+impl<'h> Tally<'h> {
+    /// Adds what another pass kept of the same key.
+    fn absorb(&mut self, other: &Tally<'h>) {
+        self.general |= other.general;
+        self.operations += other.operations;
+        for slot in other.table.values() {
+            let place = self.table.find(slot.value);
+            let mine = &mut self.table.slots[place];
+            self.general |= mine.written != NONE && slot.written != NONE;
+            if slot.written != NONE {
+                (mine.written, mine.acknowledged) = (slot.written, slot.acknowledged);
+            }
+            mine.value = slot.value;
+            mine.join(slot);
+        }
+        self.initial.join(&other.initial);
+    }
+
+    fn judge(&self, all: &'h [Operation], initial: Option<i64>) -> Straight<'h> {
+        if self.general {
+            return Straight::General;
+        }
+        let mut zones = Vec::with_capacity(self.table.used + 1);
+        let mut broken = Vec::new();
+        for slot in self.table.values() {
+            if slot.written == NONE {
+                // Seen, yet never written; perhaps somebody tried to.
+                return Straight::General;
+            }
+            if slot.acknowledged == NEVER && slot.begun == NONE {
+                continue;
+            }
+            if slot.first < slot.written {
+                broken.push(slot.value);
+            }
+            zones.push(zone(slot.zone()));
+        }
+        if self.initial.begun != NONE {
+            zones.push(zone((0, self.initial.last)));
+        }
+        sort(&mut zones);
+        if broken.is_empty() && !conflict(&zones) {
+            return Straight::Legal;
+        }
+        match conflicts(&zones) {
+            Some(lower_ends) if broken.len() <= MOST_CONFLICTS => {
+                Straight::Illegal(self.suspects(all, initial, broken, &lower_ends))
+            }
+            _ => Straight::General,
+        }
+    }
+
+    /// The operations on broken values, and on those whose zones begin at these places.
+    fn suspects(
+        &self,
+        all: &'h [Operation],
+        initial: Option<i64>,
+        mut values: Vec<i64>,
+        lower_ends: &[u32],
+    ) -> Vec<&'h Operation> {
+        let reads_of_initial = lower_ends.contains(&0);
+        let (mut from, mut to) = if reads_of_initial {
+            (self.initial.begun, self.initial.last)
+        } else {
+            (NONE, 0)
+        };
+        values.sort_unstable();
+        let broken = values.len();
+        for slot in self.table.values() {
+            let (f, s) = slot.zone();
+            if lower_ends.binary_search(&f.min(s)).is_ok() {
+                values.push(slot.value);
+            } else if values[..broken].binary_search(&slot.value).is_err() {
+                continue;
+            }
+            from = from.min(slot.written).min(slot.begun);
+            to = to.max(s);
+        }
+        values.sort_unstable();
+        let suspect = |value: &Value| match value {
+            Value::Int(value) if initial != Some(*value) => values.binary_search(value).is_ok(),
+            _ => reads_of_initial,
+        };
+        let start = all.partition_point(|operation| operation.invoked.index + 1 < u64::from(from));
+        all[start..]
+            .iter()
+            .take_while(|operation| operation.invoked.index < u64::from(to))
+            .filter(|operation| operation.key.as_ref() == self.key)
+            .filter(|operation| match operation.f {
+                Function::Write => suspect(&operation.argument),
+                _ => suspect(&operation.completion.value),
+            })
+            .collect()
+    }
+}
+
+/// How many bits one round of sorting looks at.
+const DIGIT: u32 = 11;
+
+/// Sorts zones by their lower ends.
+fn sort(zones: &mut Vec<u64>) {
+    if zones.len() < 1 << DIGIT {
+        return zones.sort_unstable();
+    }
+    let highest = zones.iter().fold(0, |highest, zone| zone >> 32 | highest);
+    let mut other = vec![0; zones.len()];
+    let mut shift = 32;
+    while shift < 64 && highest >> (shift - 32) > 0 {
+        let digit = |zone: u64| (zone >> shift) as usize & ((1 << DIGIT) - 1);
+        let mut starts = [0u32; 1 << DIGIT];
+        zones.iter().for_each(|&zone| starts[digit(zone)] += 1);
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += std::mem::replace(start, sum);
+        }
+        for &zone in zones.iter() {
+            let start = &mut starts[digit(zone)];
+            other[*start as usize] = zone;
+            *start += 1;
+        }
+        std::mem::swap(zones, &mut other);
+        shift += DIGIT;
+    }
+}
+
+/// Whether two forward zones overlap, or a backward one lies inside a forward one.
+fn conflict(zones: &[u64]) -> bool {
+    let mut end = 0;
+    zones.iter().any(|&zone| {
+        let (lower, upper, forward) = ends(zone);
+        let clash = if forward { lower < end } else { upper < end };
+        if forward {
+            end = end.max(upper);
+        }
+        clash
+    })
+}
+
+/// The lower ends of all zones that are in conflict, rising; none if these are many.
+fn conflicts(zones: &[u64]) -> Option<Vec<u32>> {
+    let mut open: Vec<(u32, u32)> = Vec::new();
+    let mut found = Vec::new();
+    for &zone in zones {
+        let (lower, upper, forward) = ends(zone);
+        open.retain(|(_, end)| *end > lower);
+        for &(start, end) in &open {
+            if forward || upper < end {
+                found.extend([start, lower]);
+            }
+        }
+        if forward {
+            open.push((lower, upper));
+        }
+        if found.len() > 2 * MOST_CONFLICTS || open.len() > MOST_CONFLICTS {
+            return None;
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_found_again_however_they_crowd() {
+        for step in [1, 64, 4096, 1 << 40, -7] {
+            let mut table = Table::default();
+            for round in 0..2 {
+                for number in 0..5000i64 {
+                    let place = table.find(number * step);
+                    let slot = &mut table.slots[place];
+                    assert_eq!(slot.is_empty(), round == 0, "{number} × {step}");
+                    (slot.value, slot.written) = (number * step, number as u32);
+                }
+            }
+            assert_eq!((table.used, table.values().count()), (5000, 5000));
+            assert!(
+                table.slots.len() <= 1 << 16,
+                "{step} takes {} slots",
+                table.slots.len()
+            );
+        }
+    }
+
+    #[test]
+    fn zones_are_sorted_by_their_lower_ends() {
+        let mut random = 1u64;
+        let mut zones: Vec<u64> = (0..10_000)
+            .map(|_| {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                zone(((random >> 33) as u32, (random >> 20) as u32 & (NEVER - 1)))
+            })
+            .collect();
+        sort(&mut zones);
+        assert!(zones.windows(2).all(|pair| ends(pair[0]).0 <= ends(pair[1]).0));
+    }
+}
