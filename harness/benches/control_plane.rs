@@ -193,6 +193,7 @@ fn record(case: &Case, options: &Options) -> TestRecord {
         time_limit_ms: options.time_limit_ms,
         request_timeout_ms: options.request_timeout_ms,
         recovery_limit_ms: options.recovery_limit_ms,
+        stop_on_violation: false,
         seed: options.seed,
         mutant: None,
         settings: Default::default(),

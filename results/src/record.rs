@@ -45,6 +45,9 @@ pub struct TestRecord {
     pub request_timeout_ms: u64,
     /// How long the cluster may take to serve again after everything is healed, in milliseconds.
     pub recovery_limit_ms: u64,
+    /// Whether the main phase ends at the first violation that the history proves.
+    #[serde(default)]
+    pub stop_on_violation: bool,
     /// The seed that everything is derived from.
     pub seed: u64,
     /// The planted bug: `raft/read-local-at-leader`.

@@ -27,6 +27,9 @@ pub struct Options {
     pub recovery_limit_ms: u64,
     /// How long the cluster may take to serve for the first time, in milliseconds.
     pub start_limit_ms: u64,
+    /// Whether the main phase ends at the first violation that the history proves while it grows.
+    #[serde(default)]
+    pub stop_on_violation: bool,
     /// What all random streams of the test are derived from.
     pub seed: u64,
 }
@@ -42,6 +45,7 @@ impl Default for Options {
             request_timeout_ms: 1_000,
             recovery_limit_ms: 30_000,
             start_limit_ms: 30_000,
+            stop_on_violation: false,
             seed: 0,
         }
     }

@@ -1,4 +1,5 @@
-//! Phases: what each begins with, and what ends it.
+//! Phases: what each begins with, and what ends it. A violation that the history proves ends the main phase as an
+//! interrupt does, if the options say so.
 //!
 //! ```text
 //! start ──all serve──▶ main ──time is up──▶ heal ──all mended──▶ recover ──all serve──▶ final ──all read──▶ done
@@ -124,6 +125,7 @@ impl Runner {
 
     fn main(&mut self, out: &mut Vec<Action>) {
         let elapsed_ms = (self.now_ns - self.phase_began_ns) / MS;
+        self.stopping |= self.recorder.proves_a_violation();
         while !self.stopping && self.faults.next_ms().is_some_and(|at_ms| at_ms <= elapsed_ms) {
             self.with_faults(out, |faults, out| faults.step(out));
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use perjury_checker::linearizability::Watch;
 use perjury_checker::{
     Completion, Event, EventKind, Function, History, Moment, Operation, Outcome, Process, Value,
 };
@@ -27,10 +28,13 @@ pub(crate) struct Recorder {
     history: History,
     next_index: u64,
     names: Vec<Arc<str>>,
+    watch: Option<Box<dyn Watch>>,
+    proven: bool,
 }
 
 impl Recorder {
-    pub(crate) fn new(nodes: u16) -> Self {
+    /// `watch` is shown every event of the clients.
+    pub(crate) fn new(nodes: u16, watch: Option<Box<dyn Watch>>) -> Self {
         let names = (1..=nodes)
             .map(|number| Node(number).to_string().into())
             .collect();
@@ -38,7 +42,22 @@ impl Recorder {
             history: History::default(),
             next_index: 0,
             names,
+            watch,
+            proven: false,
         }
+    }
+
+    /// Whether the history proves a violation by now, as far as anybody watches.
+    pub(crate) fn proves_a_violation(&self) -> bool {
+        self.proven
+    }
+
+    /// Hands out an event.
+    fn tell(&mut self, event: Event, out: &mut Vec<Action>) {
+        if let Some(watch) = &mut self.watch {
+            self.proven |= watch.feed(&event).is_some();
+        }
+        out.push(Action::Notice(Notice::Event(event)));
     }
 
     fn name(&self, node: Node) -> Option<Arc<str>> {
@@ -89,7 +108,7 @@ impl Recorder {
                 node: None,
             },
         });
-        out.push(Action::Notice(Notice::Event(Event {
+        let event = Event {
             index: invoked.index,
             time: now_ns,
             process: Process::Client(process),
@@ -101,7 +120,8 @@ impl Recorder {
             error: None,
             observed: None,
             version: None,
-        })));
+        };
+        self.tell(event, out);
         id
     }
 
@@ -110,7 +130,7 @@ impl Recorder {
         let at = self.moment(now_ns);
         let node = end.node.and_then(|node| self.name(node));
         let operation = &mut self.history.operations[id];
-        out.push(Action::Notice(Notice::Event(Event {
+        let event = Event {
             index: at.index,
             time: now_ns,
             process: Process::Client(operation.process),
@@ -126,7 +146,7 @@ impl Recorder {
             error: end.error.clone(),
             observed: end.observed.clone(),
             version: end.version,
-        })));
+        };
         operation.completion = Completion {
             outcome: end.outcome,
             at: Some(at),
@@ -136,7 +156,8 @@ impl Recorder {
             version: end.version,
             node,
         };
-        operation
+        self.tell(event, out);
+        &self.history.operations[id]
     }
 
     /// Records an event of the nemesis: `f` is the kind of a fault or `heal`, the value says what it does.

@@ -82,6 +82,12 @@ impl Runner {
     pub fn new(options: Options, workload: Box<dyn Workload>, plan: Plan) -> Result<Self, OptionsError> {
         options.validate(&plan)?;
         let client = |number| Client::new(number, options.nodes, options.seed);
+        let watch = if options.stop_on_violation {
+            workload.watch()
+        } else {
+            None
+        };
+        let recorder = Recorder::new(options.nodes, watch);
         Ok(Runner {
             retries: workload.retries(),
             workload,
@@ -99,7 +105,7 @@ impl Runner {
             probes: Probes::new(options.nodes),
             recovery: Vec::new(),
             faults: Faults::new(plan, options.nodes),
-            recorder: Recorder::new(options.nodes),
+            recorder,
             counter: Counter::default(),
             timers: Timers::default(),
             final_calls: VecDeque::new(),

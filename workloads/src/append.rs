@@ -7,6 +7,7 @@
 //! One read shows the order of everything before it: an element that is lost, doubled or moved shows at once.
 //! An append whose outcome is unknown is sent again in the same session, and must not be applied twice.
 
+use perjury_checker::linearizability::{Online, Watch};
 use perjury_checker::models::Cell;
 use perjury_checker::{Finding, Function, History, Operation, Value};
 use rand_chacha::ChaCha8Rng;
@@ -69,6 +70,10 @@ impl Workload for Append {
 
     fn judge(&self, history: &History, options: &perjury_checker::Options) -> Vec<Finding> {
         vec![perjury_checker::check(history, &Cell::append_list(), options)]
+    }
+
+    fn watch(&self) -> Option<Box<dyn Watch>> {
+        Some(Box::new(Online::new(Cell::append_list())))
     }
 
     fn minimum(&self) -> Minimum {

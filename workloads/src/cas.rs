@@ -8,6 +8,7 @@
 //! must fail, and where it succeeds, a node believed in a state that was long gone. No value is written twice, so
 //! that each says which operation wrote it; one that failed tells what it saw.
 
+use perjury_checker::linearizability::{Online, Watch};
 use perjury_checker::models::Cell;
 use perjury_checker::{Finding, Function, History, Operation, Outcome, Value};
 use rand_chacha::ChaCha8Rng;
@@ -125,6 +126,10 @@ impl Workload for Cas {
 
     fn judge(&self, history: &History, options: &perjury_checker::Options) -> Vec<Finding> {
         vec![perjury_checker::check(history, &Cell::cas_register(), options)]
+    }
+
+    fn watch(&self) -> Option<Box<dyn Watch>> {
+        Some(Box::new(Online::new(Cell::cas_register())))
     }
 
     fn minimum(&self) -> Minimum {

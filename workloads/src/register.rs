@@ -7,6 +7,7 @@
 //! No value is written twice, so that a read names the write that it saw and linearizability is decided in
 //! O(n log n) (Gibbons and Korach, Testing Shared Memories, 1997).
 
+use perjury_checker::linearizability::{Online, Watch};
 use perjury_checker::models::Cell;
 use perjury_checker::{Finding, Function, History, Operation, Value};
 use rand_chacha::ChaCha8Rng;
@@ -66,6 +67,10 @@ impl Workload for Register {
 
     fn judge(&self, history: &History, options: &perjury_checker::Options) -> Vec<Finding> {
         vec![perjury_checker::check(history, &Cell::register(), options)]
+    }
+
+    fn watch(&self) -> Option<Box<dyn Watch>> {
+        Some(Box::new(Online::new(Cell::register())))
     }
 
     fn minimum(&self) -> Minimum {

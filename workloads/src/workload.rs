@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use perjury_checker::linearizability::Watch;
 use perjury_checker::{Finding, Function, History, Key, Operation, Options, Value};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,12 @@ pub trait Workload: Send {
 
     /// Judges the history. Every property that this workload promises gets one finding.
     fn judge(&self, history: &History, options: &Options) -> Vec<Finding>;
+
+    /// Somebody who watches the history while it grows, so that a run can stop at the first proven violation;
+    /// none if this workload's properties can only be judged in the end.
+    fn watch(&self) -> Option<Box<dyn Watch>> {
+        None
+    }
 
     /// What must have succeeded for a verdict to mean anything.
     fn minimum(&self) -> Minimum;

@@ -477,7 +477,7 @@ mod tests {
                 load: [Load::Register, Load::CasRegister, Load::AppendList][seed as usize % 3],
                 operations: 80,
                 values: (seed % 2 == 0).then_some(3),
-                unknown_permille: 30 * (seed % 3),
+                unknown_permille: [0, 30, 0][seed as usize % 3],
                 keys: 1 + seed % 2,
                 seed,
                 ..Recipe::default()

@@ -158,6 +158,10 @@ pub struct TestArgs {
     /// How long every node may take to serve again after healing.
     #[arg(long, env = "PERJURY_RECOVERY_LIMIT", default_value = "20s", value_parser = duration)]
     pub recovery_limit: Duration,
+    /// End the main phase at the first violation of linearizability that the history proves while it grows; the
+    /// rest of the run and the verdict over the whole history are as ever.
+    #[arg(long, env = "PERJURY_STOP_ON_VIOLATION")]
+    pub stop_on_violation: bool,
     /// The mean time between the beginnings of faults; one that lets every kind come up, if not given.
     #[arg(long, env = "PERJURY_INTERVAL", value_parser = duration)]
     pub interval: Option<Duration>,

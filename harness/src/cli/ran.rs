@@ -55,6 +55,7 @@ impl Ready {
             time_limit_ms: record.time_limit_ms,
             request_timeout_ms: record.request_timeout_ms,
             recovery_limit_ms: record.recovery_limit_ms,
+            stop_on_violation: record.stop_on_violation,
             seed: record.seed,
             ..Options::default()
         };

@@ -71,6 +71,7 @@ pub fn record(args: &TestArgs, seed: u64) -> Result<TestRecord, Trouble> {
         time_limit_ms: args.time_limit.as_millis() as u64,
         request_timeout_ms: args.request_timeout.as_millis() as u64,
         recovery_limit_ms: args.recovery_limit.as_millis() as u64,
+        stop_on_violation: args.stop_on_violation,
         seed,
         mutant,
         settings,
@@ -248,6 +249,9 @@ fn command(args: &TestArgs, seed: u64) -> String {
         add("plan", &plan.display());
     }
     add("seed", &seed);
+    if args.stop_on_violation {
+        line.push_str(" --stop-on-violation");
+    }
     line
 }
 

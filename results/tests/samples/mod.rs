@@ -80,6 +80,7 @@ pub fn test(sample: &Sample) -> TestRecord {
         time_limit_ms: sample.seconds * 1_000,
         request_timeout_ms: 1_000,
         recovery_limit_ms: 10_000,
+        stop_on_violation: false,
         seed: sample.seed,
         mutant: sample.lie.then(|| "raft/read-local-at-leader".to_owned()),
         settings: BTreeMap::new(),

@@ -263,6 +263,25 @@ fn a_node_that_dies_by_itself_is_a_violation() {
 }
 
 #[test]
+fn a_run_stops_at_the_first_proven_violation_if_it_is_asked_to() {
+    let mut test = Test {
+        bug: Bug::StaleReads,
+        ..Test::default()
+    };
+    let mut ends = Vec::new();
+    for stop_on_violation in [false, true] {
+        test.options.stop_on_violation = stop_on_violation;
+        let mut toy = test.toy();
+        let finished = toy.run(test.runner());
+        let summary = finished.judge(&perjury_checker::Options::default());
+        assert_eq!(summary.exit_code, exit::VIOLATION, "{summary:#?}");
+        assert!(!finished.interrupted);
+        ends.push(toy.now_ns);
+    }
+    assert!(ends[1] < ends[0] / 2, "{ends:?}");
+}
+
+#[test]
 fn a_cluster_that_never_serves_is_a_failed_set_up() {
     let test = Test::default();
     let mut toy = test.toy();
