@@ -510,10 +510,7 @@ mod tests {
             proven += 1;
             early += u32::from(end < events.len() * 9 / 10);
         }
-        assert!(
-            proven > 15 && early > 15 && lost < 20,
-            "{proven} {early} {lost}"
-        );
+        assert!(proven > 15 && early > 15 && lost < 20, "{proven} {early} {lost}");
     }
 
     #[test]
