@@ -173,9 +173,9 @@ pub fn check<M: Model>(history: &History, model: &M, options: &Options) -> Findi
         work(*part).explain(evidence.clone())
     });
     let levels = if options.levels {
-        let broken = merged.explainable(&keys, usize::MAX);
+        let broken = merged.explainable(&parts, usize::MAX);
         let judged = in_parallel(threads, broken.len(), |place| {
-            let (key, operations) = &keys[broken[place].0];
+            let Part { key, operations, .. } = &parts[broken[place].0];
             let name = key.map(|key| format!("{key}: ")).unwrap_or_default();
             (name, levels::of_key(operations, model, &options.budget))
         });
@@ -208,7 +208,9 @@ struct Known {
 
 /// The keys, in the order of their names.
 fn parts<'h, M: Model>(history: &'h History, model: &M, options: &Options) -> Vec<Part<'h>> {
-    let by_zones = matches!(options.method, Method::Cheapest | Method::Zones) && !options.linearizations;
+    let by_zones = matches!(options.method, Method::Cheapest | Method::Zones)
+        && !options.linearizations
+        && !options.levels;
     let cell = model.cell().filter(|_| by_zones && model.partitioned());
     let straight = cell.and_then(|cell| straight::judge(history, cell, options.threads.get()));
     let general = straight
