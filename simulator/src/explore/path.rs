@@ -54,7 +54,7 @@ fn sentence<R: Explored>(search: &Search<R>, step: &Step) -> String {
         .glimpses
         .iter()
         .flat_map(|glimpse| &glimpse.traces)
-        .map(|trace| spoken(trace));
+        .map(spoken);
     let answers = stepped.answers.iter().map(|(id, response)| {
         let operation = tables.clients.operation(*id) + 1;
         match &response.result {

@@ -310,8 +310,8 @@ impl<R: Explored> Search<R> {
             return *state;
         }
         let mut orbits = [0; MOST_NODES];
-        for node in 0..nodes {
-            orbits[node] = self.tables.locals[state.words[node] as usize].orbit;
+        for (orbit, word) in orbits[..nodes].iter_mut().zip(&state.words) {
+            *orbit = self.tables.locals[*word as usize].orbit;
         }
         let mut best: Option<State> = None;
         for permutation in 0..self.tables.symmetry.len() {
