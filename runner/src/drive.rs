@@ -19,8 +19,20 @@ const FINAL_PAUSE_NS: u64 = 50 * MS;
 impl Runner {
     /// Begins an operation.
     pub(crate) fn invoke(&mut self, client: usize, call: Call, last: bool, out: &mut Vec<Action>) {
+        let node = self.clients[client].choose(self.now_ns, &call.f);
+        self.invoke_at(client, call, node, last, out);
+    }
+
+    /// Begins an operation by asking this node.
+    pub(crate) fn invoke_at(
+        &mut self,
+        client: usize,
+        call: Call,
+        node: Node,
+        last: bool,
+        out: &mut Vec<Action>,
+    ) {
         let state = &mut self.clients[client];
-        let node = state.choose(self.now_ns, &call.f);
         let patience_ms = self.options.request_timeout_ms * if self.retries { RETRIED_TIMEOUTS } else { 1 };
         let deadline_ns = self.now_ns.saturating_add(patience_ms.saturating_mul(MS));
         let operation = self.recorder.invoke(self.now_ns, state.process, node, &call, out);

@@ -30,7 +30,9 @@ impl Runner {
         }
         self.started = true;
         self.enter(Phase::Start, out);
-        self.probe_all(out);
+        if self.scripted.is_none() {
+            self.probe_all(out);
+        }
     }
 
     fn enter(&mut self, phase: Phase, out: &mut Vec<Action>) {
@@ -104,7 +106,7 @@ impl Runner {
             self.done(out);
         } else if !self.started {
             // Nothing to go by yet.
-        } else if self.probes.all_serve(self.faults.dead()) {
+        } else if self.scripted.is_some() || self.probes.all_serve(self.faults.dead()) {
             self.enter(Phase::Main, out);
             self.restart_pace();
         } else if self.due() {

@@ -14,6 +14,7 @@ use crate::faults::{Faults, Healed, Out};
 use crate::options::{Options, OptionsError};
 use crate::probes::Probes;
 use crate::record::Recorder;
+use crate::script::Scripted;
 use crate::step::{Action, Answer, Input, Notice, Phase, View};
 use crate::summary::{Failure, Finished, Recovery};
 use crate::timers::{Timer, Timers};
@@ -46,6 +47,8 @@ pub struct Runner {
     pub(crate) failures: Vec<Failure>,
     pub(crate) clients: Vec<Client>,
     pub(crate) idle: VecDeque<usize>,
+    /// What clients still do, if that is written down.
+    pub(crate) scripted: Option<VecDeque<Scripted>>,
     pub(crate) probes: Probes,
     pub(crate) recovery: Vec<Recovery>,
     pub(crate) faults: Faults,
@@ -102,6 +105,7 @@ impl Runner {
             failures: Vec::new(),
             clients: (0..options.concurrency).map(client).collect(),
             idle: (0..options.concurrency).collect(),
+            scripted: None,
             probes: Probes::new(options.nodes),
             recovery: Vec::new(),
             faults: Faults::new(plan, options.nodes),
@@ -287,6 +291,9 @@ impl Runner {
 
     /// Starts as many operations as are due.
     pub(crate) fn pump(&mut self, out: &mut Vec<Action>) {
+        if self.scripted.is_some() {
+            return self.follow_script(out);
+        }
         let interval_ns = if self.options.rate > 0.0 {
             (1e9 / self.options.rate) as u64
         } else {
@@ -320,7 +327,9 @@ impl Runner {
             if let Some(at_ms) = self.faults.next_ms() {
                 next_ns = next_ns.min(self.phase_began_ns.saturating_add(at_ms.saturating_mul(MS)));
             }
-            if self.options.rate > 0.0 && !self.idle.is_empty() {
+            if self.scripted.is_some() {
+                next_ns = next_ns.min(self.script_due_ns().unwrap_or(u64::MAX));
+            } else if self.options.rate > 0.0 && !self.idle.is_empty() {
                 next_ns = next_ns.min(self.next_due_ns);
             }
         }

@@ -8,6 +8,7 @@ use perjury_checker::budget::Budget;
 use perjury_checker::{Finding, Options as Checking, Verdict};
 use perjury_nemesis::Node;
 use perjury_runner::{Failure, Finished, Messages, Notice, Runner, Summary};
+use perjury_systems::api::Command;
 use perjury_systems::breach::Breach;
 use perjury_systems::marks::Mark;
 use perjury_systems::registry;
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::environment::{End, Environment, TRIAL_LIMIT_MS};
 use crate::setup::Setup;
 use crate::systems::{self, Simulated, Visitor};
-use crate::world::{Line, Transcript, Unwatched};
+use crate::world::{Line, Played, Recording, Transcript, Unwatched};
 
 /// What is wanted of a run besides its outcome. Nothing here changes what happens in it, but for `invariants`: a
 /// breach ends the run.
@@ -35,6 +36,8 @@ pub struct Wanted {
     pub messages: bool,
     /// Have the history judged.
     pub judge: bool,
+    /// Keep what a script could be made of.
+    pub recording: bool,
 }
 
 impl Default for Wanted {
@@ -46,6 +49,7 @@ impl Default for Wanted {
             transcript: None,
             messages: false,
             judge: true,
+            recording: false,
         }
     }
 }
@@ -158,6 +162,12 @@ pub struct Outcome {
     pub struck: Vec<(usize, Node, u64)>,
     /// Packets sent, and of these lost.
     pub packets: (u64, u64),
+    /// How many messages reached a process.
+    pub delivered: u64,
+    /// What of the script took effect, if there was one.
+    pub played: Played,
+    /// What a script could be made of, if it was wanted; with what the operator asked, and when.
+    pub recording: Option<(Recording, Vec<(u64, Node, Command)>)>,
     /// What the runner told, if it was wanted.
     pub notices: Vec<Notice>,
     /// The hash after every event, if it was wanted.
@@ -213,6 +223,9 @@ fn validate_as<R: Simulated>(setup: &Setup) -> Result<(), ConfigError> {
         .map_err(|error| ConfigError(error.0))?;
     perjury_workloads::build(&setup.workload.name, &setup.workload.options())
         .map_err(|error| ConfigError(error.to_string()))?;
+    if let Some(script) = &setup.script {
+        script.validate(setup.options.nodes).map_err(ConfigError)?;
+    }
     R::validate(&setup.cluster())
 }
 
@@ -239,8 +252,13 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
     validate_as::<R>(setup)?;
     let workload = perjury_workloads::build(&setup.workload.name, &setup.workload.options())
         .map_err(|error| ConfigError(error.to_string()))?;
-    let runner = Runner::new(setup.options.clone(), workload, setup.plan.clone())
+    let mut runner = Runner::new(setup.options.clone(), workload, setup.plan.clone())
         .map_err(|error| ConfigError(error.0))?;
+    if let Some(script) = &setup.script {
+        runner = runner
+            .with_operations(&script.operations)
+            .map_err(|error| ConfigError(error.0))?;
+    }
     let watch = if wanted.invariants {
         R::invariants(&setup.cluster())
     } else {
@@ -253,6 +271,10 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
         lines: Vec::new(),
     });
     environment.world.post = wanted.messages.then(Box::default);
+    if wanted.recording {
+        environment.world.recording = Some(Recording::default());
+        environment.asked = Some(Vec::new());
+    }
     let mut hashes = Vec::new();
     let end = environment.run(setup.max_events, |world| {
         if wanted.hashes {
@@ -266,6 +288,7 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
         two_leaders,
         struck,
         notices,
+        asked,
         ..
     } = environment;
     let mut marks: BTreeMap<&'static str, u64> = marks.into_iter().collect();
@@ -308,6 +331,9 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
         marks,
         struck,
         packets: (traffic.sent, traffic.lost),
+        delivered: world.delivered,
+        played: world.play.map(|play| play.played).unwrap_or_default(),
+        recording: world.recording.zip(asked),
         notices,
         hashes,
         transcript: world

@@ -7,6 +7,7 @@ use perjury_runner::Options;
 use perjury_systems::replica::{Cluster, NodeId};
 use serde::{Deserialize, Serialize};
 
+use crate::script::Script;
 use crate::world::{Trigger, Weather};
 
 /// A run as data: with the same setup, the same program does exactly the same again.
@@ -40,6 +41,9 @@ pub struct Setup {
     /// When everything is healed, a random majority has to serve alone before the other nodes come back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub quorum_trial: bool,
+    /// What happens besides faults, where that is written out: then nothing of it is drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<Script>,
     /// What the noise is drawn from (latencies, fsyncs, nodes' own draws); none for the options' seed. Shrinking
     /// keeps what clients do and tries other noise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,6 +109,7 @@ impl Setup {
             triggers: Vec::new(),
             weather: Weather::FAIR,
             quorum_trial: false,
+            script: None,
             noise: None,
             max_events: default_max_events(),
         }

@@ -13,9 +13,14 @@ pub trait Simulated: Replica {
 
     /// The timer that directed schedules call by this name: `election`, `heartbeat`.
     fn timer(name: &str) -> Option<Self::Timer>;
+
+    /// Settings with which a run is easier to follow, and as legal.
+    const SIMPLER: &'static [(&'static str, &'static str)] = &[];
 }
 
 impl Simulated for Raft {
+    const SIMPLER: &'static [(&'static str, &'static str)] = &[("prevote", "off"), ("check-quorum", "off")];
+
     fn invariants(cluster: &Cluster) -> Box<dyn Invariants<Self>> {
         Box::new(raft::invariants::Invariants::new(&cluster.members))
     }
@@ -40,6 +45,18 @@ pub(crate) trait Visitor {
 
     /// Does it.
     fn visit<R: Explored>(self) -> Self::Output;
+}
+
+/// The settings with which a system's runs are easier to follow.
+pub(crate) fn simpler(system: &str) -> &'static [(&'static str, &'static str)] {
+    struct Simpler;
+    impl Visitor for Simpler {
+        type Output = &'static [(&'static str, &'static str)];
+        fn visit<R: Simulated>(self) -> Self::Output {
+            R::SIMPLER
+        }
+    }
+    visit(system, Simpler).unwrap_or_default()
 }
 
 /// The names of all systems that can be simulated.

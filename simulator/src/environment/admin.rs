@@ -187,7 +187,7 @@ impl<R: Replica> Environment<R> {
             command: Command::Reconfigure(reconfigure),
         };
         let at = self.world.now() + self.client_latency();
-        self.world.ask(at, node, ticket, request);
+        self.ask(at, node, ticket, request);
         self.world.alarm(at + ANSWER_WITHIN, Alarm::Admin { ticket });
     }
 
@@ -209,7 +209,7 @@ impl<R: Replica> Environment<R> {
                 };
                 let at = self.world.now() + self.client_latency();
                 // Nobody waits for the answer.
-                self.world.ask(at, leader, ADMIN_TICKETS, request);
+                self.ask(at, leader, ADMIN_TICKETS, request);
             }
         }
     }
@@ -262,7 +262,7 @@ impl<R: Replica> Environment<R> {
             };
             let at = self.world.now() + self.client_latency();
             // Nobody waits for the answer.
-            self.world.ask(at, leader, ADMIN_TICKETS, request);
+            self.ask(at, leader, ADMIN_TICKETS, request);
         }
     }
 
@@ -287,7 +287,7 @@ impl<R: Replica> Environment<R> {
         };
         let at = self.world.now() + self.client_latency();
         // Nobody waits for the answer.
-        self.world.ask(at, leader, ADMIN_TICKETS, request);
+        self.ask(at, leader, ADMIN_TICKETS, request);
     }
 
     pub(super) fn admin_answered(&mut self, ticket: u64, response: Option<Response>) {

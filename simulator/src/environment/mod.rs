@@ -10,15 +10,19 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use perjury_nemesis::{Node, stream};
 use perjury_runner::{Action, Answer, Attempt, Bite, Input, Notice, Phase, Runner, View};
-use perjury_systems::api::Response;
+use perjury_systems::api::{Command, Request, Response};
 use perjury_systems::breach::Breach;
 use perjury_systems::replica::{NodeId, Replica};
 use perjury_workloads::Call;
 use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHashMap;
 
+use crate::script::Script;
 use crate::setup::Setup;
-use crate::world::{Happened, Invariants, MILLISECOND, Note, Weather, World, exponential, happens, variant};
+use crate::world::{
+    Happened, Invariants, MILLION, MILLISECOND, Note, Weather, World, exponential, exponential_of, mixed,
+    variant,
+};
 use admin::Admins;
 use faults::Active;
 pub(crate) use trial::LIMIT_MS as TRIAL_LIMIT_MS;
@@ -52,12 +56,29 @@ pub(crate) enum Alarm {
     Transfer,
     /// The majority that is on trial is asked.
     Trial,
+    /// The operator asks what the script says.
+    Request { place: usize },
+    /// The script is over.
+    End,
+    /// The weather changes, as the script says.
+    Weather { bad: bool },
 }
 
 /// A request that was not answered yet.
 #[derive(Debug)]
 struct Open {
     call: Call,
+    way: Way,
+}
+
+/// A request's way to a node, or its answer's way back. What befalls it depends on nothing else, so that a request
+/// more or less does not change what befalls the others.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    client: u64,
+    /// Which of the client's requests.
+    number: u64,
+    back: bool,
 }
 
 /// One run.
@@ -67,8 +88,15 @@ pub(crate) struct Environment<R: Replica> {
     pub(crate) runner: Runner,
     weather: Weather,
     calm: bool,
-    /// Draws what befalls clients' requests.
+    /// Draws what faults and the operator do.
     rng: ChaCha8Rng,
+    script: Option<Script>,
+    /// How many clients there are.
+    clients: usize,
+    /// What befalls requests is drawn from.
+    noise: u64,
+    /// How many requests each client made; those after the clients probe.
+    attempts: Vec<u64>,
     triggers: Vec<crate::world::Trigger>,
     open: FxHashMap<u64, Open>,
     active: BTreeMap<u32, Active>,
@@ -95,6 +123,8 @@ pub(crate) struct Environment<R: Replica> {
     /// Whoever wants to know what the runner tells.
     pub(crate) notices: Vec<Notice>,
     keeps_notices: bool,
+    /// When whom the operator asked what, if somebody wants to know.
+    pub(crate) asked: Option<Vec<(u64, Node, Command)>>,
     done: bool,
 }
 
@@ -121,8 +151,16 @@ impl<R: Replica> Environment<R> {
         keeps_notices: bool,
     ) -> Self {
         let noise = setup.noise();
+        let mut world = World::new(setup.cluster(), setup.weather, noise, watch);
+        if let Some(script) = &setup.script {
+            world.follow(script);
+        }
         Environment {
-            world: World::new(setup.cluster(), setup.weather, noise, watch),
+            world,
+            script: setup.script.clone(),
+            clients: setup.options.concurrency,
+            noise,
+            attempts: vec![0; setup.options.concurrency + usize::from(setup.options.nodes)],
             runner,
             weather: setup.weather,
             calm: true,
@@ -146,6 +184,7 @@ impl<R: Replica> Environment<R> {
             struck: Vec::new(),
             notices: Vec::new(),
             keeps_notices,
+            asked: None,
             done: false,
         }
     }
@@ -155,6 +194,7 @@ impl<R: Replica> Environment<R> {
         for node in self.world.nodes() {
             self.world.start(node, 0);
         }
+        self.begin_script();
         while !self.done {
             if self.world.events >= max_events {
                 return End::Runaway;
@@ -290,16 +330,43 @@ impl<R: Replica> Environment<R> {
         self.answer_later(ticket, answer);
     }
 
+    /// The operator asks a node.
+    fn ask(&mut self, at: u64, node: Node, ticket: u64, request: Request) {
+        if let Some(asked) = &mut self.asked {
+            asked.push((at, node, request.command.clone()));
+        }
+        self.world.ask(at, node, ticket, request);
+    }
+
     fn answer_later(&mut self, attempt: u64, answer: Answer) {
-        if self.loses() {
+        let Some(open) = self.open.get(&attempt) else {
+            return;
+        };
+        let way = Way {
+            back: true,
+            ..open.way
+        };
+        if self.loses(way) {
             return;
         }
-        let at = self.world.now() + self.client_latency();
+        let at = self.world.now() + self.takes(way);
         self.world.alarm(at, Alarm::Answer { attempt, answer });
     }
 
-    fn loses(&mut self) -> bool {
-        !self.calm && happens(&mut self.rng, self.weather.client_loss_ppm)
+    fn drawn(&self, way: Way, what: u64) -> u64 {
+        let Way { client, number, back } = way;
+        mixed([self.noise, client, 2 * number + u64::from(back), what])
+    }
+
+    fn loses(&self, way: Way) -> bool {
+        let ppm = u64::from(self.weather.client_loss_ppm);
+        !self.calm && ppm > 0 && self.drawn(way, 0) % MILLION < ppm
+    }
+
+    /// How long a request or an answer takes, in nanoseconds.
+    fn takes(&self, way: Way) -> u64 {
+        let mean = self.weather.client_us * 1_000;
+        mean / 2 + exponential_of(self.drawn(way, 1), mean / 2)
     }
 
     fn client_latency(&mut self) -> u64 {
@@ -331,6 +398,13 @@ impl<R: Replica> Environment<R> {
             Alarm::Admin { ticket } => self.admin(ticket),
             Alarm::GiveUp { fault, healing } => self.admin_gives_up(fault, healing),
             Alarm::Trial => self.try_quorum(),
+            Alarm::Request { place } => self.request(place),
+            Alarm::End => self.done = true,
+            Alarm::Weather { bad: true } => self.storm(),
+            Alarm::Weather { bad: false } => {
+                self.world.calm();
+                self.calm = true;
+            }
             Alarm::Repair => self.repair(),
             Alarm::Transfer => self.transfer(),
         }
@@ -358,8 +432,13 @@ impl<R: Replica> Environment<R> {
                 self.phase = *phase;
                 match phase {
                     Phase::Main => {
-                        self.world.storm();
-                        self.calm = false;
+                        if self
+                            .script
+                            .as_ref()
+                            .is_none_or(|script| script.weather_ns.is_none())
+                        {
+                            self.storm();
+                        }
                         self.world.arm(&self.triggers);
                         self.transfer();
                     }
@@ -381,9 +460,42 @@ impl<R: Replica> Environment<R> {
         }
     }
 
+    fn storm(&mut self) {
+        self.world.storm();
+        self.calm = false;
+    }
+
+    fn begin_script(&mut self) {
+        let Some(script) = &self.script else {
+            return;
+        };
+        for (place, asked) in script.requests.iter().enumerate() {
+            self.world.alarm(asked.at_ns, Alarm::Request { place });
+        }
+        self.world.alarm(script.ends_ns, Alarm::End);
+        if let Some((from, until)) = script.weather_ns {
+            self.world.alarm(from, Alarm::Weather { bad: true });
+            self.world.alarm(until, Alarm::Weather { bad: false });
+        }
+    }
+
+    /// Nobody waits for the answer.
+    fn request(&mut self, place: usize) {
+        let Some(asked) = self.script.as_ref().and_then(|script| script.requests.get(place)) else {
+            return;
+        };
+        let request = Request {
+            session: None,
+            command: asked.command.clone(),
+        };
+        self.world
+            .ask(self.world.now(), asked.node, ADMIN_TICKETS, request);
+    }
+
     fn send(&mut self, attempt: Attempt) {
         let Attempt {
             id,
+            client,
             node,
             call,
             session,
@@ -391,7 +503,13 @@ impl<R: Replica> Environment<R> {
             ..
         } = attempt;
         let now = self.world.now();
-        let arrives = now + self.client_latency();
+        let way = Way {
+            client: client as u64,
+            number: self.attempts[client],
+            back: false,
+        };
+        self.attempts[client] += 1;
+        let arrives = now + self.takes(way);
         self.world
             .alarm(now + timeout_ms * MILLISECOND, Alarm::TimeOut { attempt: id });
         match calls::request(&call, session) {
@@ -404,12 +522,18 @@ impl<R: Replica> Environment<R> {
                 self.world.alarm(arrives, Alarm::Answer { attempt: id, answer });
             }
             Ok(request) => {
-                if !self.loses() {
+                if let Some(asked) = &mut self.asked
+                    && client >= self.clients
+                {
+                    // A probe; in a scripted run nobody probes.
+                    asked.push((arrives, node, request.command.clone()));
+                }
+                if !self.loses(way) {
                     self.world.ask(arrives, node, id, request);
                 }
             }
         }
-        self.open.insert(id, Open { call });
+        self.open.insert(id, Open { call, way });
     }
 
     fn injected(&mut self, id: u32, result: Result<Bite, String>) {

@@ -26,7 +26,12 @@ pub(crate) fn exponential(rng: &mut ChaCha8Rng, mean: u64) -> u64 {
     if mean == 0 {
         return 0;
     }
-    let (whole, fraction) = halvings(rng.next_u64());
+    exponential_of(rng.next_u64(), mean)
+}
+
+/// The same, of a uniform number.
+pub(crate) fn exponential_of(uniform: u64, mean: u64) -> u64 {
+    let (whole, fraction) = halvings(uniform);
     // In units of 2⁻¹⁶: the mean of `whole + fraction` is one and a half.
     let drawn = (u64::from(whole) << 16) + u64::from(fraction);
     ((u128::from(mean) * u128::from(drawn) * 2 / 3) >> 16) as u64
@@ -38,7 +43,12 @@ pub(crate) fn heavy_tailed(rng: &mut ChaCha8Rng, mean: u64) -> u64 {
     if mean == 0 {
         return 0;
     }
-    let (whole, fraction) = halvings(rng.next_u64());
+    heavy_tailed_of(rng.next_u64(), mean)
+}
+
+/// The same, of a uniform number.
+pub(crate) fn heavy_tailed_of(uniform: u64, mean: u64) -> u64 {
+    let (whole, fraction) = halvings(uniform);
     // The least is 0.6 of the mean; every halving of the chance adds a third.
     let mut drawn = u128::from(mean) * 6 / 10;
     for _ in 0..whole.min(24) {
@@ -46,6 +56,17 @@ pub(crate) fn heavy_tailed(rng: &mut ChaCha8Rng, mean: u64) -> u64 {
     }
     drawn += drawn * 32 * u128::from(fraction) / 100 / (1 << 16);
     drawn.min(u128::from(mean) * 20) as u64
+}
+
+/// A uniform number that depends on these alone: what is drawn for one thing does not change with what is drawn for
+/// others (the finalizer of SplitMix64, after each).
+pub(crate) fn mixed(words: [u64; 4]) -> u64 {
+    words.into_iter().fold(0, |sum: u64, word| {
+        let mut mixed = sum.wrapping_add(word).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    })
 }
 
 /// How often 1 was halved to come near a uniform number, and how far the next halving is, in parts of 2¹⁶.
@@ -69,6 +90,10 @@ mod tests {
     fn draws_have_the_mean_that_was_asked_for() {
         let near = |got: u64, want: u64| assert!(got.abs_diff(want) * 20 <= want, "{got} is not near {want}");
         near(mean(|rng| exponential(rng, 1_000_000)), 1_000_000);
+        near(
+            mean(|rng| exponential_of(mixed([below(rng, 1 << 20), 1, 2, 3]), 1_000_000)),
+            1_000_000,
+        );
         near(mean(|rng| heavy_tailed(rng, 1_000_000)), 1_000_000);
         near(mean(|rng| between(rng, 10_000, 20_000)), 15_000);
         near(mean(|rng| u64::from(happens(rng, 100_000)) * 1000), 100);

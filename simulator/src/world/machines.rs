@@ -7,7 +7,8 @@ use perjury_systems::driver::Driver;
 use perjury_systems::replica::{NodeId, Replica};
 
 use super::chance::below;
-use super::{Keep, MILLISECOND, Note, Planned, Strike, Topic, World};
+use super::{Happened, Keep, MILLISECOND, Note, Planned, Strike, Topic, World};
+use crate::script::Blow;
 
 impl<R: Replica, A> World<R, A> {
     /// A disk is damaged while its node is down, within what the protocol claims to survive.
@@ -85,8 +86,8 @@ impl<R: Replica, A> World<R, A> {
     /// Starts a node's process, `after` nanoseconds from now besides the time that it takes.
     pub(crate) fn start(&mut self, node: Node, after: u64) {
         let boot = u64::from(self.weather.boot_ms) * MILLISECOND;
-        let takes = boot / 2 + below(&mut self.machine_mut(node).rng, boot);
         let incarnation = self.machine(node).incarnation;
+        let takes = boot / 2 + below(&mut self.machine_mut(node).rng, boot);
         let at = self.now + after + takes;
         self.agenda.plan(
             at,
@@ -117,6 +118,35 @@ impl<R: Replica, A> World<R, A> {
                 below(&mut machine.rng, unsynced + 1)
             }
         };
+        if let Some(recording) = &mut self.recording {
+            let what = Blow::Crash { keeps: kept };
+            recording
+                .mishaps
+                .push((self.now + 1, Node(place as u16 + 1), what));
+        }
+        self.end_process(place, kept);
+    }
+
+    /// What befalls a machine in a script.
+    pub(super) fn befall<B>(&mut self, place: usize, what: Blow) -> Happened<B> {
+        match what {
+            Blow::Crash { keeps } if self.machines[place].driver.is_some() => self.end_process(place, keeps),
+            Blow::Start => {
+                let incarnation = self.machines[place].incarnation;
+                return self.boot(place, incarnation);
+            }
+            Blow::Stall { for_ns } => {
+                let until = self.now + for_ns;
+                self.stall(Node(place as u16 + 1), until);
+            }
+            Blow::Crash { .. } => {}
+        }
+        Happened::Nothing
+    }
+
+    /// The process ends; of what was not durable, so many writes survive.
+    fn end_process(&mut self, place: usize, kept: u64) {
+        let machine = &mut self.machines[place];
         let lost = machine.disk.crash(kept);
         for ticket in machine.stop() {
             self.notes.push(Note::Reset { ticket });
@@ -156,6 +186,10 @@ impl<R: Replica, A> World<R, A> {
 
     /// A node's disk stands still until `until`.
     pub(crate) fn stall(&mut self, node: Node, until: u64) {
+        if let Some(recording) = &mut self.recording {
+            let for_ns = until - self.now;
+            recording.mishaps.push((self.now, node, Blow::Stall { for_ns }));
+        }
         let disk = &mut self.machine_mut(node).disk;
         disk.stalled_until = disk.stalled_until.max(until);
     }

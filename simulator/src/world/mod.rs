@@ -13,6 +13,7 @@ mod machines;
 mod messages;
 mod network;
 mod node;
+mod play;
 mod steps;
 mod transcript;
 mod triggers;
@@ -28,13 +29,16 @@ use perjury_systems::marks::Marks;
 use perjury_systems::replica::{Cluster, Event, Lsn, MutantCounts, NodeId, Replica};
 use rand_chacha::ChaCha8Rng;
 
+use crate::script::{Blow, Script};
 use agenda::Agenda;
-pub(crate) use chance::{below, between, exponential, happens};
+pub(crate) use chance::{MILLION, below, between, exponential, exponential_of, mixed};
 use clock::Clock;
 pub(crate) use digest::Rolling;
 use messages::Post;
 use network::Network;
 use node::Machine;
+pub(crate) use play::Play;
+pub use play::{Played, Recording};
 pub(crate) use transcript::Transcript;
 pub use transcript::{Line, Topic};
 use triggers::Armed;
@@ -82,6 +86,16 @@ enum Planned<R: Replica, A> {
     Unstrike {
         trigger: usize,
         node: u16,
+    },
+    /// A timer of a script.
+    Permit {
+        timer: usize,
+        node: u16,
+    },
+    /// What befalls a machine in a script.
+    Befall {
+        node: u16,
+        what: Blow,
     },
     Alarm(A),
 }
@@ -155,6 +169,12 @@ pub(crate) struct World<R: Replica, A> {
     pub(crate) transcript: Option<Transcript>,
     /// The messages between nodes, if somebody wants them.
     pub(crate) post: Option<Box<Post>>,
+    /// The script that says which messages arrive and whose timers go off, if there is one.
+    pub(crate) play: Option<Play>,
+    /// What a script could be made of, if somebody wants it.
+    pub(crate) recording: Option<Recording>,
+    /// How many messages reached a process.
+    pub(crate) delivered: u64,
 }
 
 /// What an event was.
@@ -208,6 +228,9 @@ impl<R: Replica, A> World<R, A> {
             events: 0,
             transcript: None,
             post: None,
+            play: None,
+            recording: None,
+            delivered: 0,
             cluster,
             rng: stream(seed, "world"),
         }
@@ -328,6 +351,21 @@ impl<R: Replica, A> World<R, A> {
         }
     }
 
+    /// Follows a script from now on.
+    pub(crate) fn follow(&mut self, script: &Script) {
+        self.play = Some(Play::new(script, self.machines.len()));
+        for (timer, firing) in script.timers.iter().enumerate() {
+            let node = firing.node.0 - 1;
+            let at = self.now + firing.at_ns;
+            self.agenda.plan(at, Planned::Permit { timer, node });
+        }
+        for mishap in &script.mishaps {
+            let (node, what) = (mishap.node.0 - 1, mishap.what);
+            let at = self.now + mishap.at_ns;
+            self.agenda.plan(at, Planned::Befall { node, what });
+        }
+    }
+
     /// The next event, in full; none if nothing is planned any more.
     pub(crate) fn next(&mut self) -> Option<Happened<A>> {
         let (at, planned) = self.agenda.next()?;
@@ -354,6 +392,17 @@ impl<R: Replica, A> World<R, A> {
             Planned::Unstrike { trigger, node } => {
                 self.unstrike(*trigger, Node(*node + 1));
                 return Happened::Nothing;
+            }
+            Planned::Permit { timer, node } => {
+                let place = usize::from(*node);
+                if let Some(play) = &mut self.play {
+                    play.permit(place, *timer);
+                }
+                self.plan_look(place);
+                return Happened::Nothing;
+            }
+            Planned::Befall { node, what } => {
+                return self.befall(usize::from(*node), *what);
             }
             Planned::Alarm(_) => {
                 let Planned::Alarm(alarm) = planned else {
@@ -384,6 +433,10 @@ impl<R: Replica, A> World<R, A> {
                     }
                     return Happened::Nothing;
                 }
+                self.delivered += 1;
+                if let Some(play) = &mut self.play {
+                    play.arrived(self.now, usize::from(from), place, variant(&message));
+                }
                 if self.transcribes() {
                     self.describe(
                         place,
@@ -401,7 +454,11 @@ impl<R: Replica, A> World<R, A> {
             Planned::Synced { incarnation, lsn, .. } => self.synced(place, incarnation, lsn),
             Planned::Ask { ticket, request, .. } => self.asked(place, ticket, request),
             Planned::Boot { incarnation, .. } => self.boot(place, incarnation),
-            Planned::Clog | Planned::Unstrike { .. } | Planned::Alarm(_) => Happened::Nothing,
+            Planned::Clog
+            | Planned::Unstrike { .. }
+            | Planned::Permit { .. }
+            | Planned::Befall { .. }
+            | Planned::Alarm(_) => Happened::Nothing,
         }
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Machine<R: Replica> {
     pub(crate) rng: ChaCha8Rng,
     /// How often it was started.
     pub(crate) incarnation: u32,
+    /// How many fsyncs were begun since.
+    pub(crate) syncs: u64,
     pub(crate) paused: bool,
     /// It ended by itself and is never started again.
     pub(crate) dead: bool,
@@ -55,6 +57,7 @@ impl<R: Replica> Machine<R> {
             clock,
             rng,
             incarnation: 0,
+            syncs: 0,
             paused: false,
             dead: false,
             wiped: false,
@@ -104,6 +107,7 @@ impl<R: Replica> Machine<R> {
         self.doomed = false;
         self.looks_at = u64::MAX;
         self.next_request = 0;
+        self.syncs = 0;
         std::mem::take(&mut self.waiting).into_values().collect()
     }
 

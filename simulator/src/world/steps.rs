@@ -8,9 +8,10 @@ use perjury_systems::api::Request;
 use perjury_systems::driver::{Driver, Output};
 use perjury_systems::replica::{Event, Lsn, NodeId, Replica, RequestId};
 
-use super::chance::{below, happens, heavy_tailed};
+use super::chance::{MILLION, below, heavy_tailed_of, mixed};
 use super::network::Broken;
-use super::{Happened, Keep, MICROSECOND, MILLISECOND, Note, Planned, Strike, Topic, World};
+use super::{Happened, Keep, MICROSECOND, MILLISECOND, Note, Planned, Strike, Topic, World, variant};
+use crate::script::Blow;
 
 impl<R: Replica, A> World<R, A> {
     pub(super) fn look_at_timers(&mut self, place: usize) -> Happened<A> {
@@ -26,8 +27,17 @@ impl<R: Replica, A> World<R, A> {
             self.plan_look(place);
             return Happened::Nothing;
         }
+        if self.play.as_ref().is_some_and(|play| !play.permits(place)) {
+            return Happened::Nothing;
+        }
         if self.transcribes() {
             self.describe(place, Topic::Work, "a timer runs out".to_owned());
+        }
+        if let Some(play) = &mut self.play {
+            play.fired(place);
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.timers.push((now, Node(place as u16 + 1)));
         }
         self.step(place, Driver::fire)
     }
@@ -110,7 +120,7 @@ impl<R: Replica, A> World<R, A> {
         })
     }
 
-    pub(super) fn boot(&mut self, place: usize, incarnation: u32) -> Happened<A> {
+    pub(super) fn boot<B>(&mut self, place: usize, incarnation: u32) -> Happened<B> {
         let now = self.now;
         let machine = &mut self.machines[place];
         if machine.driver.is_some() || machine.dead || machine.barred || machine.incarnation != incarnation {
@@ -132,6 +142,11 @@ impl<R: Replica, A> World<R, A> {
             machine.counts.differed += 1;
         }
         let durable = machine.disk.read();
+        if incarnation > 0
+            && let Some(recording) = &mut self.recording
+        {
+            recording.mishaps.push((now, Node(me.0), Blow::Start));
+        }
         if self.transcribes() {
             self.describe(
                 place,
@@ -169,9 +184,12 @@ impl<R: Replica, A> World<R, A> {
         }
     }
 
-    pub(super) fn died(&mut self, place: usize, reason: String) -> Happened<A> {
+    pub(super) fn died<B>(&mut self, place: usize, reason: String) -> Happened<B> {
         self.out.clear();
         self.kill_at(place, Keep::Prefix);
+        if let Some(recording) = &mut self.recording {
+            recording.mishaps.pop();
+        }
         self.machines[place].dead = true;
         let node = Node(place as u16 + 1);
         self.notes.push(Note::Died { node, reason });
@@ -179,7 +197,7 @@ impl<R: Replica, A> World<R, A> {
     }
 
     /// Carries out what a step wants done, unless the node is struck in the middle of it.
-    pub(super) fn after_step(&mut self, place: usize) -> Happened<A> {
+    pub(super) fn after_step<B>(&mut self, place: usize) -> Happened<B> {
         let node = Node(place as u16 + 1);
         self.observe(place);
         let mut out = std::mem::take(&mut self.out);
@@ -245,6 +263,12 @@ impl<R: Replica, A> World<R, A> {
         }
         if !alive {
             self.kill_at(place, keep);
+            if doom.is_none()
+                && let Some(recording) = &mut self.recording
+            {
+                // The trigger strikes again.
+                recording.mishaps.pop();
+            }
             if let Some(damage) = damage {
                 self.damage(place, damage);
                 if self.machines[place].disk.is_rotten() {
@@ -325,7 +349,13 @@ impl<R: Replica, A> World<R, A> {
         if target >= self.machines.len() || target == place {
             return;
         }
-        let arrivals = self.network.send(self.now, place, target);
+        let arrivals = match &mut self.play {
+            Some(play) => play.send(self.now, place, target, variant(&message)),
+            None => self.network.send(self.now, place, target),
+        };
+        if let Some(recording) = &mut self.recording {
+            recording.sent(place, target, variant(&message), arrivals);
+        }
         if self.transcribes() {
             let lost = if arrivals == [None, None] { " (lost)" } else { "" };
             self.describe(place, Topic::Message, format!("sends to {to}{lost}: {message:?}"));
@@ -363,10 +393,14 @@ impl<R: Replica, A> World<R, A> {
         } else {
             &self.weather
         };
-        let mut takes = weather.fsync_us * MICROSECOND
-            + heavy_tailed(&mut machine.rng, weather.fsync_jitter_us * MICROSECOND);
-        if !self.calm && happens(&mut machine.rng, weather.stall_ppm) {
-            takes += below(&mut machine.rng, u64::from(weather.stall_ms) * MILLISECOND);
+        // How long it takes depends on nothing but which fsync it is.
+        machine.syncs += 1;
+        let which = (u64::from(machine.incarnation) << 32) + machine.syncs;
+        let drawn = |what| mixed([self.seed, place as u64, which, what]);
+        let mut takes =
+            weather.fsync_us * MICROSECOND + heavy_tailed_of(drawn(0), weather.fsync_jitter_us * MICROSECOND);
+        if !self.calm && weather.stall_ppm > 0 && drawn(1) % MILLION < u64::from(weather.stall_ppm) {
+            takes += drawn(2) % (u64::from(weather.stall_ms) * MILLISECOND).max(1);
         }
         let at = (self.now + takes.max(1)).max(machine.disk.stalled_until);
         let (node, incarnation) = (place as u16, machine.incarnation);
@@ -383,6 +417,9 @@ impl<R: Replica, A> World<R, A> {
     /// Makes sure that somebody looks when the node's next timer runs out. A look that comes too early is planned
     /// anew, so that a timer that is put off over and over again costs one look a period.
     pub(super) fn plan_look(&mut self, place: usize) {
+        if self.play.as_ref().is_some_and(|play| !play.permits(place)) {
+            return;
+        }
         let machine = &mut self.machines[place];
         let Some(due) = machine.driver.as_ref().and_then(Driver::next_timer) else {
             return;

@@ -1,158 +1,33 @@
-//! Makes a failing run small: fewer faults, nodes, clients and operations, less time, fairer weather, and still the
-//! same property broken.
+//! Shrinks what runs are drawn from: fewer faults, nodes, clients and operations, less time, fairer weather.
 //!
 //! What is removed changes what is drawn after it, so a removal can lose the failure by chance: a rejected one is
-//! tried again with other noise. (Zeller and Hildebrandt, Simplifying and Isolating Failure-Inducing Input, TSE 2002,
-//! for the removal of subsets.)
+//! tried again with other noise.
 
 use perjury_nemesis::{Fault, Plan, Shape, StepKind, Target};
-use perjury_systems::replica::ConfigError;
 
-use crate::run::{Outcome, Violation, Wanted, run};
+use super::Shrinker;
+use super::ddmin::ddmin;
 use crate::setup::Setup;
+use crate::systems;
 use crate::world::Weather;
 
-/// How much may be spent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Effort {
-    /// Runs at most.
-    pub runs: u64,
-    /// With how many other noises a rejected change is tried again.
-    pub noises: u64,
-}
-
-impl Default for Effort {
-    fn default() -> Self {
-        Effort {
-            runs: 2_000,
-            noises: 3,
-        }
-    }
-}
-
-/// A failing run, made small.
-#[derive(Debug)]
-pub struct Shrunk {
-    /// The run.
-    pub setup: Setup,
-    /// What it came to.
-    pub outcome: Outcome,
-    /// The property that it breaks, as the one that it was made of.
-    pub property: String,
-    /// How many runs that took.
-    pub runs: u64,
-}
-
-impl Shrunk {
-    /// How many faults it has, timed and triggered.
-    pub fn actions(&self) -> usize {
-        self.setup.plan.faults().count() + self.setup.triggers.len()
-    }
-}
-
-/// Makes a failing run small; `stop` is asked before every run whether to be content with what there is. None if the
-/// run does not fail.
-///
-/// # Errors
-/// If the setup cannot be run.
-pub fn shrink(
-    setup: &Setup,
-    invariants: bool,
-    effort: Effort,
-    stop: &dyn Fn() -> bool,
-) -> Result<Option<Shrunk>, ConfigError> {
-    let wanted = Wanted {
-        invariants,
-        ..Wanted::default()
-    };
-    let outcome = run(setup, &wanted)?;
-    let Some(violation) = outcome.violations.first() else {
-        return Ok(None);
-    };
-    let mut shrinker = Shrinker {
-        property: violation.property(),
-        setup: setup.clone(),
-        outcome,
-        wanted,
-        effort,
-        runs: 1,
-        stop,
-    };
-    shrinker.cut_short();
-    shrinker.fair_weather();
-    loop {
-        let before = shrinker.setup.clone();
-        shrinker.remove_faults();
-        shrinker.simplify_cluster();
-        shrinker.simplify_work();
-        shrinker.simplify_weather();
-        shrinker.simplify_settings();
-        shrinker.shorten();
-        if shrinker.setup == before || shrinker.spent() {
-            break;
-        }
-    }
-    let Shrinker {
-        property,
-        setup,
-        outcome,
-        runs,
-        ..
-    } = shrinker;
-    Ok(Some(Shrunk {
-        setup,
-        outcome,
-        property,
-        runs,
-    }))
-}
-
-struct Shrinker<'a> {
-    property: String,
-    setup: Setup,
-    outcome: Outcome,
-    wanted: Wanted,
-    effort: Effort,
-    runs: u64,
-    stop: &'a dyn Fn() -> bool,
-}
-
 impl Shrinker<'_> {
-    fn spent(&self) -> bool {
-        self.runs >= self.effort.runs || (self.stop)()
-    }
-
-    /// Takes the candidate if it breaks the same property, with this noise or another.
-    fn accept(&mut self, candidate: Setup) -> bool {
-        if candidate == self.setup {
-            return false;
-        }
-        for extra in 0..=self.effort.noises {
-            if self.spent() {
-                return false;
-            }
-            let mut candidate = candidate.clone();
-            if extra > 0 {
-                candidate.noise = Some(self.setup.noise().wrapping_add(extra));
-            }
-            self.runs += 1;
-            // A candidate that cannot be run (too few nodes for the plan) is none.
-            let Ok(outcome) = run(&candidate, &self.wanted) else {
-                return false;
-            };
-            if outcome.violations.first().map(Violation::property).as_ref() == Some(&self.property) {
-                self.setup = candidate;
-                self.outcome = outcome;
-                return true;
+    /// Everything that can be done without writing the run out.
+    pub(super) fn coarsely(&mut self) {
+        self.cut_short();
+        self.fair_weather();
+        loop {
+            let before = self.setup.clone();
+            self.remove_faults();
+            self.simplify_cluster();
+            self.simplify_work();
+            self.simplify_weather();
+            self.simplify_settings();
+            self.shorten();
+            if self.setup == before || self.spent() {
+                break;
             }
         }
-        false
-    }
-
-    fn change(&mut self, how: impl FnOnce(&mut Setup)) -> bool {
-        let mut candidate = self.setup.clone();
-        how(&mut candidate);
-        self.accept(candidate)
     }
 
     /// Nothing after the failure matters, if it ended the run; else the main phase is halved for as long as that
@@ -180,22 +55,11 @@ impl Shrinker<'_> {
 
     /// Removes subsets of the faults, from half of them down to single ones.
     fn remove_faults(&mut self) {
-        let mut size = self.faults().div_ceil(2);
-        while size > 0 {
-            let mut from = 0;
-            while from < self.faults() && !self.spent() {
-                let mut candidate = self.setup.clone();
-                remove(&mut candidate, from, size);
-                if !self.accept(candidate) {
-                    from += size;
-                }
-            }
-            size /= 2;
-        }
-    }
-
-    fn faults(&self) -> usize {
-        self.setup.plan.faults().count() + self.setup.triggers.len()
+        ddmin(faults(&self.setup), &mut |range| {
+            let mut candidate = self.setup.clone();
+            remove(&mut candidate, range.start, range.len());
+            (!self.spent() && self.accept(candidate)).then(|| faults(&self.setup))
+        });
     }
 
     fn simplify_cluster(&mut self) {
@@ -215,7 +79,7 @@ impl Shrinker<'_> {
         {}
     }
 
-    fn simplify_weather(&mut self) {
+    pub(super) fn simplify_weather(&mut self) {
         let fair = Weather::FAIR;
         self.change(|setup| setup.weather = fair);
         let parts: [fn(&mut Weather, &Weather); 9] = [
@@ -237,9 +101,17 @@ impl Shrinker<'_> {
         }
     }
 
-    fn simplify_settings(&mut self) {
-        for name in self.setup.settings.keys().cloned().collect::<Vec<_>>() {
+    pub(super) fn simplify_settings(&mut self) {
+        let simpler = systems::simpler(&self.setup.system);
+        let is_simple = |name: &str, value: &str| simpler.contains(&(name, value));
+        for (name, value) in self.setup.settings.clone() {
+            if is_simple(&name, &value) {
+                continue;
+            }
             self.change(|setup| drop(setup.settings.remove(&name)));
+        }
+        for (name, value) in simpler {
+            self.change(|setup| drop(setup.settings.insert(name.to_string(), value.to_string())));
         }
     }
 
@@ -258,6 +130,11 @@ impl Shrinker<'_> {
             });
         }
     }
+}
+
+/// How many faults there are, timed and triggered.
+pub(super) fn faults(setup: &Setup) -> usize {
+    setup.plan.faults().count() + setup.triggers.len()
 }
 
 /// The main phase ends here, and with it the plan.
