@@ -387,3 +387,92 @@ fn a_file_of_defaults_is_obeyed_and_a_wrong_one_refused_with_its_line() {
         text(&refused.stderr)
     );
 }
+
+#[test]
+fn a_failure_is_replayed_bit_for_bit_from_a_run_a_seed_or_a_file_and_shrinks() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let elsewhere = tempfile::tempdir().expect("another temporary folder");
+    let hunted = perjury(
+        folder.path(),
+        &[
+            "hunt",
+            "--mutant",
+            "term-not-durable",
+            "--seed",
+            "1",
+            "--runs",
+            "100",
+            "--json",
+        ],
+    );
+    assert_eq!(hunted.status.code(), Some(1), "{}", text(&hunted.stderr));
+    let hunted: serde_json::Value = serde_json::from_slice(&hunted.stdout).expect("one JSON object");
+    let found = &hunted["found"][0];
+    let run = found["run"].as_str().expect("the run's id");
+    let identical = |output: Output| {
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains("bit-identical"), "{told}");
+    };
+    identical(perjury(folder.path(), &["replay", run]));
+    let words = found["again"].as_str().expect("a command");
+    let (_, seed) = words.split_once("replay ").expect("it replays");
+    let mut arguments = vec!["replay"];
+    arguments.extend(seed.split(' '));
+    identical(perjury(elsewhere.path(), &arguments));
+    let hash = found["hash"].as_str().expect("a hash");
+    let arguments: Vec<&str> = arguments
+        .into_iter()
+        .map(|word| if word == hash { "0123456789abcdef" } else { word })
+        .collect();
+    let other = perjury(elsewhere.path(), &arguments);
+    assert!(
+        text(&other.stderr).contains("NOT the same run"),
+        "{}",
+        text(&other.stderr)
+    );
+
+    let small = elsewhere.path().join("small.json");
+    let small = small.to_str().expect("a path in UTF-8");
+    let shrunk = perjury(folder.path(), &["shrink", run, "--output", small]);
+    assert_eq!(shrunk.status.code(), Some(0), "{}", text(&shrunk.stderr));
+    assert!(text(&shrunk.stdout).contains("voted"), "{}", text(&shrunk.stdout));
+    identical(perjury(elsewhere.path(), &["replay", "small.json"]));
+    let planned = perjury(
+        elsewhere.path(),
+        &["test", "--plan", "small.json", "--env", "sim"],
+    );
+    assert_eq!(planned.status.code(), Some(1), "{}", text(&planned.stderr));
+    let likely = perjury(
+        folder.path(),
+        &["likelihood", run, "--moments", "2", "--branches", "3", "--json"],
+    );
+    let likely: serde_json::Value = serde_json::from_slice(&likely.stdout).expect("one JSON object");
+    let last = likely["moments"]
+        .as_array()
+        .and_then(|all| all.last())
+        .expect("moments");
+    assert_eq!(last["likelihood"], 1.0);
+
+    // A file that was damaged on its way is refused where the damage is.
+    let plan = std::fs::read_to_string(small).expect("the file");
+    let damaged = plan.replacen("\"setup\": {", "\"setup\": {\n\"nonsense\": 1,", 1);
+    let line = 1 + damaged
+        .lines()
+        .position(|line| line.contains("nonsense"))
+        .expect("it is there");
+    std::fs::write(elsewhere.path().join("damaged.json"), damaged).expect("it is written");
+    for arguments in [
+        &["replay", "damaged.json"][..],
+        &["test", "--plan", "damaged.json"],
+        &["shrink", "damaged.json"],
+    ] {
+        let refused = perjury(elsewhere.path(), arguments);
+        let told = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(254), "{told}");
+        assert!(
+            told.contains("damaged.json") && told.contains(&format!("line {line}")),
+            "{told}"
+        );
+    }
+}

@@ -4,6 +4,7 @@ use perjury_nemesis::StepKind;
 use perjury_systems::replica::ConfigError;
 
 use crate::hunt::Found;
+use crate::script::Blow;
 use crate::setup::Setup;
 use crate::shrink::{Effort, shrink};
 
@@ -31,7 +32,7 @@ pub fn distinct(
 ) -> Result<Vec<Distinct>, ConfigError> {
     let mut kinds: Vec<Distinct> = Vec::new();
     for one in found {
-        let shrunk = shrink(&one.setup, invariants, effort, stop)?;
+        let shrunk = shrink(&one.setup, invariants, effort, stop, &mut |_, _| {})?;
         let shape = shape(shrunk.as_ref().map_or(&one.setup, |shrunk| &shrunk.setup));
         let known = kinds
             .iter_mut()
@@ -58,5 +59,13 @@ fn shape(setup: &Setup) -> Vec<String> {
         .triggers
         .iter()
         .map(|trigger| format!("{:?} at {:?}", trigger.strike, trigger.on));
-    timed.chain(triggered).collect()
+    let script = setup.script.iter();
+    let befell = script
+        .flat_map(|script| &script.mishaps)
+        .filter_map(|mishap| match mishap.what {
+            Blow::Crash { .. } => Some("crash".to_owned()),
+            Blow::Stall { .. } => Some("stall".to_owned()),
+            Blow::Start => None,
+        });
+    timed.chain(triggered).chain(befell).collect()
 }

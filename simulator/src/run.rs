@@ -16,12 +16,13 @@ use perjury_systems::replica::{ConfigError, MutantCounts};
 use serde::{Deserialize, Serialize};
 
 use crate::environment::{End, Environment, TRIAL_LIMIT_MS};
+use crate::likelihood::Branch;
 use crate::setup::Setup;
 use crate::systems::{self, Simulated, Visitor};
 use crate::world::{Line, Played, Recording, Transcript, Unwatched};
 
-/// What is wanted of a run besides its outcome. Nothing here changes what happens in it, but for `invariants`: a
-/// breach ends the run.
+/// What is wanted of a run besides its outcome. Nothing here changes what happens in it, but for `invariants` (a
+/// breach ends the run) and `branch`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// Check the system's invariants after every step.
@@ -38,6 +39,8 @@ pub struct Wanted {
     pub judge: bool,
     /// Keep what a script could be made of.
     pub recording: bool,
+    /// Draw the noise anew from some event on.
+    pub branch: Option<Branch>,
 }
 
 impl Default for Wanted {
@@ -50,6 +53,7 @@ impl Default for Wanted {
             messages: false,
             judge: true,
             recording: false,
+            branch: None,
         }
     }
 }
@@ -164,6 +168,8 @@ pub struct Outcome {
     pub packets: (u64, u64),
     /// How many messages reached a process.
     pub delivered: u64,
+    /// When the noise was drawn anew, if it was, in nanoseconds.
+    pub branched_ns: Option<u64>,
     /// What of the script took effect, if there was one.
     pub played: Played,
     /// What a script could be made of, if it was wanted; with what the operator asked, and when.
@@ -276,6 +282,7 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
         environment.asked = Some(Vec::new());
     }
     let mut hashes = Vec::new();
+    environment.branch = wanted.branch;
     let end = environment.run(setup.max_events, |world| {
         if wanted.hashes {
             hashes.push(world.hash.value());
@@ -289,6 +296,7 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
         struck,
         notices,
         asked,
+        branched_ns,
         ..
     } = environment;
     let mut marks: BTreeMap<&'static str, u64> = marks.into_iter().collect();
@@ -332,6 +340,7 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
         struck,
         packets: (traffic.sent, traffic.lost),
         delivered: world.delivered,
+        branched_ns,
         played: world.play.map(|play| play.played).unwrap_or_default(),
         recording: world.recording.zip(asked),
         notices,

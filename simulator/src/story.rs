@@ -52,19 +52,22 @@ pub fn story(setup: &Setup, invariants: bool, most: usize) -> Result<Vec<Sentenc
     };
     let mut outcome = run(setup, &wanted)?;
     let lines = std::mem::take(&mut outcome.transcript);
+    // In a run that is written out, little happens and all of it matters.
+    let written = setup.script.is_some();
     let steps = || {
         lines
             .iter()
-            .filter(|line| matches!(line.topic, Topic::Step | Topic::Fault))
+            .filter(|line| matches!(line.topic, Topic::Step | Topic::Fault) || (written && tells(line)))
     };
     let frequent = |line: &&Line| FREQUENT.iter().any(|name| line.text.starts_with(name));
-    let everything = steps().count() <= SHORT;
+    let everything = written || steps().count() <= SHORT;
     let mut sentences: Vec<Sentence> = steps()
         .filter(|line| everything || !frequent(line))
         .map(|line| Sentence {
             at_ns: line.at_ns,
             text: match line.topic {
                 Topic::Step => format!("{}: {}", line.node, spoken(&line.text)),
+                Topic::Message => message(line),
                 _ => format!("{} {}", line.node, line.text),
             },
         })
@@ -78,6 +81,29 @@ pub fn story(setup: &Setup, invariants: bool, most: usize) -> Result<Vec<Sentenc
         text: violation.to_string(),
     }));
     Ok(sentences)
+}
+
+/// Whether a line of a run that is written out belongs to its story: a message that is lost or arrives, a request, an
+/// answer. That a message leaves which arrives is not told twice.
+fn tells(line: &Line) -> bool {
+    match line.topic {
+        Topic::Message => line.text.starts_with("receives") || line.text.contains("(lost)"),
+        Topic::Work => !line.text.starts_with("its log"),
+        Topic::Step | Topic::Fault => true,
+    }
+}
+
+/// `sends to n2 (lost): Vote { term: 2 }` as a sentence.
+fn message(line: &Line) -> String {
+    let (way, what) = line.text.split_once(": ").unwrap_or((&line.text, ""));
+    let what = spoken(what);
+    match way
+        .strip_prefix("sends to ")
+        .and_then(|to| to.strip_suffix(" (lost)"))
+    {
+        Some(to) => format!("{}'s {what} to {to} is lost", line.node),
+        None => format!("{} {way}: {what}", line.node),
+    }
 }
 
 /// What the runner told of faults and phases.

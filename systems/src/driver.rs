@@ -98,6 +98,11 @@ impl<R: Replica> Driver<R> {
         driver
     }
 
+    /// From now on the replica draws from another stream.
+    pub fn reseed(&mut self, rng: ChaCha8Rng) {
+        self.context.rng = rng;
+    }
+
     /// The replica, for status pages, invariants and reports.
     pub fn replica(&self) -> &R {
         &self.replica

@@ -62,9 +62,15 @@ pub enum Command {
     /// Show the store as a page, on loopback: sort, filter and compare runs, open reports, download archives.
     #[command(after_help = "Example: perjury serve --open")]
     Serve(ServeArgs),
-    /// Run the same test again: same system, workload, plan and seed.
+    /// Run the same test again: a stored run, a file with a run, or a seed of `hunt`.
     #[command(after_help = "Example: perjury replay latest")]
     Replay(ReplayArgs),
+    /// Make a failing run in simulation as small as it can be, and tell what happens in it.
+    #[command(after_help = "Example: perjury shrink latest --output small.json")]
+    Shrink(ShrinkArgs),
+    /// Show how probable the failure of a run in simulation had become over time, and what decided it.
+    #[command(after_help = "Example: perjury likelihood latest")]
+    Likelihood(LikelihoodArgs),
     /// Run many seeds in simulation, and stop at the first that fails.
     #[command(after_help = "Example: perjury hunt --runs 200 --mutant raft/double-vote")]
     Hunt(HuntArgs),
@@ -354,15 +360,61 @@ pub struct RunArg {
 /// The options of `replay`.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
-    /// The run: its id or the beginning of it, its folder, or `latest`.
+    /// The run: its id or the beginning of it, its folder, a file that `shrink` wrote, `latest`; or a seed of `hunt`.
     #[arg(default_value = "latest")]
     pub run: String,
+    /// For a seed: what the run is drawn from, as `hunt` was told.
+    #[command(flatten)]
+    pub drawn: DrawArgs,
+    /// For a seed: the trace hash that the run had, as `hunt` printed it.
+    #[arg(long, value_name = "HASH", value_parser = hash)]
+    pub hash: Option<String>,
     /// The store.
     #[command(flatten)]
     pub store: StoreArg,
     /// How long the checker may take.
     #[arg(long, env = "PERJURY_CHECK_LIMIT", default_value = "60s", value_parser = duration)]
     pub check_limit: Duration,
+    /// Print one JSON object, instead of text.
+    #[arg(long, env = "PERJURY_JSON")]
+    pub json: bool,
+}
+
+/// The options of `shrink`.
+#[derive(Debug, Args)]
+pub struct ShrinkArgs {
+    /// The run: its id or the beginning of it, its folder, a file, or `latest`.
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// Where to write the small run; as shrunk.json beside the run, if not given.
+    #[arg(long, short, env = "PERJURY_OUTPUT", value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// With how many other noises a removal is tried again that lost the failure.
+    #[arg(long, env = "PERJURY_NOISES", default_value_t = 3)]
+    pub noises: u64,
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// Print one JSON object, instead of text.
+    #[arg(long, env = "PERJURY_JSON")]
+    pub json: bool,
+}
+
+/// The options of `likelihood`.
+#[derive(Debug, Args)]
+pub struct LikelihoodArgs {
+    /// The run: its id or the beginning of it, its folder, a file, or `latest`.
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// Moments to branch at: so many evenly over the run, and as many again where it gets likely.
+    #[arg(long, env = "PERJURY_MOMENTS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub moments: u64,
+    /// Branches from each moment.
+    #[arg(long, env = "PERJURY_BRANCHES", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub branches: u64,
+    /// The store.
+    #[command(flatten)]
+    pub store: StoreArg,
     /// Print one JSON object, instead of text.
     #[arg(long, env = "PERJURY_JSON")]
     pub json: bool,
@@ -416,24 +468,12 @@ pub struct ServeArgs {
     pub open: bool,
 }
 
-/// The options of `hunt`.
-#[derive(Debug, Args)]
-pub struct HuntArgs {
+/// What runs in simulation are drawn from.
+#[derive(Clone, Debug, Args)]
+pub struct DrawArgs {
     /// The system; `perjury list systems` names them.
     #[arg(long, env = "PERJURY_SYSTEM", default_value = "raft")]
     pub system: String,
-    /// How many runs at most.
-    #[arg(long, env = "PERJURY_RUNS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
-    pub runs: u64,
-    /// For how long at most.
-    #[arg(long = "for", env = "PERJURY_FOR", value_parser = duration)]
-    pub limit: Option<Duration>,
-    /// Threads.
-    #[arg(long, short, env = "PERJURY_JOBS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub jobs: u16,
-    /// The first seed; drawn and printed if not given.
-    #[arg(long, short, env = "PERJURY_SEED")]
-    pub seed: Option<u64>,
     /// What is broken, by commas; each run draws from it.
     #[arg(
         long,
@@ -455,12 +495,35 @@ pub struct HuntArgs {
     /// A setting of the system, as NAME=VALUE; may be repeated. What is not given is drawn.
     #[arg(long = "set", env = "PERJURY_SET", value_name = "NAME=VALUE", value_delimiter = ',', value_parser = setting)]
     pub settings: Vec<(String, String)>,
-    /// Go on after a failure, and collect the distinct ones: another property broken, or in another way.
-    #[arg(long, env = "PERJURY_KEEP_GOING")]
-    pub keep_going: bool,
     /// Look only at what clients see, not at the protocol's invariants.
     #[arg(long, env = "PERJURY_BLACK_BOX")]
     pub black_box: bool,
+}
+
+/// The options of `hunt`.
+#[derive(Debug, Args)]
+pub struct HuntArgs {
+    /// What runs are drawn from.
+    #[command(flatten)]
+    pub drawn: DrawArgs,
+    /// How many runs at most.
+    #[arg(long, env = "PERJURY_RUNS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub runs: u64,
+    /// For how long at most.
+    #[arg(long = "for", env = "PERJURY_FOR", value_parser = duration)]
+    pub limit: Option<Duration>,
+    /// Threads.
+    #[arg(long, short, env = "PERJURY_JOBS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: u16,
+    /// The first seed; drawn and printed if not given.
+    #[arg(long, short, env = "PERJURY_SEED")]
+    pub seed: Option<u64>,
+    /// Go on after a failure, and collect the distinct ones: another property broken, or in another way.
+    #[arg(long, env = "PERJURY_KEEP_GOING")]
+    pub keep_going: bool,
+    /// Where failures are kept.
+    #[command(flatten)]
+    pub store: StoreArg,
     /// Print one JSON object.
     #[arg(long, env = "PERJURY_JSON")]
     pub json: bool,
@@ -566,6 +629,13 @@ fn permille(text: &str) -> Result<u64, String> {
     match share {
         Ok(share) if (0.0..=1000.0).contains(&share) => Ok(share.round() as u64),
         _ => Err("write a share as 0.05 or as 5%; it is at most 1 or 100%".to_owned()),
+    }
+}
+
+fn hash(text: &str) -> Result<String, String> {
+    match u64::from_str_radix(text, 16) {
+        Ok(_) if text.len() == 16 => Ok(text.to_lowercase()),
+        _ => Err(format!("{text:?} is not a trace hash: 16 hexadecimal digits")),
     }
 }
 

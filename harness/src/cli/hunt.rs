@@ -1,6 +1,7 @@
 //! `perjury hunt`: many seeds in simulation.
 
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use perjury_runner::{Options, exit};
@@ -8,12 +9,17 @@ use perjury_simulator::{Campaign, Distinct, Effort, Found, Setup, Swarm, Tally, 
 
 use perjury_systems::registry;
 
-use super::args::HuntArgs;
+use super::args::{DrawArgs, HuntArgs};
 use super::interrupt::{Armed, interrupted};
-use super::{Outcome, Trouble, spec};
+use super::ran::Ready;
+use super::test::record_run;
+use super::{Outcome, Trouble, cases, spec};
 
 /// What telling a failed run apart from others may take.
-const EFFORT: Effort = Effort { runs: 300, noises: 1 };
+const EFFORT: Effort = Effort {
+    events: 300_000,
+    noises: 1,
+};
 
 /// How often a line of progress is printed.
 const TELL_EVERY: Duration = Duration::from_secs(2);
@@ -22,12 +28,12 @@ const TELL_EVERY: Duration = Duration::from_secs(2);
 pub fn hunt(args: &HuntArgs) -> Outcome {
     let first_seed = args.seed.unwrap_or_else(spec::draw_seed);
     let campaign = Campaign {
-        swarm: swarm(args)?,
+        swarm: swarm(&args.drawn)?,
         first_seed,
         runs: args.runs,
         jobs: usize::from(args.jobs),
         keep_going: args.keep_going,
-        invariants: !args.black_box,
+        invariants: !args.drawn.black_box,
     };
     eprintln!("up to {} runs, seeds from {first_seed}", args.runs);
     let _armed = Armed::new(|| eprintln!("interrupted: waiting for the runs that are under way"))?;
@@ -64,7 +70,7 @@ pub fn hunt(args: &HuntArgs) -> Outcome {
     let kinds = if args.keep_going {
         eprintln!("telling {} failed runs apart", tally.found.len());
         let stop = || interrupted();
-        distinct(&tally.found, !args.black_box, EFFORT, &stop)
+        distinct(&tally.found, !args.drawn.black_box, EFFORT, &stop)
             .map_err(|error| Trouble::Usage(error.to_string()))?
     } else {
         let alone = |found: &Found| Distinct {
@@ -74,17 +80,23 @@ pub fn hunt(args: &HuntArgs) -> Outcome {
         };
         tally.found.iter().map(alone).collect()
     };
+    let mut kept = Vec::new();
+    for kind in &kinds {
+        kept.push(keep(args, &kind.found)?);
+    }
     let mut out = std::io::stdout().lock();
     if args.json {
-        writeln!(out, "{}", json(&tally, &kinds))?;
+        writeln!(out, "{}", json(&tally, &kinds, &kept))?;
     } else {
-        for kind in &kinds {
+        for (kind, kept) in kinds.iter().zip(&kept) {
             tell(&mut out, &kind.found)?;
             if !kind.shape.is_empty() {
                 let (shape, runs) = (kind.shape.join(", "), kind.runs);
                 writeln!(out, "  what it takes: {shape} ({runs} of the runs looked at)")?;
             }
-            writeln!(out, "  again: {}", again(args, kind.found.seed))?;
+            writeln!(out, "  again: {}", kept.again)?;
+            writeln!(out, "  smaller: {} {}", spec::program("shrink"), kept.id)?;
+            writeln!(out, "  kept in {}", kept.folder.display())?;
         }
         if tally.found.is_empty() {
             writeln!(out, "nothing found in {} runs", tally.runs)?;
@@ -101,7 +113,8 @@ pub fn hunt(args: &HuntArgs) -> Outcome {
     })
 }
 
-fn swarm(args: &HuntArgs) -> Result<Swarm, Trouble> {
+/// What runs are drawn from.
+pub fn swarm(args: &DrawArgs) -> Result<Swarm, Trouble> {
     let workload = args.workload.as_deref().unwrap_or("cas");
     let mut options = Options::default();
     if let Some(nodes) = args.nodes {
@@ -168,9 +181,36 @@ fn tell(out: &mut impl Write, found: &Found) -> std::io::Result<()> {
     writeln!(out, "  {} events, trace hash {:016x}", found.events, found.hash)
 }
 
+/// A failure in the store.
+struct Kept {
+    id: String,
+    folder: PathBuf,
+    again: String,
+}
+
+/// How long the checker may take for a run that is kept.
+const CHECK_LIMIT: Duration = Duration::from_secs(60);
+
+/// Runs a failure once more, to leave behind what every run leaves behind.
+fn keep(args: &HuntArgs, found: &Found) -> Result<Kept, Trouble> {
+    let again = again(&args.drawn, found.seed, Some(&format!("{:016x}", found.hash)));
+    let case = cases::new(found.setup.clone(), !args.drawn.black_box);
+    let record = cases::record(&case, "hunt", again.clone());
+    let ready = Ready::Simulation(Box::new(case));
+    let (folder, ..) = record_run(&record, ready, &args.store, CHECK_LIMIT, true)?;
+    Ok(Kept {
+        id: record.id,
+        folder: folder.path().to_owned(),
+        again,
+    })
+}
+
 /// The command that runs one seed of the campaign again.
-fn again(args: &HuntArgs, seed: u64) -> String {
-    let mut words = vec![spec::program("hunt"), format!("--system {}", args.system)];
+pub fn again(args: &DrawArgs, seed: u64, hash: Option<&str>) -> String {
+    let mut words = vec![
+        format!("{} {seed}", spec::program("replay")),
+        format!("--system {}", args.system),
+    ];
     if !args.nemesis.is_empty() {
         words.push(format!("--nemesis {}", args.nemesis.join(",")));
     }
@@ -186,14 +226,16 @@ fn again(args: &HuntArgs, seed: u64) -> String {
             .iter()
             .map(|(name, value)| format!("--set {name}={value}")),
     );
-    words.push(format!("--seed {seed} --runs 1"));
+    words.extend(args.black_box.then(|| "--black-box".to_owned()));
+    words.extend(hash.map(|hash| format!("--hash {hash}")));
     words.join(" ")
 }
 
-fn json(tally: &Tally, kinds: &[Distinct]) -> serde_json::Value {
+fn json(tally: &Tally, kinds: &[Distinct], kept: &[Kept]) -> serde_json::Value {
     let found: Vec<_> = kinds
         .iter()
-        .map(|kind| {
+        .zip(kept)
+        .map(|(kind, kept)| {
             let found = &kind.found;
             serde_json::json!({
                 "seed": found.seed,
@@ -205,6 +247,9 @@ fn json(tally: &Tally, kinds: &[Distinct]) -> serde_json::Value {
                 "virtual_s": found.virtual_ns as f64 / 1e9,
                 "hash": format!("{:016x}", found.hash),
                 "setup": found.setup,
+                "run": kept.id,
+                "folder": kept.folder,
+                "again": kept.again,
             })
         })
         .collect();

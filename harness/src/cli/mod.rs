@@ -1,6 +1,7 @@
 //! The command line: parses, dispatches, and turns what came of it into an exit code.
 
 mod args;
+mod cases;
 mod check;
 mod cluster;
 mod config;
@@ -14,8 +15,10 @@ mod list;
 mod matrix;
 mod play;
 mod ran;
+mod replay;
 mod runs;
 mod serve;
+mod shrink;
 mod spec;
 mod test;
 mod verdict;
@@ -94,8 +97,10 @@ fn dispatch() -> Outcome {
         Command::Report(args) => runs::report(&args),
         Command::Export(args) => export::export(&args),
         Command::Serve(args) => serve::serve(&args),
-        Command::Replay(args) => test::replay(&args),
         Command::Play(args) => play::play(&args),
+        Command::Replay(args) => replay::replay(&args),
+        Command::Shrink(args) => shrink::shrink(&args),
+        Command::Likelihood(args) => shrink::likelihood(&args),
         Command::Matrix(args) => matrix::matrix(&args),
         Command::Hunt(args) => hunt::hunt(&args),
         Command::Explore(args) => explore::explore(&args),

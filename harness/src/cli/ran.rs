@@ -6,11 +6,11 @@ use std::time::{Duration, Instant, SystemTime};
 use perjury_checker::{Finding, Verdict, Witness};
 use perjury_results::{MutantSeen, RunWriter, StoreError, TestRecord};
 use perjury_runner::{Finished, Messages, Notice, Options, Runner};
-use perjury_simulator::{Setup, Violation, Wanted, Weather, Work};
+use perjury_simulator::{Case, Comparison, Expected, Setup, Violation, Wanted, Weather, Work};
 use perjury_systems::replica::ConfigError;
 
-use super::Trouble;
 use super::interrupt::Armed;
+use super::{Trouble, cases};
 use crate::environment::ClusterConfig;
 use crate::process::ProcessEnvironment;
 use crate::progress::Progress;
@@ -29,6 +29,9 @@ pub struct Ran {
     pub mutant: Option<MutantSeen>,
     /// The messages between nodes.
     pub messages: Option<Messages>,
+    /// In simulation: everything that the run depends on with what it came to, and how this compares with what was
+    /// expected of it.
+    pub case: Option<(Case, Comparison)>,
 }
 
 /// A test that is ready to run: everything that can be wrong with its options was found out.
@@ -36,7 +39,7 @@ pub enum Ready {
     /// On real processes.
     Processes(Box<(Runner, ClusterConfig)>),
     /// In one thread.
-    Simulation(Box<Setup>),
+    Simulation(Box<Case>),
 }
 
 impl Ready {
@@ -73,7 +76,7 @@ impl Ready {
             setup.plan = record.plan.clone();
             setup.weather = Weather::FAIR;
             perjury_simulator::validate(&setup).map_err(|error| usage(error.to_string()))?;
-            return Ok(Ready::Simulation(Box::new(setup)));
+            return Ok(Ready::Simulation(Box::new(cases::new(setup, true))));
         }
         let mut config = ClusterConfig::new(&record.system, record.nodes, PathBuf::new());
         config.settings = record.settings.clone();
@@ -89,6 +92,28 @@ impl Ready {
         Ok(Ready::Processes(Box::new((runner, config))))
     }
 
+    /// A run that was read from a file, where its record says. On processes, only its faults with times are followed.
+    pub fn of(case: &Case, record: &TestRecord) -> Result<Self, Trouble> {
+        if record.environment == "sim" {
+            return Ok(Ready::Simulation(Box::new(case.clone())));
+        }
+        if case.setup.script.is_some() || !case.setup.triggers.is_empty() {
+            eprintln!(
+                "this run is written out message by message, or strikes at events: real processes follow only its \
+                 settings and its faults with times (--env sim plays all of it)"
+            );
+        }
+        let mut ready = Self::new(record)?;
+        if let Ready::Processes(parts) = &mut ready {
+            parts.1.members = case.setup.members;
+            parts
+                .1
+                .validate()
+                .map_err(|error| Trouble::Usage(error.to_string()))?;
+        }
+        Ok(ready)
+    }
+
     /// Runs it. What goes wrong with the harness itself is in what comes back.
     pub fn run(self, record: &TestRecord, writer: &mut RunWriter, quiet: bool) -> Result<Ran, Trouble> {
         let folder = writer.folder().path().join("nodes");
@@ -100,7 +125,7 @@ impl Ready {
         };
         let mut ran = match self {
             Ready::Processes(ready) => on_processes(*ready, &folder, &mut listener)?,
-            Ready::Simulation(setup) => in_simulation(&setup, &mut listener)?,
+            Ready::Simulation(case) => in_simulation(*case, &mut listener)?,
         };
         progress.finish();
         ran.finished
@@ -129,6 +154,7 @@ fn on_processes(
                 more: Vec::new(),
                 mutant: None,
                 messages: None,
+                case: None,
             });
         }
     };
@@ -162,21 +188,31 @@ fn on_processes(
         more,
         mutant,
         messages: summary.messages,
+        case: None,
     })
 }
 
 /// Events before the breach of an invariant that are described in its story.
 const DESCRIBED: u64 = 50_000;
 
-fn in_simulation(setup: &Setup, listener: &mut dyn FnMut(&Notice)) -> Result<Ran, Trouble> {
+fn in_simulation(mut case: Case, listener: &mut dyn FnMut(&Notice)) -> Result<Ran, Trouble> {
     let usage = |error: ConfigError| Trouble::Usage(error.to_string());
     let wanted = Wanted {
         notices: true,
         messages: true,
-        judge: false,
-        ..Wanted::default()
+        ..case.wanted()
     };
-    let mut outcome = perjury_simulator::run(setup, &wanted).map_err(usage)?;
+    let mut outcome = perjury_simulator::run(&case.setup, &wanted).map_err(usage)?;
+    let compared = case.compare(&outcome).map_err(usage)?;
+    case.expected = Some(Expected::of(&outcome));
+    case.version = env!("CARGO_PKG_VERSION").to_owned();
+    eprintln!(
+        "{} events in {:.1} s of virtual time, trace hash {:016x}",
+        outcome.events,
+        outcome.virtual_ns as f64 / 1e9,
+        outcome.hash
+    );
+    let setup = &case.setup;
     let mut more: Vec<Finding> = outcome
         .violations
         .iter()
@@ -212,12 +248,6 @@ fn in_simulation(setup: &Setup, listener: &mut dyn FnMut(&Notice)) -> Result<Ran
     for notice in &outcome.notices {
         listener(notice);
     }
-    eprintln!(
-        "{} events in {:.1} s of virtual time, trace hash {:016x}",
-        outcome.events,
-        outcome.virtual_ns as f64 / 1e9,
-        outcome.hash
-    );
     if more.is_empty() {
         more.push(Finding {
             property: traces::PROPERTY.to_owned(),
@@ -243,6 +273,7 @@ fn in_simulation(setup: &Setup, listener: &mut dyn FnMut(&Notice)) -> Result<Ran
         more,
         mutant,
         messages: outcome.messages,
+        case: Some((case, compared)),
     })
 }
 

@@ -7,13 +7,14 @@ use std::path::Path;
 
 use perjury_nemesis::{Class, Nemesis, Plan, stream};
 use perjury_results::{Machine, SCHEMA, TestRecord, Timestamp, run_id};
+use perjury_simulator::Case;
 use perjury_systems::raft::settings::ReadMode;
 use perjury_systems::raft::{Raft, Settings};
 use perjury_systems::registry;
 use perjury_systems::replica::Replica;
 
-use super::Trouble;
 use super::args::{Environment, TargetArg, TestArgs};
+use super::{Trouble, cases};
 
 /// Seeds that are drawn stay short enough to be read aloud.
 const DRAWN_SEEDS: u64 = 1_000_000_000;
@@ -81,6 +82,33 @@ pub fn record(args: &TestArgs, seed: u64) -> Result<TestRecord, Trouble> {
         started_at,
         command: command(args, seed),
     })
+}
+
+/// The run that `--plan` names, if it is a whole run and not only a plan of faults.
+pub fn case(args: &TestArgs) -> Result<Option<Case>, Trouble> {
+    let Some(file) = &args.plan else { return Ok(None) };
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Trouble::Usage(format!("{}: {error}", file.display())))?;
+    cases::read(file, &text)
+}
+
+/// The record of such a run: where it runs and what it is called is as the options say, everything else as the run
+/// says.
+pub fn record_of(args: &TestArgs, case: &Case) -> Result<TestRecord, Trouble> {
+    let name = match &args.name {
+        Some(name) => checked_name(name)?,
+        None => "plan".to_owned(),
+    };
+    let mut line = program("test");
+    if let Some(file) = &args.plan {
+        line += &format!(" --plan {}", quoted(&file.display().to_string()));
+    }
+    if args.env != Environment::Process {
+        line += &format!(" --env {}", environment_name(args.env));
+    }
+    let mut record = cases::record(case, &name, line);
+    record.environment = environment_name(args.env).to_owned();
+    Ok(record)
 }
 
 /// The planted bug, and the settings: the bug's own, which unmask it, where the user gave no other.
@@ -266,7 +294,7 @@ pub fn program(command: &str) -> String {
 }
 
 /// A word for a POSIX shell.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./=,:+%@".contains(letter);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

@@ -1,23 +1,27 @@
-//! `perjury test` and `perjury replay`: runs a test, judges it, and leaves the run behind.
+//! `perjury test`: runs a test, judges it, and leaves the run behind.
 
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
 use perjury_checker::Options as CheckOptions;
-use perjury_results::{RunFolder, Store, TestRecord, Timestamp, console, github, run_id};
-use perjury_runner::exit;
+use perjury_results::{RunFolder, Store, TestRecord, console, github};
+use perjury_runner::{Summary, exit};
+use perjury_simulator::Comparison;
 
-use super::args::{ReplayArgs, StoreArg, TestArgs};
+use super::args::{StoreArg, TestArgs};
 use super::ran::Ready;
-use super::runs::{colourful, find, summary_json};
-use super::{Outcome, Trouble, check, spec, verdict};
+use super::runs::{colourful, summary_json};
+use super::{Outcome, Trouble, cases, check, spec, verdict};
 
 /// What a run is to be done with, besides the test itself.
-struct How<'a> {
-    store: &'a StoreArg,
-    check_limit: Duration,
-    json: bool,
+pub struct How<'a> {
+    /// Where it is kept.
+    pub store: &'a StoreArg,
+    /// How long the checker may take.
+    pub check_limit: Duration,
+    /// Whether to print JSON.
+    pub json: bool,
 }
 
 /// Runs a test as often as it was asked for; stops at the first run that is not a clean pass.
@@ -30,11 +34,19 @@ pub fn test(args: &TestArgs) -> Outcome {
     };
     for run in 0..args.runs {
         let seed = first.wrapping_add(u64::from(run));
-        let record = spec::record(args, seed)?;
+        let case = spec::case(args)?;
+        let record = match &case {
+            Some(case) => spec::record_of(args, case)?,
+            None => spec::record(args, seed)?,
+        };
         if args.runs > 1 {
             eprintln!("run {} of {}", run + 1, args.runs);
         }
-        let code = run_once(&record, &how)?;
+        let ready = match &case {
+            Some(case) => Ready::of(case, &record)?,
+            None => Ready::new(&record)?,
+        };
+        let (code, ..) = run_once(&record, ready, &how)?;
         if code != exit::VALID {
             return Ok(code);
         }
@@ -42,36 +54,35 @@ pub fn test(args: &TestArgs) -> Outcome {
     Ok(exit::VALID)
 }
 
-/// Runs the test of an earlier run again.
-pub fn replay(args: &ReplayArgs) -> Outcome {
-    let mut record = find(&args.store, &args.run)?.test()?;
-    record.started_at = Timestamp::now();
-    record.id = run_id(record.seed, record.started_at);
-    record.version = env!("CARGO_PKG_VERSION").to_owned();
-    if record.environment != "sim" {
-        eprintln!("the same plan and the same operations; real processes do not repeat bit for bit");
-    }
-    run_once(
-        &record,
-        &How {
-            store: &args.store,
-            check_limit: args.check_limit,
-            json: args.json,
-        },
-    )
+/// Runs a test, judges it, and leaves the run behind. Says how it ended, where it is, and, in simulation, how it
+/// compares with what was expected of it.
+pub fn run_once(
+    record: &TestRecord,
+    ready: Ready,
+    how: &How<'_>,
+) -> Result<(u8, RunFolder, Comparison), Trouble> {
+    let (folder, summary, compared) = record_run(record, ready, how.store, how.check_limit, how.json)?;
+    conclude(&folder, how.json)?;
+    Ok((summary.exit_code, folder, compared))
 }
 
-fn run_once(record: &TestRecord, how: &How<'_>) -> Outcome {
-    let ready = Ready::new(record)?;
-    let mut writer = Store::at(&how.store.dir).create(record)?;
+/// The same, without telling the verdict.
+pub fn record_run(
+    record: &TestRecord,
+    ready: Ready,
+    store: &StoreArg,
+    check_limit: Duration,
+    quiet: bool,
+) -> Result<(RunFolder, Summary, Comparison), Trouble> {
+    let mut writer = Store::at(&store.dir).create(record)?;
     eprintln!("run {}, seed {}", record.id, record.seed);
     let began = Instant::now();
-    let ran = ready.run(record, &mut writer, how.json)?;
+    let ran = ready.run(record, &mut writer, quiet)?;
     let took = began.elapsed();
 
     let checking = Instant::now();
     let options = CheckOptions {
-        budget: check::budget(how.check_limit),
+        budget: check::budget(check_limit),
         levels: true,
         ..CheckOptions::default()
     };
@@ -80,15 +91,20 @@ fn run_once(record: &TestRecord, how: &How<'_>) -> Outcome {
     if let Some(messages) = &ran.messages {
         writer.messages(messages, &verdict)?;
     }
+    let mut compared = Comparison::Nothing;
+    if let Some((case, comparison)) = ran.case {
+        cases::write(&writer.folder().path().join(cases::PLAN), &case)?;
+        compared = comparison;
+    }
     let folder = writer.finish(&verdict)?;
-    conclude(&folder, how.json)?;
-    Ok(summary.exit_code)
-}
-
-/// Writes the reports, and tells the verdict.
-fn conclude(folder: &RunFolder, json: bool) -> Result<(), Trouble> {
     let evidence = folder.evidence()?;
     folder.write_reports(&evidence)?;
+    Ok((folder, summary, compared))
+}
+
+/// Tells the verdict.
+fn conclude(folder: &RunFolder, json: bool) -> Result<(), Trouble> {
+    let evidence = folder.evidence()?;
     if let Some(file) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|file| !file.is_empty()) {
         let mut file = OpenOptions::new().create(true).append(true).open(file)?;
         file.write_all(github::summary(&evidence).as_bytes())?;

@@ -17,6 +17,7 @@ use perjury_workloads::Call;
 use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHashMap;
 
+use crate::likelihood::Branch;
 use crate::script::Script;
 use crate::setup::Setup;
 use crate::world::{
@@ -125,6 +126,9 @@ pub(crate) struct Environment<R: Replica> {
     keeps_notices: bool,
     /// When whom the operator asked what, if somebody wants to know.
     pub(crate) asked: Option<Vec<(u64, Node, Command)>>,
+    /// Where the noise is to be drawn anew, and when it was.
+    pub(crate) branch: Option<Branch>,
+    pub(crate) branched_ns: Option<u64>,
     done: bool,
 }
 
@@ -185,6 +189,8 @@ impl<R: Replica> Environment<R> {
             notices: Vec::new(),
             keeps_notices,
             asked: None,
+            branch: None,
+            branched_ns: None,
             done: false,
         }
     }
@@ -198,6 +204,12 @@ impl<R: Replica> Environment<R> {
         while !self.done {
             if self.world.events >= max_events {
                 return End::Runaway;
+            }
+            if let Some(branch) = self.branch.take_if(|branch| self.world.events >= branch.event) {
+                self.noise = branch.noise;
+                self.rng = stream(branch.noise, "clients");
+                self.world.reseed(branch.noise);
+                self.branched_ns = Some(self.world.now());
             }
             match self.world.next() {
                 None => return End::Stuck,

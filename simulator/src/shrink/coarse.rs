@@ -3,7 +3,7 @@
 //! What is removed changes what is drawn after it, so a removal can lose the failure by chance: a rejected one is
 //! tried again with other noise.
 
-use perjury_nemesis::{Fault, Plan, Shape, StepKind, Target};
+use perjury_nemesis::{Fault, Plan, Shape, Step, StepKind, Target};
 
 use super::Shrinker;
 use super::ddmin::ddmin;
@@ -11,10 +11,14 @@ use crate::setup::Setup;
 use crate::systems;
 use crate::world::Weather;
 
+/// With how many noises it is tried what a run's end does alone.
+const FRESH_NOISES: u64 = 20;
+
 impl Shrinker<'_> {
     /// Everything that can be done without writing the run out.
     pub(super) fn coarsely(&mut self) {
         self.cut_short();
+        self.forget_the_beginning();
         self.fair_weather();
         loop {
             let before = self.setup.clone();
@@ -46,6 +50,39 @@ impl Shrinker<'_> {
         while self.setup.options.time_limit_ms > 100
             && self.change(|setup| limit(setup, setup.options.time_limit_ms / 2))
         {}
+    }
+
+    /// What happened long before the failure often does not matter; a run without it is much cheaper to go on with.
+    fn forget_the_beginning(&mut self) {
+        for kept_ms in [250, 500, 1_000, 2_000, 4_000] {
+            let limit_ms = self.setup.options.time_limit_ms;
+            if kept_ms * 2 > limit_ms {
+                return;
+            }
+            let mut candidate = self.setup.clone();
+            let from_ms = limit_ms - kept_ms;
+            let early = |step: &&Step| step.at_ms < from_ms;
+            let gone: Vec<u32> = candidate
+                .plan
+                .steps
+                .iter()
+                .filter(early)
+                .map(|step| step.id)
+                .collect();
+            candidate.plan.steps.retain(|step| !gone.contains(&step.id));
+            for step in &mut candidate.plan.steps {
+                step.at_ms -= from_ms;
+            }
+            candidate.triggers.retain(|trigger| trigger.after_ms >= from_ms);
+            for trigger in &mut candidate.triggers {
+                trigger.after_ms -= from_ms;
+            }
+            candidate.options.time_limit_ms = kept_ms * 3 / 2;
+            if self.accept_with(candidate, FRESH_NOISES) {
+                self.cut_short();
+                return;
+            }
+        }
     }
 
     fn fair_weather(&mut self) {

@@ -26,7 +26,7 @@ pub struct Effort {
 impl Default for Effort {
     fn default() -> Self {
         Effort {
-            events: 2_000_000,
+            events: 3_000_000,
             noises: 3,
         }
     }
@@ -120,7 +120,7 @@ pub fn shrink(
         shrinker.coarsely();
     }
     shrinker.until = shrinker.events + effort.events;
-    shrinker.in_writing();
+    shrinker.in_writing_often();
     let Shrinker {
         property,
         setup,
@@ -154,7 +154,47 @@ struct Shrinker<'a> {
     progress: &'a mut dyn FnMut(u64, &Size),
 }
 
+/// With how many other noises a run is drawn and written out again, in search of a smaller one.
+const RESTARTS: u64 = 8;
+
+/// A run with so few messages is small enough.
+const FEW: u64 = 10;
+
 impl Shrinker<'_> {
+    /// Writes the run out and makes it small; then the same with runs of other noise, which may be smaller. Where
+    /// things are taken out one by one, there are many smallest runs.
+    fn in_writing_often(&mut self) {
+        let drawn = self.setup.clone();
+        self.in_writing();
+        if drawn.script.is_some() {
+            return;
+        }
+        let noise = drawn.noise();
+        for restart in 1..=RESTARTS {
+            let weight = |size: &Size| 5 * size.actions as u64 + size.delivered;
+            let before = Size::of(&self.setup, &self.outcome);
+            if self.setup.script.is_none() || before.delivered <= FEW || self.spent() {
+                return;
+            }
+            let noise = Some(noise.wrapping_add(restart << 32));
+            let Ok(outcome) = run(&self.setup, &self.wanted) else {
+                return;
+            };
+            let best = (self.setup.clone(), outcome);
+            let taken = self.take(Setup {
+                noise,
+                ..drawn.clone()
+            });
+            if taken {
+                self.in_writing();
+            }
+            if weight(&Size::of(&self.setup, &self.outcome)) >= weight(&before) || self.setup.script.is_none()
+            {
+                (self.setup, self.outcome) = best;
+            }
+        }
+    }
+
     fn spent(&self) -> bool {
         self.events >= self.until || (self.stop)()
     }
@@ -182,10 +222,14 @@ impl Shrinker<'_> {
 
     /// Takes the candidate if it breaks the same property, with this noise or another.
     fn accept(&mut self, candidate: Setup) -> bool {
+        self.accept_with(candidate, self.effort.noises)
+    }
+
+    fn accept_with(&mut self, candidate: Setup, noises: u64) -> bool {
         let noise = self.setup.noise();
         self.take(candidate.clone())
             || (candidate != self.setup
-                && (1..=self.effort.noises).any(|extra| {
+                && (1..=noises).any(|extra| {
                     let noise = Some(noise.wrapping_add(extra));
                     self.take(Setup {
                         noise,

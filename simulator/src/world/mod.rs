@@ -351,6 +351,20 @@ impl<R: Replica, A> World<R, A> {
         }
     }
 
+    /// Everything is drawn anew from now on.
+    pub(crate) fn reseed(&mut self, seed: u64) {
+        self.seed = seed;
+        self.rng = stream(seed, "world");
+        self.network.reseed(seed);
+        for (number, machine) in (1..).zip(&mut self.machines) {
+            machine.rng = stream(seed, &format!("machine/{number}"));
+            let incarnation = machine.incarnation;
+            if let Some(driver) = &mut machine.driver {
+                driver.reseed(stream(seed, &format!("node/{number}/{incarnation}/anew")));
+            }
+        }
+    }
+
     /// Follows a script from now on.
     pub(crate) fn follow(&mut self, script: &Script) {
         self.play = Some(Play::new(script, self.machines.len()));

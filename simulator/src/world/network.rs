@@ -99,6 +99,11 @@ impl Network {
         }
     }
 
+    /// What becomes of packets is drawn anew from now on; how slow each link is stays.
+    pub(crate) fn reseed(&mut self, seed: u64) {
+        self.rng = stream(seed, "network/anew");
+    }
+
     /// Nothing is lost, doubled, held back or clogged any more, but for faults.
     pub(crate) fn calm_down(&mut self) {
         self.calm = true;

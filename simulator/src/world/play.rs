@@ -32,8 +32,10 @@ struct Lane {
     to: usize,
     message: String,
     sent: u32,
-    /// Number, time, place in the script; with when it really arrives, once it was sent.
-    arrivals: Vec<(u32, u64, usize, Option<u64>)>,
+    /// Number, time, place in the script, by number.
+    arrivals: Vec<(u32, u64, usize)>,
+    /// What is on its way: when it arrives, place in the script.
+    under_way: Vec<(u64, usize)>,
 }
 
 fn place(node: Node) -> usize {
@@ -45,7 +47,7 @@ impl Play {
         let mut lanes: Vec<Lane> = Vec::new();
         for (index, delivery) in script.deliveries.iter().enumerate() {
             let (from, to) = (place(delivery.from), place(delivery.to));
-            let arrival = (delivery.nth, delivery.at_ns, index, None);
+            let arrival = (delivery.nth, delivery.at_ns, index);
             let same =
                 |lane: &&mut Lane| lane.from == from && lane.to == to && lane.message == delivery.message;
             match lanes.iter_mut().find(same) {
@@ -56,8 +58,12 @@ impl Play {
                     message: delivery.message.clone(),
                     sent: 0,
                     arrivals: vec![arrival],
+                    under_way: Vec::new(),
                 }),
             }
+        }
+        for lane in &mut lanes {
+            lane.arrivals.sort_unstable();
         }
         Play {
             lanes,
@@ -83,15 +89,15 @@ impl Play {
         lane.sent += 1;
         let mut arrivals = [None, None];
         let mut copies = arrivals.iter_mut();
-        for (nth, at, _, really) in &mut lane.arrivals {
-            if *nth == lane.sent
-                && let Some(copy) = copies.next()
-            {
-                // No message arrives before it was sent.
-                let at = (*at).max(now + MICROSECOND);
-                *really = Some(at);
-                *copy = Some(at);
-            }
+        let first = lane.arrivals.partition_point(|(nth, ..)| *nth < lane.sent);
+        for (nth, at, index) in &lane.arrivals[first..] {
+            let Some(copy) = copies.next().filter(|_| *nth == lane.sent) else {
+                break;
+            };
+            // No message arrives before it was sent.
+            let at = (*at).max(now + MICROSECOND);
+            lane.under_way.push((at, *index));
+            *copy = Some(at);
         }
         arrivals
     }
@@ -101,13 +107,8 @@ impl Play {
         let Some(lane) = self.lane(from, to, message) else {
             return;
         };
-        if let Some((_, _, index, really)) = lane
-            .arrivals
-            .iter_mut()
-            .find(|(_, _, _, really)| *really == Some(now))
-        {
-            *really = None;
-            let index = *index;
+        if let Some(place) = lane.under_way.iter().position(|(at, _)| *at == now) {
+            let (_, index) = lane.under_way.swap_remove(place);
             self.played.deliveries[index] = true;
         }
     }

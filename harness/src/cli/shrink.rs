@@ -1,0 +1,187 @@
+//! `perjury shrink` and `perjury likelihood`: what a failing run needs to fail, and when it was bound to.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use perjury_runner::exit;
+use perjury_simulator::{Case, Effort, Estimate, Expected, Likelihood, Size};
+
+use super::args::{LikelihoodArgs, ShrinkArgs};
+use super::interrupt::{Armed, interrupted};
+use super::{Outcome, Trouble, cases};
+
+/// How often progress is told.
+const TELL_EVERY: Duration = Duration::from_millis(500);
+
+/// Sentences of a story at most.
+const MOST_SENTENCES: usize = 400;
+
+fn words(size: &Size) -> String {
+    format!(
+        "{} actions, {} messages delivered, {} operations, {} nodes, {:.3} s",
+        size.actions,
+        size.delivered,
+        size.operations,
+        size.nodes,
+        size.virtual_ns as f64 / 1e9
+    )
+}
+
+fn usage(error: impl std::fmt::Display) -> Trouble {
+    Trouble::Usage(error.to_string())
+}
+
+/// Makes a failing run small, writes it to a file, and tells what happens in it. Exits 0 if it is small, 2 if the run
+/// does not fail.
+pub fn shrink(args: &ShrinkArgs) -> Outcome {
+    let (case, path) = cases::simulated(&args.store, &args.run)?;
+    let _armed = Armed::new(|| eprintln!("interrupted: keeping the smallest run so far"))?;
+    let effort = Effort {
+        noises: args.noises,
+        ..Effort::default()
+    };
+    let mut told = Instant::now();
+    let shrunk = perjury_simulator::shrink(
+        &case.setup,
+        case.invariants,
+        effort,
+        &interrupted,
+        &mut |runs, size| {
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                eprintln!("{runs} runs: {}", words(size));
+            }
+        },
+    )
+    .map_err(usage)?;
+    let Some(shrunk) = shrunk else {
+        eprintln!(
+            "{}: nothing is wrong with this run, so there is nothing to shrink",
+            path.display()
+        );
+        return Ok(exit::UNKNOWN);
+    };
+    let story = perjury_simulator::story(&shrunk.setup, case.invariants, MOST_SENTENCES).map_err(usage)?;
+    let mut small = Case {
+        story: story.iter().map(ToString::to_string).collect(),
+        ..cases::new(shrunk.setup, case.invariants)
+    };
+    let outcome = perjury_simulator::run(&small.setup, &small.wanted()).map_err(usage)?;
+    small.expected = Some(Expected::of(&outcome));
+    let output = args
+        .output
+        .clone()
+        .unwrap_or_else(|| path.with_file_name("shrunk.json"));
+    cases::write(&output, &small)?;
+    eprintln!("from {}", words(&shrunk.before));
+    eprintln!("to   {}, in {} runs", words(&shrunk.size), shrunk.runs);
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        let size = |size: &Size| {
+            serde_json::json!({
+                "actions": size.actions,
+                "delivered": size.delivered,
+                "operations": size.operations,
+                "nodes": size.nodes,
+                "virtual_s": size.virtual_ns as f64 / 1e9,
+            })
+        };
+        let json = serde_json::json!({
+            "property": shrunk.property,
+            "before": size(&shrunk.before),
+            "after": size(&shrunk.size),
+            "runs": shrunk.runs,
+            "events": shrunk.events,
+            "file": output,
+            "story": small.story,
+        });
+        writeln!(out, "{json}")?;
+    } else {
+        for sentence in &small.story {
+            writeln!(out, "{sentence}")?;
+        }
+        writeln!(out, "written to {}", output.display())?;
+        writeln!(out, "again: {}", cases::replays(&output))?;
+    }
+    Ok(exit::VALID)
+}
+
+/// Shows how probable a failure had become over time. Exits 0, or 2 if the run does not fail.
+pub fn likelihood(args: &LikelihoodArgs) -> Outcome {
+    let (case, path) = cases::simulated(&args.store, &args.run)?;
+    let _armed = Armed::new(|| eprintln!("interrupted: telling what is known so far"))?;
+    let estimate = Estimate {
+        moments: args.moments,
+        branches: args.branches,
+    };
+    let found =
+        perjury_simulator::likelihood(&case.setup, case.invariants, estimate, &interrupted).map_err(usage)?;
+    let Some(found) = found else {
+        eprintln!("{}: nothing is wrong with this run", path.display());
+        return Ok(exit::UNKNOWN);
+    };
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", json(&found))?;
+    } else {
+        tell(&mut out, &found)?;
+    }
+    Ok(exit::VALID)
+}
+
+/// Columns of a bar that stands for certainty.
+const FULL_BAR: f64 = 40.0;
+
+fn tell(out: &mut (impl Write + IsTerminal), found: &Likelihood) -> Result<(), Trouble> {
+    writeln!(
+        out,
+        "how likely {} had become, if everything after was left to chance:",
+        found.property
+    )?;
+    for (place, moment) in found.moments.iter().enumerate() {
+        let bar = "█".repeat((moment.likelihood() * FULL_BAR).round() as usize);
+        let mark = if place == found.decisive.1 {
+            "  ← it rose most before this"
+        } else {
+            ""
+        };
+        writeln!(
+            out,
+            "{:>10.4} s  event {:>7}  {:>3.0} % of {:<4} {bar}{mark}",
+            moment.at_ns as f64 / 1e9,
+            moment.event,
+            moment.likelihood() * 100.0,
+            moment.branches,
+        )?;
+    }
+    writeln!(out, "the decisive moment:")?;
+    for line in &found.happened {
+        writeln!(out, "  {line}")?;
+    }
+    Ok(())
+}
+
+fn json(found: &Likelihood) -> serde_json::Value {
+    let moments: Vec<_> = found
+        .moments
+        .iter()
+        .map(|moment| {
+            serde_json::json!({
+                "event": moment.event,
+                "at_s": moment.at_ns as f64 / 1e9,
+                "failed": moment.failed,
+                "branches": moment.branches,
+                "likelihood": moment.likelihood(),
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "property": found.property,
+        "moments": moments,
+        "decisive": {
+            "from_event": found.moments[found.decisive.0].event,
+            "to_event": found.moments[found.decisive.1].event,
+            "happened": found.happened,
+        },
+    })
+}
