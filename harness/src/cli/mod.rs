@@ -1,5 +1,6 @@
 //! The command line: parses, dispatches, and turns what came of it into an exit code.
 
+mod again;
 mod args;
 mod cases;
 mod check;

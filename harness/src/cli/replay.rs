@@ -3,7 +3,7 @@
 use perjury_results::{Timestamp, run_id};
 use perjury_simulator::{Case, Comparison, Expected};
 
-use super::args::ReplayArgs;
+use super::again::ReplayArgs;
 use super::cases::{self, Wanted};
 use super::ran::Ready;
 use super::test::{How, run_once};

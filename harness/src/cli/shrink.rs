@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use perjury_runner::exit;
 use perjury_simulator::{Case, Effort, Estimate, Expected, Likelihood, Size};
 
-use super::args::{LikelihoodArgs, ShrinkArgs};
+use super::again::{LikelihoodArgs, ShrinkArgs};
 use super::interrupt::{Armed, interrupted};
 use super::{Outcome, Trouble, cases};
 
