@@ -38,7 +38,7 @@ pub fn hunt(args: &HuntArgs) -> Outcome {
     eprintln!("up to {} runs, seeds from {first_seed}", args.runs);
     let _armed = Armed::new(|| eprintln!("interrupted: waiting for the runs that are under way"))?;
     let began = Instant::now();
-    let all: Vec<&str> = all_marks(&args.system).map(|mark| mark.name).collect();
+    let all: Vec<&str> = all_marks(&args.drawn.system).map(|mark| mark.name).collect();
     let over = || args.limit.is_some_and(|limit| began.elapsed() >= limit);
     let stop = move || interrupted() || over();
     let mut told = Instant::now();
