@@ -47,7 +47,7 @@ macro_rules! marks {
             $(#[doc = $about] $variant,)*
         }
 
-        /// All marks, in the order of [`Place`].
+        /// All marks, in the order of `Place`.
         pub const MARKS: &[$crate::marks::Mark] = &[
             $($crate::marks::Mark { name: $name, about: $about },)*
         ];

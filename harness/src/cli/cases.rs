@@ -142,6 +142,7 @@ pub fn record(case: &Case, name: &str, command: String) -> TestRecord {
             .map(|mutant| format!("{}/{mutant}", setup.system)),
         settings: setup.settings.clone(),
         plan: setup.plan.clone(),
+        stop_on_violation: options.stop_on_violation,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         machine: Machine::here(),
         started_at,
