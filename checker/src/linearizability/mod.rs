@@ -175,7 +175,16 @@ pub fn check<M: Model>(history: &History, model: &M, options: &Options) -> Findi
     let levels = if options.levels {
         let broken = merged.explainable(&parts, usize::MAX);
         let judged = in_parallel(threads, broken.len(), |place| {
-            let Part { key, operations, .. } = &parts[broken[place].0];
+            let Part { key, known, .. } = &parts[broken[place].0];
+            // Whoever was decided by a pass over the history only has what explains the verdict.
+            let whole: Vec<&Operation>;
+            let operations = if known.is_some() {
+                let of_key = |operation: &&Operation| operation.key.as_ref() == *key;
+                whole = history.operations.iter().filter(of_key).collect();
+                &whole
+            } else {
+                &parts[broken[place].0].operations
+            };
             let name = key.map(|key| format!("{key}: ")).unwrap_or_default();
             (name, levels::of_key(operations, model, &options.budget))
         });
@@ -208,9 +217,7 @@ struct Known {
 
 /// The keys, in the order of their names.
 fn parts<'h, M: Model>(history: &'h History, model: &M, options: &Options) -> Vec<Part<'h>> {
-    let by_zones = matches!(options.method, Method::Cheapest | Method::Zones)
-        && !options.linearizations
-        && !options.levels;
+    let by_zones = matches!(options.method, Method::Cheapest | Method::Zones) && !options.linearizations;
     let cell = model.cell().filter(|_| by_zones && model.partitioned());
     let straight = cell.and_then(|cell| straight::judge(history, cell, options.threads.get()));
     let general = straight
