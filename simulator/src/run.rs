@@ -143,6 +143,9 @@ impl fmt::Display for Violation {
     }
 }
 
+/// What the operator asked of a node, and when, in nanoseconds.
+pub type Asked = (u64, Node, Command);
+
 /// What a run came to.
 #[derive(Debug)]
 pub struct Outcome {
@@ -173,7 +176,7 @@ pub struct Outcome {
     /// What of the script took effect, if there was one.
     pub played: Played,
     /// What a script could be made of, if it was wanted; with what the operator asked, and when.
-    pub recording: Option<(Recording, Vec<(u64, Node, Command)>)>,
+    pub recording: Option<(Recording, Vec<Asked>)>,
     /// What the runner told, if it was wanted.
     pub notices: Vec<Notice>,
     /// The hash after every event, if it was wanted.
