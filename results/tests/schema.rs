@@ -123,6 +123,12 @@ fn the_schema_describes_what_is_written_and_nothing_else() {
     let verdict = lying.verdict.as_mut().expect("a verdict");
     verdict.mutant = Some(MutantSeen::default());
     verdict.troubles.push("a proxy died".to_owned());
+    let orders = verdict
+        .findings
+        .iter_mut()
+        .flat_map(|finding| &mut finding.witnesses);
+    let order = orders.flat_map(|witness| &mut witness.orders).next();
+    order.expect("a lie has orders").start = Some(7.into());
     for node in [None, Some(Node(1))] {
         verdict.system_failures.push(SystemFailure {
             at: 1,
