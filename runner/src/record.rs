@@ -98,15 +98,7 @@ impl Recorder {
             argument: call.value.clone(),
             node: node.clone(),
             invoked,
-            completion: Completion {
-                outcome: Outcome::Info,
-                at: None,
-                value: Value::Nil,
-                error: None,
-                observed: None,
-                version: None,
-                node: None,
-            },
+            completion: Completion::pending(),
         });
         let event = Event {
             index: invoked.index,

@@ -58,15 +58,7 @@ impl HistoryBuilder {
                     argument: event.value,
                     node: event.node,
                     invoked: moment,
-                    completion: Completion {
-                        outcome: Outcome::Info,
-                        at: None,
-                        value: Value::Nil,
-                        error: None,
-                        observed: None,
-                        version: None,
-                        node: None,
-                    },
+                    completion: Completion::pending(),
                 });
             }
             (Process::Client(process), Some(outcome)) => {

@@ -377,6 +377,21 @@ pub struct Completion {
     pub node: Option<Arc<str>>,
 }
 
+impl Completion {
+    /// That of an operation whose end was not recorded: it may take effect at any later time, or never.
+    pub fn pending() -> Self {
+        Completion {
+            outcome: Outcome::Info,
+            at: None,
+            value: Value::Nil,
+            error: None,
+            observed: None,
+            version: None,
+            node: None,
+        }
+    }
+}
+
 /// An invocation with its completion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operation {

@@ -18,7 +18,7 @@ use rustc_hash::FxHashMap;
 
 use super::frontier::{Frontier, Invoked, Stop};
 use super::problem::{NEVER, Spec};
-use crate::history::{Completion, Event, EventKind, Key, Moment, Operation, Outcome, Process, Value};
+use crate::history::{Completion, Event, EventKind, Key, Moment, Operation, Outcome, Process};
 use crate::models::Model;
 
 /// A violation that was proven while the history was still growing.
@@ -376,15 +376,7 @@ fn invoked(process: u64, event: &Event, at: Moment) -> Operation {
         argument: event.value.clone(),
         node: event.node.clone(),
         invoked: at,
-        completion: Completion {
-            outcome: Outcome::Info,
-            at: None,
-            value: Value::Nil,
-            error: None,
-            observed: None,
-            version: None,
-            node: None,
-        },
+        completion: Completion::pending(),
     }
 }
 
