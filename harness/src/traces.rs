@@ -3,6 +3,7 @@
 //! Clients see only some of what goes wrong inside: two leaders of one term are a broken promise of the protocol
 //! even if no client happened to be told a lie. The nodes' traces show it.
 
+use std::fmt::Debug;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -10,7 +11,8 @@ use std::time::Duration;
 
 use perjury_checker::{Finding, Verdict, Witness};
 use perjury_simulator::{Line as Described, Topic, spoken};
-use perjury_systems::raft::{Raft, Trace, invariants::Recorded};
+use perjury_systems::breach::Judge;
+use perjury_systems::registry::{self, Visitor};
 use perjury_systems::replica::{NodeId, Replica};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -25,59 +27,73 @@ pub const PROPERTY: &str = "protocol invariants";
 /// # Errors
 /// If a trace cannot be read.
 pub fn judge(system: &str, nodes: u16, folder: &Path, began: Duration) -> std::io::Result<Option<Finding>> {
-    if system != Raft::NAME {
-        return Ok(None);
+    struct Judged<'a> {
+        nodes: u16,
+        folder: &'a Path,
+        began: Duration,
+        story: &'a [&'a str],
     }
-    let mut lines = Vec::new();
-    for node in (1..=nodes).map(NodeId) {
-        read::<Trace>(node, &folder.join(format!("{node}.trace.jsonl")), &mut lines)?;
-    }
-    // A stable sort: what one node wrote stays in its order.
-    lines.sort_by_key(|line| line.at);
-    let mut invariants = Recorded::default();
-    for (position, line) in lines.iter().enumerate() {
-        if let Err(breach) = invariants.observe(line.node, &line.trace) {
-            let seconds = Duration::from_nanos(line.at).saturating_sub(began).as_secs_f64();
-            let sentence = format!("At {seconds:.3} s {breach}.");
-            let witness = Witness {
-                key: None,
-                operations: Vec::new(),
-                culprit: None,
-                story: story(&lines[..=position], began),
-                orders: Vec::new(),
+    impl Visitor for Judged<'_> {
+        type Output = std::io::Result<Option<Finding>>;
+
+        fn visit<R: Replica>(self) -> Self::Output {
+            let Some(mut judge) = R::judge() else {
+                return Ok(None);
             };
-            return Ok(Some(finding(
-                Verdict::Invalid,
-                sentence,
-                position + 1,
-                vec![witness],
-            )));
+            let mut lines = Vec::new();
+            for node in (1..=self.nodes).map(NodeId) {
+                let file = self.folder.join(format!("{node}.trace.jsonl"));
+                read::<R::Trace>(node, &file, &mut lines)?;
+            }
+            // A stable sort: what one node wrote stays in its order.
+            lines.sort_by_key(|line| line.at);
+            Ok(Some(judged(&mut *judge, &lines, self.began, self.story)))
         }
     }
-    if let Err(breach) = invariants.finish() {
+    let judged = Judged {
+        nodes,
+        folder,
+        began,
+        story: story_of(system),
+    };
+    registry::visit(system, judged).unwrap_or(Ok(None))
+}
+
+/// The names of the steps that belong in a story of this system.
+fn story_of(system: &str) -> &'static [&'static str] {
+    registry::system(system).map_or(&[], |system| system.story)
+}
+
+fn judged<T: Debug>(judge: &mut dyn Judge<T>, lines: &[Line<T>], began: Duration, story: &[&str]) -> Finding {
+    let broken = |sentence: String, steps: usize, story: Vec<String>| {
         let witness = Witness {
             key: None,
             operations: Vec::new(),
             culprit: None,
-            story: vec![format!("{breach}.")],
+            story,
             orders: Vec::new(),
         };
-        return Ok(Some(finding(
-            Verdict::Invalid,
-            format!("{breach}."),
-            lines.len(),
-            vec![witness],
-        )));
+        finding(Verdict::Invalid, sentence, steps, vec![witness])
+    };
+    for (position, line) in lines.iter().enumerate() {
+        if let Err(breach) = judge.observe(line.node, &line.trace) {
+            let seconds = Duration::from_nanos(line.at).saturating_sub(began).as_secs_f64();
+            let told = told_of(&lines[..=position], began, story);
+            return broken(format!("At {seconds:.3} s {breach}."), position + 1, told);
+        }
+    }
+    if let Err(breach) = judge.finish() {
+        return broken(format!("{breach}."), lines.len(), vec![format!("{breach}.")]);
     }
     if lines.is_empty() {
         let sentence = "The nodes wrote down nothing of themselves, so nothing can be said.".to_owned();
-        return Ok(Some(finding(Verdict::Unknown, sentence, 0, Vec::new())));
+        return finding(Verdict::Unknown, sentence, 0, Vec::new());
     }
     let sentence = format!(
         "No invariant of the protocol was broken in {} recorded steps.",
         lines.len()
     );
-    Ok(Some(finding(Verdict::Valid, sentence, lines.len(), Vec::new())))
+    finding(Verdict::Valid, sentence, lines.len(), Vec::new())
 }
 
 fn finding(verdict: Verdict, sentence: String, steps: usize, witnesses: Vec<Witness>) -> Finding {
@@ -97,66 +113,41 @@ fn finding(verdict: Verdict, sentence: String, steps: usize, witnesses: Vec<Witn
 /// Sentences of a story at most.
 const SENTENCES: usize = 8;
 
-/// What the nodes did last before the breach, as far as it is about elections, and what broke it.
-fn story(lines: &[Line<Trace>], began: Duration) -> Vec<String> {
-    let mut told: Vec<String> = lines
-        .iter()
-        .rev()
-        .enumerate()
-        .filter(|(back, line)| *back == 0 || about_elections(&line.trace))
-        .take(SENTENCES)
-        .map(|(_, line)| {
-            let seconds = Duration::from_nanos(line.at).saturating_sub(began).as_secs_f64();
-            told(seconds, &line.node, &format!("{:?}", line.trace))
-        })
-        .collect();
-    told.reverse();
-    told
+/// What the nodes did last before the breach, as far as a story tells it, and what broke it.
+fn told_of<T: Debug>(lines: &[Line<T>], began: Duration, story: &[&str]) -> Vec<String> {
+    let steps = lines.iter().rev().map(|line| {
+        let seconds = Duration::from_nanos(line.at).saturating_sub(began).as_secs_f64();
+        (seconds, line.node.to_string(), format!("{:?}", line.trace))
+    });
+    last(steps, story)
 }
 
 /// The same for a simulated run, from the description of its last events.
-pub fn retold(lines: &[Described]) -> Vec<String> {
-    const ABOUT_ELECTIONS: [&str; 8] = [
-        "Recovered",
-        "Campaigned",
-        "Voted ",
-        "VoteCounted",
-        "BecameLeader",
-        "SteppedDown",
-        "Truncated",
-        "SnapshotInstalled",
-    ];
+pub fn retold(system: &str, lines: &[Described]) -> Vec<String> {
     let steps = lines
         .iter()
         .rev()
         .filter(|line| line.topic == Topic::Step)
-        .enumerate()
-        .filter(|(back, line)| *back == 0 || ABOUT_ELECTIONS.iter().any(|name| line.text.starts_with(name)));
+        .map(|line| (line.at_ns as f64 / 1e9, line.node.to_string(), line.text.clone()));
+    last(steps, story_of(system))
+}
+
+/// Of steps that come newest first: the newest one and those before it whose names the story wants, oldest first.
+fn last(steps: impl Iterator<Item = (f64, String, String)>, story: &[&str]) -> Vec<String> {
+    let wanted = |step: &str| story.contains(&step.split([' ', '{', '(']).next().unwrap_or(step));
     let mut told: Vec<String> = steps
+        .enumerate()
+        .filter(|(back, (_, _, step))| *back == 0 || wanted(step))
         .take(SENTENCES)
-        .map(|(_, line)| told(line.at_ns as f64 / 1e9, &line.node, &line.text))
+        .map(|(_, (seconds, node, step))| told(seconds, &node, &step))
         .collect();
     told.reverse();
     told
 }
 
 /// A line of a story: `3.210 s  n2: became leader (term 4)`.
-fn told(seconds: f64, node: &impl std::fmt::Display, step: &str) -> String {
+fn told(seconds: f64, node: &str, step: &str) -> String {
     format!("{seconds:.3} s  {node}: {}", spoken(step))
-}
-
-fn about_elections(trace: &Trace) -> bool {
-    matches!(
-        trace,
-        Trace::Recovered { .. }
-            | Trace::Campaigned { .. }
-            | Trace::Voted { .. }
-            | Trace::VoteCounted { .. }
-            | Trace::BecameLeader { .. }
-            | Trace::SteppedDown { .. }
-            | Trace::Truncated { .. }
-            | Trace::SnapshotInstalled { .. }
-    )
 }
 
 struct Line<T> {

@@ -6,7 +6,7 @@ use perjury_systems::replica::ConfigError;
 
 use crate::run::{Wanted, run_as};
 use crate::setup::Setup;
-use crate::systems::{self, Simulated, Visitor};
+use crate::systems::{self, Drawn, Simulated, Visitor};
 use crate::world::Line;
 
 /// Two runs of one setup that were not the same.
@@ -37,7 +37,7 @@ pub fn compare(setup: &Setup) -> Result<Option<Difference>, ConfigError> {
     struct Compare<'a>(&'a Setup);
     impl Visitor for Compare<'_> {
         type Output = Result<Option<Difference>, ConfigError>;
-        fn visit<R: Simulated>(self) -> Self::Output {
+        fn visit<R: Drawn>(self) -> Self::Output {
             compare_as::<R>(self.0)
         }
     }

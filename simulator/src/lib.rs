@@ -30,6 +30,6 @@ pub use script::{Blow, Script};
 pub use setup::{Setup, Work};
 pub use shrink::{Effort, Shrunk, Size, shrink};
 pub use story::{Sentence, spoken, story};
-pub use swarm::{Draws, Hint, Swarm, moments};
+pub use swarm::{Draws, Hint, Swarm};
 pub use systems::Simulated;
 pub use world::{Invariants, Line, On, Strike, Topic, Trigger, Unwatched, Weather};

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::environment::{End, Environment, TRIAL_LIMIT_MS};
 use crate::likelihood::Branch;
 use crate::setup::Setup;
-use crate::systems::{self, Simulated, Visitor};
+use crate::systems::{self, Drawn, Simulated, Visitor};
 use crate::world::{Line, Played, Recording, Transcript, Unwatched};
 
 /// What is wanted of a run besides its outcome. Nothing here changes what happens in it, but for `invariants` (a
@@ -218,7 +218,7 @@ pub fn validate(setup: &Setup) -> Result<(), ConfigError> {
     struct Check<'a>(&'a Setup);
     impl Visitor for Check<'_> {
         type Output = Result<(), ConfigError>;
-        fn visit<R: Simulated>(self) -> Self::Output {
+        fn visit<R: Drawn>(self) -> Self::Output {
             validate_as::<R>(self.0)
         }
     }
@@ -246,7 +246,7 @@ pub fn run(setup: &Setup, wanted: &Wanted) -> Result<Outcome, ConfigError> {
     struct Run<'a>(&'a Setup, &'a Wanted);
     impl Visitor for Run<'_> {
         type Output = Result<Outcome, ConfigError>;
-        fn visit<R: Simulated>(self) -> Self::Output {
+        fn visit<R: Drawn>(self) -> Self::Output {
             run_as::<R>(self.0, self.1)
         }
     }

@@ -3,19 +3,20 @@
 //! A run that has everything at once finds less than many runs that each lack something (Groce et al., Swarm Testing,
 //! ISSTA 2012): a fault that always comes hides what happens only without it.
 
-mod moments;
+pub(crate) mod moments;
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
-use perjury_nemesis::{Nemesis, NemesisError, Options as Planning, Plan, kinds, plan, stream};
-use perjury_systems::raft::Raft;
-use perjury_systems::replica::{MutantInfo, Replica};
+use perjury_nemesis::{Nemesis, Options as Planning, Plan, kinds, plan, stream};
+use perjury_systems::registry;
+use perjury_systems::replica::{ConfigError, MutantInfo};
 use rand_chacha::ChaCha8Rng;
 
 use crate::setup::{Setup, Work};
+use crate::systems;
 use crate::world::{Weather, below};
-pub use moments::moments;
-use moments::{draw_triggers, is_hectic};
+use moments::draw_triggers;
 
 /// What a campaign leaves to chance.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,12 +90,12 @@ impl Draws {
 }
 
 /// One of some choices.
-fn pick<T: Copy>(rng: &mut ChaCha8Rng, choices: &[T]) -> T {
+pub(crate) fn pick<T: Copy>(rng: &mut ChaCha8Rng, choices: &[T]) -> T {
     choices[below(rng, choices.len() as u64) as usize]
 }
 
 /// Whether to do what comes up so many times in a hundred.
-fn percent(rng: &mut ChaCha8Rng, chance: u64) -> bool {
+pub(crate) fn percent(rng: &mut ChaCha8Rng, chance: u64) -> bool {
     below(rng, 100) < chance
 }
 
@@ -146,8 +147,9 @@ impl Swarm {
     /// The run of this seed.
     ///
     /// # Errors
-    /// If there is no such nemesis, or the cluster cannot have it.
-    pub fn setup(&self, seed: u64) -> Result<Setup, NemesisError> {
+    /// If there is no such system or nemesis, or the cluster cannot have it.
+    pub fn setup(&self, seed: u64) -> Result<Setup, ConfigError> {
+        let drawing = systems::drawing(&self.base.system)?;
         let mut rng = stream(seed, "swarm");
         let rng = &mut rng;
         let looks = percent(rng, 50);
@@ -160,13 +162,13 @@ impl Swarm {
             setup.options.nodes = pick(rng, &[3, 3, 3, 4, 5, 5, 5, 5, 5, 7]);
         }
         if self.draws.workload {
-            self.draw_workload(&mut setup, rng);
+            draw_workload(&mut setup, drawing.workloads, rng);
         }
         if let Some(hint) = hint {
             setup.workload.name.clone_from(&hint.workload);
         }
         // Elections and faults in quick succession, on machines fast enough for that.
-        let hurried = hint.is_some_and(|hint| is_hectic(&hint.moment));
+        let hurried = hint.is_some_and(|hint| drawing.is_hectic(&hint.moment));
         let hectic = percent(rng, if hurried { 75 } else { 35 });
         if let Some(hint) = &self.hint
             && !(hectic && self.draws.settings)
@@ -174,7 +176,9 @@ impl Swarm {
             setup.settings.extend(hint.timing.clone());
         }
         if self.draws.settings {
-            draw_settings(&mut setup, hectic, rng);
+            for (name, value) in (drawing.settings)(&setup, hectic, rng) {
+                setup.settings.entry(name.to_owned()).or_insert(value);
+            }
         }
         if self.draws.weather {
             setup.weather = draw_weather(rng);
@@ -193,18 +197,25 @@ impl Swarm {
             planning.interval_ms = Some(pick(rng, &[150, 250, 400]));
             planning.duration_ms = Some(pick(rng, &[100, 150, 300]));
         }
-        planning.drift_limit_ppm = drift_limit_ppm(&setup);
-        let leases = setup.settings.get("reads").is_some_and(|reads| reads == "lease");
-        if self.draws.weather && leases && percent(rng, 60) {
-            setup.weather.drift_ppm = planning.drift_limit_ppm;
+        let claimed =
+            registry::system(&setup.system).and_then(|system| (system.drift_limit_ppm)(&setup.settings));
+        if let Some(limit) = claimed {
+            planning.drift_limit_ppm = planning.drift_limit_ppm.min(limit);
+            if self.draws.weather && percent(rng, 60) {
+                setup.weather.drift_ppm = planning.drift_limit_ppm;
+            }
         }
         setup.weather.drift_ppm = setup.weather.drift_ppm.min(planning.drift_limit_ppm);
         if setup.members.is_some_and(|members| members < setup.options.nodes) {
             planning.can.remove(kinds::MEMBERSHIP);
         }
-        let draw = |nemesis: &str| -> Result<Plan, NemesisError> {
-            let nemesis: Nemesis = nemesis.parse()?;
-            plan(&nemesis, &planning, &mut stream(seed, "nemesis"))
+        for kind in registry::system(&setup.system).map_or(&[][..], |system| system.cannot) {
+            planning.can.remove(kind);
+        }
+        let draw = |nemesis: &str| -> Result<Plan, ConfigError> {
+            let drawn = Nemesis::from_str(nemesis)
+                .and_then(|nemesis| plan(&nemesis, &planning, &mut stream(seed, "nemesis")));
+            drawn.map_err(|error| ConfigError(error.to_string()))
         };
         setup.plan = match hint.map(|hint| draw(&hint.nemesis)) {
             Some(Ok(hinted)) => hinted,
@@ -213,7 +224,7 @@ impl Swarm {
         };
         setup.quorum_trial |= self.draws.trial && percent(rng, 50);
         if self.draws.triggers {
-            let drawn = draw_triggers(&setup, hint.map(|hint| hint.moment.as_str()), rng);
+            let drawn = draw_triggers(&setup, &drawing, hint.map(|hint| hint.moment.as_str()), rng);
             if drawn.len() > 8 && percent(rng, 40) {
                 setup.plan = Plan::default();
             }
@@ -221,96 +232,16 @@ impl Swarm {
         }
         Ok(setup)
     }
-
-    fn draw_workload(&self, setup: &mut Setup, rng: &mut ChaCha8Rng) {
-        let name = pick(
-            rng,
-            &[
-                "cas", "cas", "register", "register", "append", "append", "counter", "set",
-            ],
-        );
-        setup.workload = Work::named(name);
-        if percent(rng, 60) {
-            setup.workload.keys = Some(pick(rng, &[1, 1, 2, 3, 5]));
-        }
-        setup.options.concurrency = pick(rng, &[3, 5, 8, 10, 15]);
-        setup.options.rate = pick(rng, &[30.0, 60.0, 100.0, 200.0, 400.0]);
-        setup.options.request_timeout_ms = pick(rng, &[250, 500, 1_000]);
-    }
 }
 
-/// By how much clocks may be off: as much as the system claims to bear.
-fn drift_limit_ppm(setup: &Setup) -> u32 {
-    let default = Planning::new(1, 1).drift_limit_ppm;
-    if setup.settings.get("reads").is_some_and(|reads| reads == "lease") {
-        setup
-            .settings
-            .get("lease-drift-ppm")
-            .and_then(|ppm| ppm.parse().ok())
-            .unwrap_or(100_000)
-            .min(default)
-    } else {
-        default
+fn draw_workload(setup: &mut Setup, workloads: &[&str], rng: &mut ChaCha8Rng) {
+    setup.workload = Work::named(pick(rng, workloads));
+    if percent(rng, 60) {
+        setup.workload.keys = Some(pick(rng, &[1, 1, 2, 3, 5]));
     }
-}
-
-/// Settings that are legal together, and within the timing that the protocol requires: elections take much longer than
-/// packets and fsyncs.
-fn draw_settings(setup: &mut Setup, hectic: bool, rng: &mut ChaCha8Rng) {
-    if setup.system != Raft::NAME {
-        return;
-    }
-    let mut drawn: BTreeMap<&str, String> = BTreeMap::new();
-    let given = |name: &str| setup.settings.get(name).map(String::as_str);
-    let heartbeat: u64 = pick(rng, &[20, 50, 50, 100]);
-    let timeout = heartbeat * pick(rng, &[3, 4, 6, 10]);
-    let (heartbeat, timeout) = if hectic {
-        (20, 60)
-    } else {
-        (heartbeat, timeout.max(100))
-    };
-    if given("heartbeat-ms").is_none() && given("election-timeout-ms").is_none() {
-        drawn.insert("heartbeat-ms", heartbeat.to_string());
-        drawn.insert("election-timeout-ms", timeout.to_string());
-    }
-    let lease = percent(rng, 25);
-    let prevote = percent(rng, 60);
-    let quorum = if prevote {
-        percent(rng, 85)
-    } else {
-        percent(rng, 40)
-    };
-    if lease && given("reads").is_none() && given("prevote").is_none_or(|prevote| prevote == "on") {
-        drawn.insert("reads", "lease".to_owned());
-        drawn.insert(
-            "lease-drift-ppm",
-            pick(rng, &["20000", "100000", "300000"]).to_owned(),
-        );
-        drawn.insert("prevote", "on".to_owned());
-    } else if given("reads") != Some("lease") && !prevote {
-        drawn.insert("prevote", "off".to_owned());
-    }
-    if !quorum {
-        drawn.insert("check-quorum", "off".to_owned());
-    }
-    let mut some = |chance: u64, name: &'static str, choices: &[&str]| {
-        if percent(rng, chance) {
-            drawn.insert(name, pick(rng, choices).to_owned());
-        }
-    };
-    some(60, "max-entries-per-append", &["1", "1", "2", "8"]);
-    some(50, "max-inflight", &["1", "2", "64"]);
-    some(60, "snapshot-every", &["0", "5", "20", "100"]);
-    some(60, "snapshot-keep", &["0", "0", "3", "20"]);
-    some(40, "chunk-bytes", &["64", "256", "4096"]);
-    some(40, "membership", &["single"]);
-    some(30, "catch-up-lag", &["0", "2"]);
-    some(25, "apply-delay-us", &["300", "3000", "20000"]);
-    some(20, "session-capacity", &["3", "100"]);
-    some(25, "request-timeout-ms", &["150", "600"]);
-    for (name, value) in drawn {
-        setup.settings.entry(name.to_owned()).or_insert(value);
-    }
+    setup.options.concurrency = pick(rng, &[3, 5, 8, 10, 15]);
+    setup.options.rate = pick(rng, &[30.0, 60.0, 100.0, 200.0, 400.0]);
+    setup.options.request_timeout_ms = pick(rng, &[250, 500, 1_000]);
 }
 
 fn draw_weather(rng: &mut ChaCha8Rng) -> Weather {

@@ -31,6 +31,22 @@ impl Breach {
     }
 }
 
+/// Judges what nodes recorded of themselves, where they cannot be looked into. Traces come in the order of each node; how
+/// nodes interleave does not matter.
+pub trait Judge<Trace> {
+    /// Takes in what a node recorded.
+    ///
+    /// # Errors
+    /// The first invariant found broken.
+    fn observe(&mut self, node: NodeId, trace: &Trace) -> Result<(), Breach>;
+
+    /// Everything was recorded.
+    ///
+    /// # Errors
+    /// An invariant that only the whole shows to be broken.
+    fn finish(&mut self) -> Result<(), Breach>;
+}
+
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

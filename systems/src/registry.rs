@@ -1,5 +1,7 @@
 //! The bundled systems by name, for command lines and campaigns.
 
+use std::collections::BTreeMap;
+
 use crate::marks::Mark;
 use crate::raft;
 use crate::replica::{MutantInfo, Replica};
@@ -12,6 +14,17 @@ pub struct System {
     pub name: &'static str,
     /// What it is and what it promises, in a sentence.
     pub about: &'static str,
+    /// What it promises its clients, in a few words.
+    pub promise: &'static str,
+    /// The workloads that it serves, by their names; the first is the usual one.
+    pub workloads: &'static [&'static str],
+    /// The kinds of faults that it has no answer to, by their names, such as a change of members that it does not know.
+    pub cannot: &'static [&'static str],
+    /// By how much its nodes' clocks may drift from each other under these settings, in parts per million; none if
+    /// nothing rests on clocks.
+    pub drift_limit_ppm: fn(&BTreeMap<String, String>) -> Option<u32>,
+    /// The steps, as their traces are called, that belong in a story of what went wrong.
+    pub story: &'static [&'static str],
     /// Its options.
     pub settings: &'static [Setting],
     /// Its planted bugs.
@@ -24,6 +37,20 @@ pub struct System {
 pub const SYSTEMS: &[System] = &[System {
     name: raft::Raft::NAME,
     about: "Raft: a linearizable key-value store with elections, snapshots, sessions, membership changes",
+    promise: "linearizable",
+    workloads: &["cas", "register", "append", "counter", "set"],
+    cannot: &[],
+    drift_limit_ppm: raft::settings::drift_limit_ppm,
+    story: &[
+        "Recovered",
+        "Campaigned",
+        "Voted",
+        "VoteCounted",
+        "BecameLeader",
+        "SteppedDown",
+        "Truncated",
+        "SnapshotInstalled",
+    ],
     settings: raft::SETTINGS,
     mutants: raft::MUTANTS,
     marks: raft::MARKS,
@@ -44,6 +71,11 @@ pub fn visit<V: Visitor>(name: &str, visitor: V) -> Option<V::Output> {
         raft::Raft::NAME => Some(visitor.visit::<raft::Raft>()),
         _ => None,
     }
+}
+
+/// The system of this name.
+pub fn system(name: &str) -> Option<&'static System> {
+    SYSTEMS.iter().find(|system| system.name == name)
 }
 
 /// The planted bug of this whole name: `raft/double-vote`.

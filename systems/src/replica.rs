@@ -22,6 +22,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{Request, Response};
+use crate::breach::Judge;
 use crate::marks::Marks;
 
 /// A node of the cluster, counted from 1; shown as `n1`.
@@ -417,6 +418,11 @@ pub trait Replica: Clone + Debug + Sized + 'static {
 
     /// How often the planted mistake, if there is one, was asked and decided otherwise.
     fn mutant_counts(&self) -> MutantCounts;
+
+    /// Judges what a cluster's nodes recorded of themselves; none for a system without invariants over traces.
+    fn judge() -> Option<Box<dyn Judge<Self::Trace>>> {
+        None
+    }
 
     /// Which of the system's marks this incarnation has reached.
     fn marks(&self) -> Marks {

@@ -129,9 +129,9 @@ pub struct TestArgs {
     /// The system under test; `perjury list systems` names them.
     #[arg(long, env = "PERJURY_SYSTEM", default_value = "raft")]
     pub system: String,
-    /// What clients do; `perjury list workloads` names them.
-    #[arg(long, short, env = "PERJURY_WORKLOAD", default_value = "cas")]
-    pub workload: String,
+    /// What clients do; `perjury list workloads` names them. The system's usual one if not given: `cas` for raft.
+    #[arg(long, short, env = "PERJURY_WORKLOAD")]
+    pub workload: Option<String>,
     /// What is broken meanwhile, by commas; `perjury list nemeses` names them.
     #[arg(
         long,

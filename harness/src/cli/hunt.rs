@@ -115,7 +115,7 @@ pub fn hunt(args: &HuntArgs) -> Outcome {
 
 /// What runs are drawn from.
 pub fn swarm(args: &DrawArgs) -> Result<Swarm, Trouble> {
-    let workload = args.workload.as_deref().unwrap_or("cas");
+    let workload = spec::workload(&args.system, args.workload.as_deref())?;
     let mut options = Options::default();
     if let Some(nodes) = args.nodes {
         options.nodes = nodes;

@@ -93,12 +93,22 @@ pub fn list(args: &ListArgs) -> Outcome {
 fn systems() -> Vec<Row> {
     let memory =
         "a single node that answers from memory: what the control node can do when the system costs nothing";
-    let bundled = SYSTEMS
-        .iter()
-        .map(|system| Row::new(system.name, &[("about", system.about)]));
-    bundled
-        .chain([Row::new("memory", &[("about", memory)])])
-        .collect()
+    let bundled = SYSTEMS.iter().map(|system| {
+        let columns = [
+            ("promise", system.promise),
+            ("workloads", &system.workloads.join(",")),
+            ("mutants", &system.mutants.len().to_string()),
+            ("about", system.about),
+        ];
+        Row::new(system.name, &columns)
+    });
+    let columns = [
+        ("promise", "linearizable"),
+        ("workloads", "any"),
+        ("mutants", "0"),
+        ("about", memory),
+    ];
+    bundled.chain([Row::new("memory", &columns)]).collect()
 }
 
 fn settings() -> Vec<Row> {

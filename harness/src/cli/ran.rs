@@ -240,7 +240,7 @@ fn in_simulation(mut case: Case, listener: &mut dyn FnMut(&Notice)) -> Result<Ra
             ..wanted
         };
         outcome = perjury_simulator::run(setup, &wanted).map_err(usage)?;
-        let story = traces::retold(&outcome.transcript);
+        let story = traces::retold(&setup.system, &outcome.transcript);
         if let Some(witness) = more.iter_mut().flat_map(|finding| &mut finding.witnesses).next() {
             witness.story.splice(0..0, story);
         }

@@ -8,13 +8,13 @@ use std::path::Path;
 use perjury_nemesis::{Class, Nemesis, Plan, stream};
 use perjury_results::{Machine, SCHEMA, TestRecord, Timestamp, run_id};
 use perjury_simulator::Case;
-use perjury_systems::raft::settings::ReadMode;
-use perjury_systems::raft::{Raft, Settings};
 use perjury_systems::registry;
-use perjury_systems::replica::Replica;
 
 use super::args::{Environment, TargetArg, TestArgs};
 use super::{Trouble, cases};
+
+/// The workload of a system that says nothing of workloads.
+const ANY_WORKLOAD: &str = "cas";
 
 /// Seeds that are drawn stay short enough to be read aloud.
 const DRAWN_SEEDS: u64 = 1_000_000_000;
@@ -35,6 +35,7 @@ pub fn record(args: &TestArgs, seed: u64) -> Result<TestRecord, Trouble> {
         .join(",")
         .parse()
         .map_err(|error| usage(format!("{error}")))?;
+    let workload = workload(&args.system, args.workload.as_deref())?;
     let (mutant, settings) = planted(&args.system, args.mutant.as_deref(), &args.settings)?;
     let plan = match &args.plan {
         Some(file) => read_plan(file, args.nodes)?,
@@ -53,7 +54,7 @@ pub fn record(args: &TestArgs, seed: u64) -> Result<TestRecord, Trouble> {
             } else {
                 nemesis.join("+")
             };
-            format!("{}-{}-{faults}", args.system, args.workload)
+            format!("{}-{}-{faults}", args.system, workload)
         }
     };
     Ok(TestRecord {
@@ -61,7 +62,7 @@ pub fn record(args: &TestArgs, seed: u64) -> Result<TestRecord, Trouble> {
         id: run_id(seed, started_at),
         name,
         system: args.system.clone(),
-        workload: args.workload.clone(),
+        workload: workload.to_owned(),
         nemesis,
         environment: environment_name(args.env).to_owned(),
         nodes: args.nodes,
@@ -80,7 +81,7 @@ pub fn record(args: &TestArgs, seed: u64) -> Result<TestRecord, Trouble> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         machine: Machine::here(),
         started_at,
-        command: command(args, seed),
+        command: command(args, workload, seed),
     })
 }
 
@@ -135,13 +136,28 @@ pub fn planted(
     Ok((Some(name), settings))
 }
 
-/// By how much clocks may drift: what the system claims to bear, if it relies on clocks at all.
-fn drift_limit_ppm(system: &str, settings: &BTreeMap<String, String>) -> Option<u32> {
-    if system != Raft::NAME {
-        return None;
+/// The workload that is asked for, or the system's usual one.
+///
+/// # Errors
+/// If the system does not serve this workload, with those that it serves.
+pub fn workload<'a>(system: &str, given: Option<&'a str>) -> Result<&'a str, Trouble> {
+    let Some(known) = registry::system(system) else {
+        return Ok(given.unwrap_or(ANY_WORKLOAD));
+    };
+    match given {
+        None => Ok(known.workloads.first().copied().unwrap_or(ANY_WORKLOAD)),
+        // One that there is not is told with all that there are.
+        Some(name)
+            if known.workloads.contains(&name)
+                || perjury_workloads::build(name, &<_>::default()).is_err() =>
+        {
+            Ok(name)
+        }
+        Some(name) => Err(Trouble::Usage(format!(
+            "{system} does not serve the workload {name}; it serves: {}",
+            known.workloads.join(", ")
+        ))),
     }
-    let settings = Settings::parse(settings).ok()?;
-    (settings.reads == ReadMode::Lease).then_some(settings.lease_drift_ppm)
 }
 
 /// The name of an environment in records.
@@ -186,11 +202,17 @@ fn draw_plan(
     let mut options = perjury_nemesis::Options::new(args.nodes, args.time_limit.as_millis() as u64);
     options.interval_ms = args.interval.map(|interval| interval.as_millis() as u64);
     options.targets = args.target.map(class).into_iter().collect::<BTreeSet<_>>();
-    if let Some(limit) = drift_limit_ppm(&args.system, settings) {
-        options.drift_limit_ppm = limit;
-    }
-    if args.system == "memory" {
-        options.can.remove(perjury_nemesis::kinds::MEMBERSHIP);
+    match registry::system(&args.system) {
+        Some(system) => {
+            if let Some(limit) = (system.drift_limit_ppm)(settings) {
+                options.drift_limit_ppm = limit;
+            }
+            options.can.retain(|kind| !system.cannot.contains(kind));
+        }
+        // The one that answers from memory.
+        None => {
+            options.can.remove(perjury_nemesis::kinds::MEMBERSHIP);
+        }
     }
     perjury_nemesis::plan(nemesis, &options, &mut stream(seed, "nemesis"))
         .map_err(|error| Trouble::Usage(error.to_string()))
@@ -219,14 +241,14 @@ fn read_plan(file: &Path, nodes: u16) -> Result<Plan, Trouble> {
 }
 
 /// The command that runs the test again, for a shell. Options with their usual values are left out.
-fn command(args: &TestArgs, seed: u64) -> String {
+fn command(args: &TestArgs, workload: &str, seed: u64) -> String {
     let mut line = program("test");
     let mut add = |name: &str, value: &dyn std::fmt::Display| {
         // Writing to a string does not fail.
         let _ = write!(line, " --{name} {}", quoted(&value.to_string()));
     };
     add("system", &args.system);
-    add("workload", &args.workload);
+    add("workload", &workload);
     add("nemesis", &args.nemesis.join(","));
     add("nodes", &args.nodes);
     add("concurrency", &args.concurrency);

@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use perjury_systems::replica::{Cluster, ConfigError, MutantCounts, NodeId};
 
 use crate::run::{Violation, checking};
-use crate::systems::{self, Simulated, Visitor};
+use crate::systems::{self, Drawn, Simulated, Visitor};
 pub use parse::ScheduleError;
 use perjury_checker::Verdict;
 use stage::Stage;
@@ -163,7 +163,7 @@ impl Schedule {
         struct Play<'a>(&'a Schedule, Option<&'a str>);
         impl Visitor for Play<'_> {
             type Output = Result<Played, ConfigError>;
-            fn visit<R: Simulated>(self) -> Self::Output {
+            fn visit<R: Drawn>(self) -> Self::Output {
                 play::<R>(self.0, self.1)
             }
         }

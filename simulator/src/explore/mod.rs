@@ -34,7 +34,8 @@ mod written;
 
 use std::collections::BTreeMap;
 
-use perjury_systems::replica::{Cluster, ConfigError};
+use perjury_systems::raft::Raft;
+use perjury_systems::replica::{Cluster, ConfigError, Replica};
 use serde::{Deserialize, Serialize};
 
 pub use bounds::{Bounds, Disk, Doing};
@@ -43,8 +44,6 @@ pub use system::{Explored, Observed, Pace};
 use machine::World;
 use search::{End, Search};
 use tables::{Asymmetric, node_id};
-
-use crate::systems;
 
 /// What to explore.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,17 +179,12 @@ pub fn explore(
     watch: &mut dyn FnMut(&Seen) -> bool,
 ) -> Result<Walked, ConfigError> {
     exploration.bounds.validate()?;
-    struct Visit<'a>(&'a Exploration, &'a mut dyn FnMut(&Seen) -> bool);
-
-    impl systems::Visitor for Visit<'_> {
-        type Output = Result<Walked, ConfigError>;
-
-        fn visit<R: Explored>(self) -> Self::Output {
-            walk::<R>(self.0, self.1)
-        }
+    match &*exploration.system {
+        Raft::NAME => walk::<Raft>(exploration, watch),
+        other => Err(ConfigError(format!(
+            "{other} cannot be explored: nothing says which of its states are the same; `raft` can"
+        ))),
     }
-
-    systems::visit(&exploration.system, Visit(exploration, watch))?
 }
 
 fn walk<R: Explored>(

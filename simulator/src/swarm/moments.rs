@@ -7,173 +7,29 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{percent, pick};
 use crate::setup::Setup;
+use crate::systems::Drawing;
 use crate::world::{On, Strike, Trigger, below, between};
-
-/// Steps of Raft at which something may strike.
-const STEPS: &[&str] = &[
-    "Voted",
-    "VoteCounted",
-    "Campaigned",
-    "BecameLeader",
-    "TermChanged",
-    "SteppedDown",
-    "Appended",
-    "Truncated",
-    "Committed",
-    "Applied",
-    "Acked",
-    "SnapshotTaken",
-    "SnapshotInstalled",
-    "ConfigAppended",
-    "HandedOver",
-    "Recovered",
-];
 
 /// What a trigger waits for.
 #[derive(Clone, Copy, Debug)]
-enum Event {
+pub(crate) enum Event {
+    /// A node records a step of this name.
     Step(&'static str),
+    /// A node sends a message of this name.
     Message(&'static str),
 }
 
-use Event::{Message, Step};
-
 /// Moments of one kind: at which promises are made, or relied upon.
 #[derive(Debug)]
-struct Moment {
+pub(crate) struct Moment {
     /// What planted bugs call it.
-    name: &'static str,
-    strikes: &'static [(Event, Strike)],
-    heal_ms: &'static [u64],
+    pub(crate) name: &'static str,
+    /// When to strike, and how.
+    pub(crate) strikes: &'static [(Event, Strike)],
+    /// How long it lasts: one of these.
+    pub(crate) heal_ms: &'static [u64],
     /// It comes up only where elections follow each other quickly.
-    hectic: bool,
-}
-
-const MOMENTS: &[Moment] = &[
-    // A leader that is cut off as soon as it leads, or as soon as it has committed.
-    Moment {
-        name: "lead",
-        strikes: &[
-            (Step("BecameLeader"), Strike::CutOff),
-            (Step("Committed"), Strike::CutOff),
-        ],
-        heal_ms: &[60, 150, 300],
-        hectic: true,
-    },
-    // A voter that restarts as soon as its vote is on the way.
-    Moment {
-        name: "vote",
-        strikes: &[
-            (Message("VoteReply"), Strike::KillAfter),
-            (Message("VoteReply"), Strike::KillAfter),
-            (Step("TermChanged"), Strike::KillAfter),
-        ],
-        heal_ms: &[1, 5, 20],
-        hectic: true,
-    },
-    Moment {
-        name: "append",
-        strikes: &[
-            (Step("BecameLeader"), Strike::KillAfter),
-            (Message("Append"), Strike::KillAfter),
-            (Message("Append"), Strike::CutOff),
-            (Message("Append"), Strike::Pause),
-        ],
-        heal_ms: &[50, 150, 400],
-        hectic: false,
-    },
-    // What was acknowledged has to survive.
-    Moment {
-        name: "acknowledge",
-        strikes: &[
-            (Step("Acked"), Strike::KillAfter),
-            (Message("AppendReply"), Strike::KillAfter),
-            (Message("AppendReply"), Strike::CutOff),
-            (Step("Acked"), Strike::Pause),
-        ],
-        heal_ms: &[5, 100, 300],
-        hectic: false,
-    },
-    Moment {
-        name: "snapshot",
-        strikes: &[
-            (Step("SnapshotTaken"), Strike::KillAfter),
-            (Step("SnapshotTaken"), Strike::KillBefore),
-            (Step("SnapshotInstalled"), Strike::KillAfter),
-            (Message("SnapshotReply"), Strike::KillAfter),
-            (Step("BecameLeader"), Strike::CutOff),
-        ],
-        heal_ms: &[5, 50, 150],
-        hectic: false,
-    },
-    Moment {
-        name: "truncate",
-        strikes: &[
-            (Step("Truncated"), Strike::KillAfter),
-            (Step("Truncated"), Strike::KillBefore),
-            (Step("Committed"), Strike::CutOff),
-        ],
-        heal_ms: &[5, 50, 150],
-        hectic: false,
-    },
-    // A change of the members that reaches only some of them.
-    Moment {
-        name: "members",
-        strikes: &[
-            (Step("ConfigAppended"), Strike::CutOff),
-            (Step("ConfigAppended"), Strike::KillAfter),
-            (Step("ConfigAppended"), Strike::Pause),
-            (Step("ConfigRolledBack"), Strike::CutOff),
-            (Step("BecameLeader"), Strike::CutOff),
-        ],
-        heal_ms: &[100, 300, 1_000],
-        hectic: false,
-    },
-    // A leader that is replaced just when it answers reads.
-    Moment {
-        name: "read",
-        strikes: &[
-            (Step("ReadServed"), Strike::Pause),
-            (Step("ReadServed"), Strike::CutOff),
-            (Message("ReadIndexReply"), Strike::Pause),
-            (Step("HandedOver"), Strike::CutOff),
-        ],
-        heal_ms: &[80, 150, 300, 600],
-        hectic: false,
-    },
-    // A disk that is damaged where something was acknowledged, and leaders that are replaced by whoever is left.
-    Moment {
-        name: "rot",
-        strikes: &[
-            (Message("AppendReply"), Strike::Rot),
-            (Step("Appended"), Strike::Rot),
-            (Step("Committed"), Strike::CutOff),
-            (Step("BecameLeader"), Strike::CutOff),
-        ],
-        heal_ms: &[150, 400, 1_000],
-        hectic: false,
-    },
-    Moment {
-        name: "wipe",
-        strikes: &[
-            (Message("AppendReply"), Strike::Wipe),
-            (Message("VoteReply"), Strike::Wipe),
-            (Step("Committed"), Strike::CutOff),
-            (Step("BecameLeader"), Strike::CutOff),
-        ],
-        heal_ms: &[5, 50, 300],
-        hectic: true,
-    },
-];
-
-/// The names of all kinds of moments that a planted bug may ask for.
-pub fn moments() -> impl Iterator<Item = &'static str> {
-    MOMENTS.iter().map(|moment| moment.name)
-}
-
-/// Whether moments of this kind come up only where elections follow each other quickly.
-pub(super) fn is_hectic(name: &str) -> bool {
-    MOMENTS.iter().any(|moment| moment.name == name && moment.hectic)
+    pub(crate) hectic: bool,
 }
 
 fn again_and_again(moment: &Moment, setup: &Setup, rng: &mut ChaCha8Rng) -> Vec<Trigger> {
@@ -188,8 +44,8 @@ fn again_and_again(moment: &Moment, setup: &Setup, rng: &mut ChaCha8Rng) -> Vec<
         triggers.push(Trigger {
             node: None,
             on: match event {
-                Step(name) => On::Step(name.to_owned()),
-                Message(name) => On::Message(name.to_owned()),
+                Event::Step(name) => On::Step(name.to_owned()),
+                Event::Message(name) => On::Message(name.to_owned()),
             },
             skip: pick(rng, &[0, 0, 1, 3]),
             after_ms,
@@ -205,12 +61,17 @@ fn again_and_again(moment: &Moment, setup: &Setup, rng: &mut ChaCha8Rng) -> Vec<
 const MAX_TRIGGERS: usize = 40;
 
 /// Draws triggers, at moments of the named kind if there is one of that name.
-pub(super) fn draw_triggers(setup: &Setup, wanted: Option<&str>, rng: &mut ChaCha8Rng) -> Vec<Trigger> {
+pub(super) fn draw_triggers(
+    setup: &Setup,
+    drawing: &Drawing,
+    wanted: Option<&str>,
+    rng: &mut ChaCha8Rng,
+) -> Vec<Trigger> {
     if percent(rng, 30) {
-        let any = &MOMENTS[below(rng, MOMENTS.len() as u64) as usize];
+        let any = &drawing.moments[below(rng, drawing.moments.len() as u64) as usize];
         return again_and_again(any, setup, rng);
     }
-    let wanted = MOMENTS.iter().find(|moment| Some(moment.name) == wanted);
+    let wanted = drawing.moments.iter().find(|moment| Some(moment.name) == wanted);
     if let Some(wanted) = wanted
         && percent(rng, 80)
     {
@@ -219,7 +80,7 @@ pub(super) fn draw_triggers(setup: &Setup, wanted: Option<&str>, rng: &mut ChaCh
     let count = pick(rng, &[0, 0, 0, 0, 1, 2, 4, 8]);
     let mut steps = BTreeSet::new();
     while steps.len() < 3 {
-        steps.insert(pick(rng, STEPS));
+        steps.insert(pick(rng, drawing.steps));
     }
     let steps: Vec<&str> = steps.into_iter().collect();
     let mut triggers: Vec<Trigger> = (0..count)
@@ -255,21 +116,23 @@ pub(super) fn draw_triggers(setup: &Setup, wanted: Option<&str>, rng: &mut ChaCh
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use perjury_systems::registry::SYSTEMS;
 
-    use super::*;
+    use crate::systems;
 
     #[test]
     fn planted_bugs_ask_for_moments_that_there_are() {
-        let known: BTreeSet<&str> = moments().collect();
-        for mutant in SYSTEMS.iter().flat_map(|system| system.mutants) {
-            assert!(
-                mutant.moment.is_empty() || known.contains(mutant.moment),
-                "{}",
-                mutant.name
-            );
+        for system in SYSTEMS {
+            let drawing = systems::drawing(system.name).expect("it can be simulated");
+            assert!(drawing.steps.len() >= 3, "{}", system.name);
+            for mutant in system.mutants {
+                let known = |moment: &super::Moment| moment.name == mutant.moment;
+                assert!(
+                    mutant.moment.is_empty() || drawing.moments.iter().any(known),
+                    "{}",
+                    mutant.name
+                );
+            }
         }
     }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use perjury_systems::breach::Breach;
-use perjury_systems::raft::{self, Raft};
 use perjury_systems::replica::{Lsn, NodeId, Replica};
 
 /// Watches a cluster from outside, across restarts.
@@ -45,29 +44,5 @@ impl<R: Replica> Invariants<R> for Unwatched {
 
     fn full(&mut self, _: &BTreeMap<NodeId, &R>) -> Result<(), Breach> {
         Ok(())
-    }
-}
-
-impl Invariants<Raft> for raft::invariants::Invariants {
-    fn observe(
-        &mut self,
-        node: NodeId,
-        raft: &Raft,
-        traces: &[raft::Trace],
-        durable: Lsn,
-    ) -> Result<(), Breach> {
-        Self::observe(self, node, raft, traces, durable)
-    }
-
-    fn stopped(&mut self, node: NodeId) {
-        Self::stopped(self, node);
-    }
-
-    fn wiped(&mut self, node: NodeId) {
-        Self::wiped(self, node);
-    }
-
-    fn full(&mut self, nodes: &BTreeMap<NodeId, &Raft>) -> Result<(), Breach> {
-        Self::full(self, nodes)
     }
 }

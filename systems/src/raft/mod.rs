@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::breach::Judge;
 use crate::marks::Marks;
 use crate::replica::{
     Cluster, ConfigError, Context, Durable, Event, Lsn, MutantCounts, NodeId, Replica, Role, Status,
@@ -160,6 +161,10 @@ impl Replica for Raft {
 
     const NAME: &'static str = "raft";
     const FIFO: bool = false;
+
+    fn judge() -> Option<Box<dyn Judge<Trace>>> {
+        Some(Box::new(invariants::Recorded::default()))
+    }
 
     fn validate(cluster: &Cluster) -> Result<(), ConfigError> {
         Settings::parse(&cluster.settings)?;

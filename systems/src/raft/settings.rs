@@ -240,6 +240,12 @@ impl Settings {
     }
 }
 
+/// By how much clocks may drift under these settings, in parts per million: only leases rest on clocks.
+pub fn drift_limit_ppm(settings: &BTreeMap<String, String>) -> Option<u32> {
+    let settings = Settings::parse(settings).ok()?;
+    (settings.reads == ReadMode::Lease).then_some(settings.lease_drift_ppm)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

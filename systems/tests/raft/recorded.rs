@@ -1,5 +1,6 @@
 //! The invariants over traces alone, as they judge runs of real processes.
 
+use perjury_systems::breach::Judge;
 use perjury_systems::raft::invariants::Recorded;
 
 use crate::chaos::{FAULTS, Plan, traces};

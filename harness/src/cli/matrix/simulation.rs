@@ -9,12 +9,16 @@ use perjury_simulator::{Kind, Matrix, Row, Setup, Sighting};
 
 use crate::cli::args::MatrixArgs;
 use crate::cli::interrupt::{Armed, interrupted};
-use crate::cli::{Outcome, Trouble};
+use crate::cli::{Outcome, Trouble, spec};
 
 /// Hunts in simulation, with invariants and without, and prints a table.
 pub fn hunt(args: &MatrixArgs, seed: u64) -> Outcome {
     let matrix = Matrix {
-        base: Setup::new(&args.system, "cas", Options::default()),
+        base: Setup::new(
+            &args.system,
+            spec::workload(&args.system, None)?,
+            Options::default(),
+        ),
         only: args.only.clone(),
         correct: args.only.is_empty(),
         campaigns: u64::from(args.campaigns),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{effects, election_safety, oracle, own_term, state_hash, votes};
-use crate::breach::Breach;
+use crate::breach::{Breach, Judge};
 use crate::raft::types::{Index, Term, Trace};
 use crate::replica::{NodeId, Status};
 
@@ -20,12 +20,8 @@ pub struct Recorded {
     effects: effects::Effects,
 }
 
-impl Recorded {
-    /// Takes in what a node traced.
-    ///
-    /// # Errors
-    /// The first invariant found broken.
-    pub fn observe(&mut self, node: NodeId, trace: &Trace) -> Result<(), Breach> {
+impl Judge<Trace> for Recorded {
+    fn observe(&mut self, node: NodeId, trace: &Trace) -> Result<(), Breach> {
         let breach = |name: (&'static str, &'static str)| move |what: String| Breach::new(name, node, what);
         match trace {
             Trace::BecameLeader { term } => {
@@ -62,6 +58,19 @@ impl Recorded {
         self.effects.check(traces).map_err(breach(effects::NAME))
     }
 
+    // A vote that was counted must have been cast.
+    fn finish(&mut self) -> Result<(), Breach> {
+        let made_up = |(&(voter, term), &candidate): (&(NodeId, Term), &NodeId)| {
+            (!self.cast.ever(voter, term, candidate)).then(|| {
+                let what = format!("it counted a vote of {voter} in term {term}, which {voter} never cast");
+                Breach::new(votes::NAME, candidate, what)
+            })
+        };
+        self.counted.iter().find_map(made_up).map_or(Ok(()), Err)
+    }
+}
+
+impl Recorded {
     /// Takes in a node's status, in the order in which that node gave them; traces in between are not needed.
     ///
     /// # Errors
@@ -78,20 +87,6 @@ impl Recorded {
             return Err(Breach::new(super::monotone::NAME, node, what));
         }
         Ok(())
-    }
-
-    /// Says that there are no more traces: a vote that was counted must have been cast.
-    ///
-    /// # Errors
-    /// R-I7 if it was not.
-    pub fn finish(&self) -> Result<(), Breach> {
-        let made_up = |(&(voter, term), &candidate): (&(NodeId, Term), &NodeId)| {
-            (!self.cast.ever(voter, term, candidate)).then(|| {
-                let what = format!("it counted a vote of {voter} in term {term}, which {voter} never cast");
-                Breach::new(votes::NAME, candidate, what)
-            })
-        };
-        self.counted.iter().find_map(made_up).map_or(Ok(()), Err)
     }
 
     /// A vote that was counted had left its voter, so it was durable: the voter never votes otherwise afterwards,

@@ -1,0 +1,104 @@
+//! The systems that can be simulated, by name: with their invariants, and what campaigns draw of each.
+
+mod raft;
+
+use std::collections::BTreeMap;
+
+use perjury_systems::raft::Raft;
+use perjury_systems::replica::{Cluster, ConfigError, Replica};
+use rand_chacha::ChaCha8Rng;
+
+use crate::setup::Setup;
+use crate::swarm::moments::Moment;
+use crate::world::Invariants;
+
+/// A system whose invariants are known.
+pub trait Simulated: Replica {
+    /// Settings with which a run is easier to follow, and as legal.
+    const SIMPLER: &'static [(&'static str, &'static str)] = &[];
+
+    /// Watches a cluster that has not started.
+    fn invariants(cluster: &Cluster) -> Box<dyn Invariants<Self>>;
+
+    /// The timer that directed schedules call by this name: `election`, `heartbeat`.
+    fn timer(name: &str) -> Option<Self::Timer>;
+}
+
+/// A system that campaigns draw runs of.
+pub trait Drawn: Simulated {
+    /// What they draw.
+    const DRAWING: Drawing;
+}
+
+/// What campaigns draw of a system.
+#[derive(Clone, Copy, Debug)]
+pub struct Drawing {
+    /// The workloads, those that are drawn more often more than once.
+    pub workloads: &'static [&'static str],
+    /// The steps, as their traces are called, at which something may strike: three at least.
+    pub steps: &'static [&'static str],
+    /// Moments of one kind at which something strikes again and again, one kind at least.
+    pub(crate) moments: &'static [Moment],
+    /// Draws settings that are legal together, of those that are not given: whether elections are hurried, chance.
+    pub(crate) settings: fn(&Setup, bool, &mut ChaCha8Rng) -> BTreeMap<&'static str, String>,
+}
+
+impl Drawing {
+    /// Whether moments of this kind come up only where elections follow each other quickly.
+    pub(crate) fn is_hectic(&self, moment: &str) -> bool {
+        self.moments.iter().any(|kind| kind.name == moment && kind.hectic)
+    }
+}
+
+/// Something to be done with a system's type.
+pub(crate) trait Visitor {
+    /// What comes of it.
+    type Output;
+
+    /// Does it.
+    fn visit<R: Drawn>(self) -> Self::Output;
+}
+
+/// The settings with which a system's runs are easier to follow.
+pub(crate) fn simpler(system: &str) -> &'static [(&'static str, &'static str)] {
+    struct Simpler;
+    impl Visitor for Simpler {
+        type Output = &'static [(&'static str, &'static str)];
+        fn visit<R: Drawn>(self) -> Self::Output {
+            R::SIMPLER
+        }
+    }
+    visit(system, Simpler).unwrap_or_default()
+}
+
+/// What campaigns draw of a system.
+///
+/// # Errors
+/// If there is no such system; the error lists those that there are.
+pub fn drawing(system: &str) -> Result<Drawing, ConfigError> {
+    struct Draws;
+    impl Visitor for Draws {
+        type Output = Drawing;
+        fn visit<R: Drawn>(self) -> Self::Output {
+            R::DRAWING
+        }
+    }
+    visit(system, Draws)
+}
+
+/// The names of all systems that can be simulated.
+pub const NAMES: &[&str] = &[Raft::NAME];
+
+/// Does something with the system of this name.
+///
+/// # Errors
+/// If there is no such system; the error lists those that there are.
+pub(crate) fn visit<V: Visitor>(name: &str, visitor: V) -> Result<V::Output, ConfigError> {
+    match name {
+        Raft::NAME => Ok(visitor.visit::<Raft>()),
+        _ => Err(ConfigError(format!(
+            "no system called {name:?} can be simulated; there are: {}",
+            NAMES.join(", ")
+        ))),
+    }
+}
