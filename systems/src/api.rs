@@ -91,6 +91,17 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether it changes nothing.
+    pub(crate) fn reads_only(&self) -> bool {
+        match self {
+            Command::Read { .. } => true,
+            Command::Txn(parts) => parts.iter().all(|part| matches!(part, MicroOp::Read { .. })),
+            _ => false,
+        }
+    }
+}
+
 /// A change of the members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Reconfigure {
@@ -119,7 +130,7 @@ pub struct Session {
 }
 
 /// A client's request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Request {
     /// Who asks; none for a request that may be applied twice if it is sent twice.
     pub session: Option<Session>,
@@ -175,4 +186,13 @@ pub enum Failure {
         /// Why.
         reason: String,
     },
+}
+
+impl Failure {
+    /// It may or may not be applied.
+    pub(crate) fn unknown(reason: &str) -> Self {
+        Failure::Indefinite {
+            reason: reason.to_owned(),
+        }
+    }
 }

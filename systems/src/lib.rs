@@ -6,14 +6,17 @@
 
 pub mod api;
 pub mod breach;
+mod chunks;
 pub mod digest;
 pub mod driver;
 pub mod kv;
+pub mod machine;
 pub mod marks;
 pub mod raft;
 pub mod registry;
 pub mod replica;
 pub mod rules;
+pub mod sealed;
 pub mod sessions;
 pub mod settings;
 pub mod wal;

@@ -1,13 +1,41 @@
 //! Applying what is committed, in order, once; and what follows from it.
 
+use std::time::Duration;
+
 use rand::Rng;
 
-use super::machine::Local;
+use super::marks::Place;
+use super::rules::Rules;
 use super::types::{Timer, Trace};
 use super::{Cx, Raft};
+use crate::machine::Conduct;
 
 /// How many entries a slow state machine applies at a time.
 const SLOW_BATCH: usize = 2;
+
+/// What applying may see of the node; a correct state machine uses none of it.
+struct Local<'a> {
+    rules: &'a Rules,
+    chance: u32,
+}
+
+impl Conduct for Local<'_> {
+    fn was_applied(&self, last: Option<u64>, sequence: u64) -> bool {
+        self.rules.was_applied(last, sequence)
+    }
+
+    fn expires_sessions(&self, idle: Duration) -> bool {
+        self.rules.expires_sessions(idle)
+    }
+
+    fn list_place(&self, length: usize) -> usize {
+        self.rules.list_place(length, self.chance)
+    }
+
+    fn answers_duplicate(&self) {
+        self.rules.reach(Place::DuplicateAnswered as u8);
+    }
+}
 
 impl Raft {
     /// Applies what may be applied, at once or, with a slow state machine, a batch at a time.
@@ -45,12 +73,14 @@ impl Raft {
                     .ensure(false, "what is committed and not applied is in the log");
                 break;
             };
-            let local = Local {
+            let conduct = Local {
                 rules: &self.rules,
-                wall: cx.wall,
                 chance: chance.wrapping_add(next as u32),
             };
-            let done = self.machine.apply(&entry, self.settings.session_capacity, &local);
+            let capacity = self.settings.session_capacity;
+            let done = self
+                .machine
+                .apply(entry.at, entry.request(), capacity, cx.wall, &conduct);
             cx.trace(Trace::Applied {
                 at: entry.at,
                 digest: entry.digest(),

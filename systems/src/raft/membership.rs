@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::config::Config;
 use super::marks::Place;
-use super::requests::unknown;
 use super::settings::MembershipMode;
 use super::types::{Index, Payload, Trace};
 use super::{Cx, Raft, State};
@@ -301,7 +300,7 @@ impl Raft {
         } else {
             "the new members are not committed yet"
         };
-        self.answer_change(id, Err(unknown(reason)), cx);
+        self.answer_change(id, Err(Failure::unknown(reason)), cx);
     }
 
     pub(super) fn has_change(&self) -> bool {

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::breach::Judge;
+use crate::chunks::Incoming;
+use crate::machine::Machine;
 use crate::marks::Marks;
 use crate::replica::{
     Cluster, ConfigError, Context, Durable, Event, Lsn, MutantCounts, NodeId, Replica, Role, Status,
@@ -21,7 +23,6 @@ mod finite;
 mod identity;
 pub mod invariants;
 pub mod log;
-pub mod machine;
 mod marks;
 mod membership;
 pub mod mutants;
@@ -45,7 +46,6 @@ pub use settings::{SETTINGS, Settings};
 pub use types::{Entry, Index, Message, Payload, Position, Record, Term, Timer, Trace};
 
 use election::Tally;
-use machine::Machine;
 use membership::Change;
 use progress::{Image, Progress};
 use reads::PendingRead;
@@ -79,9 +79,9 @@ pub struct Raft {
 
     // Volatile state.
     commit: Index,
-    machine: Machine,
+    machine: Machine<Position>,
     image: Option<Image>,
-    incoming: Option<snapshots::Incoming>,
+    incoming: Option<Incoming<(Term, Position)>>,
     state: State,
     leader: Option<NodeId>,
     /// When a leader was heard last.
@@ -370,7 +370,7 @@ impl Raft {
     }
 
     /// Its state machine.
-    pub fn machine(&self) -> &Machine {
+    pub fn machine(&self) -> &Machine<Position> {
         &self.machine
     }
 

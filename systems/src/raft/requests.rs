@@ -7,7 +7,7 @@ use super::reads::LocalRead;
 use super::rules::replication::{Loss, Stage};
 use super::types::{Index, Payload, Term, Trace};
 use super::{Cx, Leader, Raft, State};
-use crate::api::{Command, Failure, MicroOp, Reply, Request, Response};
+use crate::api::{Command, Failure, Reply, Request, Response};
 use crate::replica::{NodeId, RequestId};
 
 /// The most proposals that may wait; more are refused.
@@ -59,13 +59,13 @@ impl Raft {
         match request.command {
             Command::Reconfigure(change) => self.reconfigure(id, change, cx),
             Command::Transfer { to } => self.transfer(id, to, cx),
-            command if reads_only(&command) => self.read(id, command, cx),
+            command if command.reads_only() => self.read(id, command, cx),
             command => self.propose(
                 id,
-                Payload::Command {
+                Payload::Command(Request {
                     session: request.session,
                     command,
-                },
+                }),
                 cx,
             ),
         }
@@ -80,7 +80,7 @@ impl Raft {
         cx.trace(Trace::Proposed { id, at });
         if self.rules.may_answer(Stage::Appended) {
             if let Some(entry) = self.log.entry(at.index) {
-                let outcome = self.machine.preview(at.index, entry);
+                let outcome = self.machine.preview(at.index, entry.request());
                 self.answer_write(id, at.index, outcome, cx);
             }
             return;
@@ -88,7 +88,7 @@ impl Raft {
         let key = self.rules.proposal_key(at.index, at.term);
         let deadline = cx.now + self.settings.request_timeout;
         if let Some(earlier) = self.requests.proposals.insert(key, Proposal { id, deadline }) {
-            self.answer(earlier.id, Err(unknown("its entry was replaced")), cx);
+            self.answer(earlier.id, Err(Failure::unknown("its entry was replaced")), cx);
         }
         self.arm_sweep(cx);
     }
@@ -140,14 +140,14 @@ impl Raft {
         for key in keys {
             if let Some(proposal) = self.requests.proposals.remove(&key) {
                 let failure = match loss {
-                    Loss::Unknown => unknown("the leader stepped down"),
+                    Loss::Unknown => Failure::unknown("the leader stepped down"),
                     Loss::Refused => self.unavailable("the leader stepped down"),
                 };
                 self.answer(proposal.id, Err(failure), cx);
             }
         }
         if let Some(change) = leader.change {
-            self.answer_change(change.id, Err(unknown("the leader stepped down")), cx);
+            self.answer_change(change.id, Err(Failure::unknown("the leader stepped down")), cx);
         }
         if let Some(transfer) = leader.transfer {
             let done = transfer.sent.then(Reply::default);
@@ -168,7 +168,7 @@ impl Raft {
         let late: Vec<_> = late.map(|(key, proposal)| (*key, proposal.id)).collect();
         for (key, id) in late {
             self.requests.proposals.remove(&key);
-            self.answer(id, Err(unknown("it was not committed in time")), cx);
+            self.answer(id, Err(Failure::unknown("it was not committed in time")), cx);
         }
         let late = self
             .requests
@@ -207,20 +207,5 @@ impl Raft {
             leader: self.leader.filter(|leader: &NodeId| *leader != self.me),
             reason: reason.into(),
         }
-    }
-}
-
-/// It may or may not be applied.
-pub(super) fn unknown(reason: &str) -> Failure {
-    Failure::Indefinite {
-        reason: reason.into(),
-    }
-}
-
-fn reads_only(command: &Command) -> bool {
-    match command {
-        Command::Read { .. } => true,
-        Command::Txn(parts) => parts.iter().all(|part| matches!(part, MicroOp::Read { .. })),
-        _ => false,
     }
 }

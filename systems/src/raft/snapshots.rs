@@ -1,38 +1,22 @@
 //! Snapshots: taking them, dropping the log in front of them, sending and installing them (paper §7; thesis §5).
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use super::config::{Config, ConfigHistory};
-use super::machine::Machine;
 use super::marks::Place;
 use super::progress::{Feed, Image};
 use super::types::{Message, Position, Record, Term, Trace};
 use super::{Cx, Raft, State};
-use crate::kv::{Store, Versioned};
+use crate::chunks::{Chunk, Incoming, Taken};
+use crate::machine::{Machine, Stored};
 use crate::replica::NodeId;
-use crate::sessions::{Known, Sessions};
-
-/// The largest snapshot that is taken in from another node.
-const MAX_SNAPSHOT_BYTES: usize = 1 << 30;
 
 /// What a snapshot's bytes say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Contents {
     last: Position,
     config: Config,
-    keys: Vec<(Arc<str>, Versioned)>,
-    sessions: Vec<(u64, Known)>,
-}
-
-/// A snapshot that is arriving.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Incoming {
-    from: NodeId,
-    term: Term,
-    last: Position,
-    bytes: Vec<u8>,
+    state: Stored,
 }
 
 impl Contents {
@@ -50,10 +34,8 @@ impl Contents {
     }
 
     /// The state and the configuration.
-    pub(crate) fn restore(self) -> (Machine, Config) {
-        let store: Store = self.keys.into_iter().collect();
-        let sessions: Sessions = self.sessions.into_iter().collect();
-        (Machine::restored(store, sessions, self.last), self.config)
+    pub(crate) fn restore(self) -> (Machine<Position>, Config) {
+        (self.state.restore(self.last), self.config)
     }
 }
 
@@ -81,18 +63,11 @@ impl Raft {
         } else {
             Config::clone(&self.initial)
         };
-        let holds_sessions = self.rules.keeps_sessions(!self.machine.sessions.is_empty());
-        let sessions = self.machine.sessions.iter().filter(|_| holds_sessions);
+        let holds_sessions = self.rules.keeps_sessions(self.machine.has_sessions());
         let contents = Contents {
             last,
             config,
-            keys: self
-                .machine
-                .store
-                .iter()
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect(),
-            sessions: sessions.map(|(client, known)| (*client, known.clone())).collect(),
+            state: self.machine.stored(holds_sessions),
         };
         let Some(bytes) = contents.encode() else {
             return;
@@ -166,16 +141,13 @@ impl Raft {
         if std::mem::replace(waiting, true) {
             return;
         }
-        let start = (*offset as usize).min(image.bytes.len());
-        let end = start
-            .saturating_add(self.settings.chunk_bytes)
-            .min(image.bytes.len());
+        let Chunk { offset, data, done } = Chunk::of(&image.bytes, *offset, self.settings.chunk_bytes);
         let message = Message::Snapshot {
             term: self.term,
             last: image.last,
-            offset: start as u64,
-            data: image.bytes[start..end].to_vec(),
-            done: end == image.bytes.len(),
+            offset,
+            data,
+            done,
             round,
         };
         cx.send_now(to, message);
@@ -235,30 +207,21 @@ impl Raft {
         complete: bool,
         cx: &mut Cx,
     ) -> (u64, bool) {
-        let same =
-            |incoming: &Incoming| incoming.from == from && incoming.term == term && incoming.last == last;
-        let mut incoming = self.incoming.take().filter(same).unwrap_or(Incoming {
-            from,
-            term,
-            last,
-            bytes: Vec::new(),
-        });
-        let fits = incoming.bytes.len() + data.len() <= MAX_SNAPSHOT_BYTES;
-        if offset == incoming.bytes.len() as u64 && fits {
-            incoming.bytes.extend_from_slice(&data);
-            if complete {
-                return match Contents::decode(&incoming.bytes) {
-                    Some(contents) if contents.last == last => {
-                        self.install(contents, incoming.bytes, cx);
-                        (0, true)
-                    }
-                    _ => (0, false),
-                };
-            }
+        let chunk = Chunk {
+            offset,
+            data,
+            done: complete,
+        };
+        match Incoming::take(&mut self.incoming, from, (term, last), &chunk) {
+            Taken::Wanted(wanted) => (wanted, false),
+            Taken::Whole(bytes) => match Contents::decode(&bytes) {
+                Some(contents) if contents.last == last => {
+                    self.install(contents, bytes, cx);
+                    (0, true)
+                }
+                _ => (0, false),
+            },
         }
-        let wanted = incoming.bytes.len() as u64;
-        self.incoming = Some(incoming);
-        (wanted, false)
     }
 
     /// Replaces the state by a leader's snapshot (figure 13, rules 6 to 8).

@@ -1,15 +1,13 @@
 //! What Raft's nodes say to each other, what they write down, and what they let be seen.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::config::{Config, Disk};
-use crate::api::{Command, Session};
-use crate::digest::digest;
+use crate::api::{Request, Session};
+use crate::machine::Place;
 use crate::replica::{NodeId, RequestId};
 
 /// A term: at most one leader each.
@@ -27,67 +25,29 @@ pub struct Position {
     pub index: Index,
 }
 
+impl Place for Position {
+    fn index(self) -> u64 {
+        self.index
+    }
+}
+
 /// What an entry does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Payload {
     /// Nothing: a new leader's first entry.
     Noop,
     /// A client's command.
-    Command {
-        /// Who asked.
-        session: Option<Session>,
-        /// For what.
-        command: Command,
-    },
+    Command(Request),
     /// The members from here on.
     Config(Config),
 }
 
-/// A payload that does not change any more, with its hash: nodes share it and compare it often.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Sealed {
-    digest: u64,
-    payload: Payload,
-}
-
-impl From<Payload> for Sealed {
-    fn from(payload: Payload) -> Self {
-        Sealed {
-            digest: digest(&payload),
-            payload,
-        }
-    }
-}
+/// A payload with its hash.
+pub type Sealed = crate::sealed::Sealed<Payload>;
 
 impl From<Payload> for Arc<Sealed> {
     fn from(payload: Payload) -> Self {
         Arc::new(payload.into())
-    }
-}
-
-impl fmt::Debug for Sealed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.payload.fmt(f)
-    }
-}
-
-impl Deref for Sealed {
-    type Target = Payload;
-
-    fn deref(&self) -> &Payload {
-        &self.payload
-    }
-}
-
-impl Serialize for Sealed {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.payload.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Sealed {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Payload::deserialize(deserializer).map(Sealed::from)
     }
 }
 
@@ -103,7 +63,15 @@ pub struct Entry {
 impl Entry {
     /// A hash of what it does.
     pub fn digest(&self) -> u64 {
-        self.payload.digest
+        self.payload.digest()
+    }
+
+    /// The client's request that it holds, if it does.
+    pub fn request(&self) -> Option<&Request> {
+        match &**self.payload {
+            Payload::Command(request) => Some(request),
+            _ => None,
+        }
     }
 
     /// The members that it sets, if it does.
@@ -495,6 +463,7 @@ mod tests {
     use serde::de::DeserializeOwned;
 
     use super::*;
+    use crate::api::Command;
 
     fn comes_back<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T) {
         let bytes = postcard::to_allocvec(&value).expect("it can be written");
@@ -513,7 +482,7 @@ mod tests {
             client: u64::MAX,
             sequence: 1,
         });
-        let payload = Payload::Command { session, command }.into();
+        let payload = Payload::Command(Request { session, command }).into();
         let entry = Entry { at, payload };
         comes_back(Record::Entry(entry.clone()));
         comes_back(Record::HardState(HardState {
