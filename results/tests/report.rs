@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use perjury_checker::verdict::{Order, Placed, Stuck};
 use perjury_checker::{Function, Operation, Value, Verdict};
-use perjury_nemesis::Node;
+use perjury_nemesis::{Bend, Node, Resolved};
 use perjury_results::{Evidence, RunOutcome, Traffic, report};
-use perjury_runner::{Fate, Message};
-use samples::{Sample, run};
+use perjury_runner::{Fate, FaultRecord, Message};
+use samples::{SECOND, Sample, run};
 
 /// Writes a report where a person can look at it, and returns it.
 fn written(name: &str, evidence: &Evidence) -> String {
@@ -33,6 +33,101 @@ fn a_stale_read_is_told_drawn_and_linked() {
     assert!(page.contains(&format!("id=\"op-{culprit}\"")));
     assert!(page.contains(&format!("href=\"#op-{culprit}\"")));
     assert!(page.contains("perjury test --system raft"));
+}
+
+#[test]
+fn a_story_links_who_leads_to_its_own_words_and_what_was_read_to_who_wrote_it() {
+    let mut evidence = run(&Sample {
+        lie: true,
+        ..Sample::default()
+    });
+    let witness = &evidence.verdict.as_ref().expect("a verdict").findings[0].witnesses[0];
+    let culprit = witness.culprit.expect("a culprit");
+    let lie = witness
+        .operations
+        .iter()
+        .find(|one| one.id == culprit)
+        .expect("it is there");
+    let wrote = witness.operations.iter().find(|one| match &one.argument {
+        Value::List(pair) => pair.get(1) == Some(&lie.completion.value),
+        value => *value == lie.completion.value,
+    });
+    let wrote = wrote
+        .unwrap_or_else(|| panic!("nobody wrote it: {:?}", witness.operations))
+        .id;
+    let at = lie.invoked.time;
+    let (leader, _) = evidence.leader_at(at).expect("somebody leads");
+    let since = evidence
+        .views()
+        .filter(|(from, view)| *from <= at && view.leader.is_some_and(|(node, _)| node == leader))
+        .map(|(from, _)| from)
+        .last()
+        .expect("it began");
+    let stamp = evidence.test.started_at + std::time::Duration::from_nanos(since + 1_000_000);
+    let log = evidence
+        .logs
+        .iter_mut()
+        .find(|log| log.node == leader.to_string())
+        .expect("a log");
+    log.lines = vec![format!("{stamp} begins to lead")];
+    let line = log.lines[0].clone();
+
+    let page = written("linked", &evidence);
+
+    let row = page
+        .lines()
+        .find(|row| row.contains(&line))
+        .expect("the line is on the page");
+    let id = row
+        .split("id=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next())
+        .expect("it has an id");
+    assert!(id.starts_with("log-"), "{row}");
+    assert!(page.contains(&format!("data-goto=\"{id}\">{leader}</a> leads, in term")));
+    assert!(page.contains(&format!(
+        "it was told <a href=\"#op-{wrote}\" data-goto=\"op-{wrote}\">"
+    )));
+}
+
+#[test]
+fn a_log_shows_how_far_the_clock_was_off() {
+    let mut evidence = run(&Sample {
+        operations: 300,
+        ..Sample::default()
+    });
+    let started = evidence.test.started_at;
+    let line = |seconds: u64| format!("{} a line", started + std::time::Duration::from_secs(seconds));
+    evidence.logs[1].lines = vec![line(1), line(3), line(5), line(8)];
+    let bend = |bend: Bend, from: u64, to: u64| FaultRecord {
+        fault: Resolved::Clock {
+            nodes: [Node(2)].into(),
+            bend,
+        },
+        kind: "clock".to_owned(),
+        injected_at: Some(from * SECOND),
+        healed_at: Some(to * SECOND),
+        ..evidence.faults[0].clone()
+    };
+    let bends = [
+        bend(Bend::Jump { offset_ms: -1_500 }, 2, 4),
+        bend(Bend::Drift { rate_ppm: 50_000 }, 4, 6),
+    ];
+    assert!(!written("right-clocks", &evidence).contains("its clock"));
+    evidence.faults.extend(bends);
+
+    let page = written("skewed", &evidence);
+
+    let row = |seconds: u64| {
+        let line = line(seconds);
+        page.lines()
+            .find(|row| row.contains(&line))
+            .expect("the line is on the page")
+    };
+    assert!(page.contains("its clock"));
+    assert!(row(3).contains("-1500 ms"), "{}", row(3));
+    assert!(row(5).contains("+50.0 ms, 5.0 % fast"), "{}", row(5));
+    assert!(row(8).contains("<td class=\"number\"></td>"), "{}", row(8));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod samples;
 
-use perjury_results::{RunOutcome, SystemFailure, console, github, junit};
+use perjury_results::{RunOutcome, SystemFailure, console, github, junit, trace};
 use samples::{Sample, run};
 
 fn lying() -> Sample {
@@ -125,6 +125,72 @@ fn a_job_summary_says_what_lied_and_lets_nothing_out_of_its_cell() {
         !text.contains("\n### heading") && text.contains("\\| &lt;img"),
         "{text}"
     );
+}
+
+#[test]
+fn annotations_stay_on_their_line_and_say_how_to_run_it_again() {
+    let mut evidence = run(&lying());
+    evidence.test.name = "a,b:c%\n::error::no".to_owned();
+    let verdict = evidence.verdict.as_mut().expect("a verdict");
+    verdict.findings[0].sentence = "It lied\r\n::warning::100 % sure".to_owned();
+    verdict.troubles = (0..20).map(|number| format!("trouble {number}")).collect();
+
+    let told = github::annotations(&evidence);
+
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.len(), 10, "{told}");
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.starts_with("::error title=a%2Cb%3Ac%25")),
+        "{told}"
+    );
+    assert!(
+        lines.iter().all(|line| line.contains("%0AAgain: perjury test")),
+        "{told}"
+    );
+    assert!(!told.contains('\r'), "{told:?}");
+}
+
+#[test]
+fn a_clean_pass_annotates_nothing_and_an_open_question_warns() {
+    let mut evidence = run(&Sample {
+        operations: 300,
+        ..Sample::default()
+    });
+    assert_eq!(github::annotations(&evidence), "");
+    let verdict = evidence.verdict.as_mut().expect("a verdict");
+    verdict.findings[0].verdict = perjury_checker::Verdict::Unknown;
+    assert!(github::annotations(&evidence).starts_with("::warning title="));
+    evidence.verdict = None;
+    assert!(github::annotations(&evidence).starts_with("::error title="));
+}
+
+#[test]
+fn a_trace_has_every_operation_and_fault_within_the_run() {
+    let evidence = run(&lying());
+    let mut out = Vec::new();
+    trace::write(&evidence, &mut out).expect("it is written");
+
+    let events: Vec<serde_json::Value> = serde_json::from_slice(&out).expect("it is JSON");
+
+    let slices = |group: &str| {
+        let group = events
+            .iter()
+            .find(|event| event["name"] == "process_name" && event["args"]["name"] == group)
+            .expect("it has a name");
+        let within = |event: &&serde_json::Value| event["ph"] == "X" && event["pid"] == group["pid"];
+        events.iter().filter(within).count()
+    };
+    assert_eq!(slices("clients"), evidence.history.operations.len());
+    assert_eq!(slices("faults"), evidence.faults.len());
+    assert!(slices("nodes") >= usize::from(evidence.test.nodes));
+    let end = evidence.end() as f64 / 1e3 + 1.0;
+    for event in events.iter().filter(|event| event["ph"] == "X") {
+        let from = event["ts"].as_f64().expect("a time");
+        let lasts = event["dur"].as_f64().expect("a duration");
+        assert!(from >= 0.0 && lasts >= 0.0 && from + lasts <= end, "{event}");
+    }
 }
 
 #[test]

@@ -13,3 +13,28 @@ pub const USAGE: u8 = 254;
 pub const HARNESS: u8 = 255;
 /// Interrupted, and nothing proven.
 pub const INTERRUPTED: u8 = 130;
+
+/// The code of several runs together: the one that outweighs the others. A violation outweighs everything, a failed
+/// harness or an interruption outweighs what is undecided, and anything outweighs a clean pass.
+pub fn worst(codes: impl IntoIterator<Item = u8>) -> u8 {
+    const BY_WEIGHT: [u8; 6] = [VIOLATION, HARNESS, USAGE, INTERRUPTED, UNKNOWN, VALID];
+    let weight = |code: &u8| BY_WEIGHT.iter().position(|one| one == code);
+    codes.into_iter().min_by_key(weight).unwrap_or(VALID)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_hides_a_violation_and_a_pass_hides_nothing() {
+        assert_eq!(
+            worst([VALID, UNKNOWN, HARNESS, VIOLATION, INTERRUPTED]),
+            VIOLATION
+        );
+        assert_eq!(worst([UNKNOWN, VALID]), UNKNOWN);
+        assert_eq!(worst([UNKNOWN, HARNESS]), HARNESS);
+        assert_eq!(worst([VALID, VALID]), VALID);
+        assert_eq!(worst([]), VALID);
+    }
+}

@@ -126,7 +126,7 @@ pub enum Environment {
 /// The options of a test.
 #[derive(Clone, Debug, Args)]
 pub struct TestArgs {
-    /// The system under test; `perjury list systems` names them.
+    /// The system under test; `perjury list systems` names them. `all` tests each of them in turn.
     #[arg(long, env = "PERJURY_SYSTEM", default_value = "raft")]
     pub system: String,
     /// What clients do; `perjury list workloads` names them. The system's usual one if not given: `cas` for raft.

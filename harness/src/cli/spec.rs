@@ -8,10 +8,32 @@ use std::path::Path;
 use perjury_nemesis::{Class, Nemesis, Plan, stream};
 use perjury_results::{Machine, SCHEMA, TestRecord, Timestamp, run_id};
 use perjury_simulator::Case;
-use perjury_systems::registry;
+use perjury_systems::registry::{self, SYSTEMS, System};
 
 use super::args::{Environment, TargetArg, TestArgs};
 use super::{Trouble, cases};
+
+/// What stands for every bundled system.
+pub const ALL_SYSTEMS: &str = "all";
+
+/// The bundled systems that a name on the command line means.
+///
+/// # Errors
+/// If there is no such system, with those that there are.
+pub fn bundled(name: &str) -> Result<Vec<&'static System>, Trouble> {
+    let meant: Vec<_> = SYSTEMS
+        .iter()
+        .filter(|system| name == ALL_SYSTEMS || name == system.name)
+        .collect();
+    if meant.is_empty() {
+        let names: Vec<&str> = SYSTEMS.iter().map(|system| system.name).collect();
+        return Err(Trouble::Usage(format!(
+            "there is no bundled system {name:?}; there are: {}, and `{ALL_SYSTEMS}` for all of them",
+            names.join(", ")
+        )));
+    }
+    Ok(meant)
+}
 
 /// The workload of a system that says nothing of workloads.
 const ANY_WORKLOAD: &str = "cas";

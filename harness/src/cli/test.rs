@@ -24,8 +24,56 @@ pub struct How<'a> {
     pub json: bool,
 }
 
-/// Runs a test as often as it was asked for; stops at the first run that is not a clean pass.
+/// Runs a test as often as it was asked for, of one system or of each.
 pub fn test(args: &TestArgs) -> Outcome {
+    if args.system == spec::ALL_SYSTEMS {
+        test_all(args)
+    } else {
+        test_one(args)
+    }
+}
+
+/// Tests each bundled system in turn, whatever comes of the others. Those that cannot have this test are left out,
+/// which is said.
+fn test_all(args: &TestArgs) -> Outcome {
+    for (option, given) in [
+        ("--mutant", args.mutant.is_some()),
+        ("--plan", args.plan.is_some()),
+        ("--set", !args.settings.is_empty()),
+    ] {
+        if given {
+            return Err(Trouble::Usage(format!(
+                "{option} belongs to one system: name it with --system"
+            )));
+        }
+    }
+    let seed = args.seed.unwrap_or_else(spec::draw_seed);
+    let mut codes = Vec::new();
+    for system in spec::bundled(&args.system)? {
+        let one = TestArgs {
+            system: system.name.to_owned(),
+            seed: Some(seed),
+            name: args.name.as_ref().map(|name| format!("{name}-{}", system.name)),
+            ..args.clone()
+        };
+        match test_one(&one) {
+            Ok(exit::INTERRUPTED) => {
+                codes.push(exit::INTERRUPTED);
+                break;
+            }
+            Ok(code) => codes.push(code),
+            Err(Trouble::Usage(why)) => eprintln!("{} is left out: {why}", system.name),
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    if codes.is_empty() {
+        return Err(Trouble::Usage("no bundled system can have this test".to_owned()));
+    }
+    Ok(exit::worst(codes))
+}
+
+/// Tests one system; stops at the first run that is not a clean pass.
+fn test_one(args: &TestArgs) -> Outcome {
     let first = args.seed.unwrap_or_else(spec::draw_seed);
     let how = How {
         store: &args.store,

@@ -1,5 +1,6 @@
 //! The nodes' own words, merged into one table on the control node's time.
 
+use perjury_nemesis::{Bend, Resolved};
 use perjury_runner::Notice;
 
 use crate::evidence::Evidence;
@@ -28,6 +29,8 @@ pub(crate) struct LogRow {
     pub at: Option<u64>,
     pub when: String,
     pub node: String,
+    /// How far the node's clock was off then, by what was done to it; empty while it was right.
+    pub skew: String,
     pub line: String,
 }
 
@@ -62,6 +65,7 @@ impl Logs {
                     at: at.map(|at| at / 1_000),
                     when: at.map_or_else(|| "–".to_owned(), words::moment),
                     node: node.clone(),
+                    skew: at.map(|at| skew(evidence, &log.node, at)).unwrap_or_default(),
                     line: words::tame(line, LINE),
                 });
             }
@@ -70,6 +74,56 @@ impl Logs {
         logs.rows.sort_by_key(|row| (row.at.is_none(), row.at));
         logs
     }
+
+    /// Whether any node's clock was off when it wrote a line.
+    pub(crate) fn skewed(&self) -> bool {
+        self.rows.iter().any(|row| !row.skew.is_empty())
+    }
+
+    /// The place of the line of a node that is nearest to a time, in nanoseconds since the start, among those that
+    /// are about leading, and within a second of it.
+    pub(crate) fn about_leading(&self, node: &str, at: u64) -> Option<usize> {
+        let at = at / 1_000;
+        let near = |row: &LogRow| row.at.filter(|_| row.node == node).map(|then| then.abs_diff(at));
+        let lines = self.rows.iter().enumerate();
+        lines
+            .filter_map(|(place, row)| Some((near(row)?, place, row)))
+            .filter(|(apart, _, row)| *apart <= 1_000_000 && row.line.to_lowercase().contains("lead"))
+            .min_by_key(|(apart, place, _)| (*apart, *place))
+            .map(|(_, place, _)| place)
+    }
+
+    /// The place of the last line that a node wrote until a time, in nanoseconds since the start.
+    pub(crate) fn last_words(&self, node: &str, at: u64) -> Option<usize> {
+        let until = at / 1_000;
+        let wrote = |row: &LogRow| row.node == node && row.at.is_some_and(|then| then <= until);
+        self.rows.iter().rposition(wrote)
+    }
+}
+
+/// How far the clock of a node was off at a time, by the faults that bent it then: `+1500 ms`, `+12.5 ms, 5.0 % fast`.
+fn skew(evidence: &Evidence, node: &str, at: u64) -> String {
+    let bends = evidence
+        .faults_during(at, at)
+        .filter_map(|fault| match &fault.fault {
+            Resolved::Clock { nodes, bend } if nodes.iter().any(|bent| bent.to_string() == node) => {
+                Some((bend, at.saturating_sub(fault.injected_at?)))
+            }
+            _ => None,
+        });
+    let told: Vec<String> = bends
+        .map(|(bend, since)| match bend {
+            Bend::Jump { offset_ms } => format!("{offset_ms:+} ms"),
+            Bend::Drift { rate_ppm } => {
+                let gained_ms = since as f64 / 1e6 * *rate_ppm as f64 / 1e6;
+                let percent = rate_ppm.unsigned_abs() as f64 / 1e4;
+                let pace = if *rate_ppm < 0 { "slow" } else { "fast" };
+                format!("{gained_ms:+.1} ms, {percent:.1} % {pace}")
+            }
+            Bend::Strobe { offset_ms, .. } => format!("0 or {offset_ms:+} ms"),
+        })
+        .collect();
+    told.join("; ")
 }
 
 /// When each line was written, in nanoseconds since the start. One that does not say so was written with the

@@ -132,6 +132,7 @@ pub fn render(evidence: &Evidence) -> Result<String, askama::Error> {
         .collect();
     let sentence = headline::sentence(evidence);
     let word = headline::word(evidence);
+    let logs = Logs::of(evidence);
     let page = Page {
         policy: policy(SCRIPT, "'none'"),
         style: STYLE,
@@ -170,7 +171,7 @@ pub fn render(evidence: &Evidence) -> Result<String, askama::Error> {
             .into_iter()
             .take(WITNESSES)
             .enumerate()
-            .map(|(position, (finding, witness))| case(evidence, position + 1, finding, witness))
+            .map(|(position, (finding, witness))| case(evidence, &logs, position + 1, finding, witness))
             .collect(),
         message_counts: evidence
             .messages
@@ -202,7 +203,7 @@ pub fn render(evidence: &Evidence) -> Result<String, askama::Error> {
         more_faults,
         phases: tables::phases(evidence),
         facts: tables::facts(evidence),
-        logs: Logs::of(evidence),
+        logs,
         left: super::charts::LEFT,
         right: super::charts::RIGHT,
     };
@@ -265,8 +266,14 @@ fn chips(evidence: &Evidence) -> Vec<(&'static str, String)> {
     chips
 }
 
-fn case(evidence: &Evidence, number: usize, finding: &perjury_checker::Finding, witness: &Witness) -> Case {
-    let (story, untold) = story::tell(evidence, witness);
+fn case(
+    evidence: &Evidence,
+    logs: &Logs,
+    number: usize,
+    finding: &perjury_checker::Finding,
+    witness: &Witness,
+) -> Case {
+    let (story, untold) = story::tell(evidence, logs, witness);
     let small = witness.operations.len() <= DRAWN;
     let mut pictures: Vec<Drawn> = witness
         .orders

@@ -2,7 +2,9 @@
 //! Every sentence is made from the evidence, and every name links to what it names.
 
 use perjury_checker::{Function, Operation, Outcome, Value, Witness};
+use perjury_nemesis::Node;
 
+use super::logs::Logs;
 use super::picture::{focus, span};
 use crate::evidence::Evidence;
 use crate::told::Told;
@@ -51,13 +53,13 @@ impl Piece {
 }
 
 /// Tells what happened around a witness.
-pub(crate) fn tell(evidence: &Evidence, witness: &Witness) -> (Vec<Sentence>, usize) {
+pub(crate) fn tell(evidence: &Evidence, logs: &Logs, witness: &Witness) -> (Vec<Sentence>, usize) {
     let (mut from, to) = span(witness);
     if witness.operations.is_empty() {
         // What the nodes wrote down came of what had been broken and who had led shortly before.
         from = from.saturating_sub(PRELUDE);
     }
-    let (context, untold) = context(evidence, from, to, focus(witness));
+    let (context, untold) = context(evidence, logs, from, to, focus(witness));
     let alike = words::alike(&witness.operations);
     let mut told: Vec<(u64, u8, Sentence)> = context;
     for operation in &witness.operations {
@@ -66,7 +68,7 @@ pub(crate) fn tell(evidence: &Evidence, witness: &Witness) -> (Vec<Sentence>, us
             format!("Process {}", operation.process),
             format!("op-{}", operation.id),
         )];
-        pieces.push(Piece::plain(format!(" {}", predicate(operation, alike))));
+        pieces.extend(linked(operation, alike, witness));
         let sentence = Sentence {
             when: words::moment(operation.invoked.time),
             kind: if lie { "lie" } else { "op" },
@@ -80,6 +82,42 @@ pub(crate) fn tell(evidence: &Evidence, witness: &Witness) -> (Vec<Sentence>, us
         told.into_iter().map(|(_, _, sentence)| sentence).collect(),
         untold,
     )
+}
+
+/// What an operation did, as [`predicate`] tells it; the value that it saw links to the operation that wrote it, if that
+/// one belongs to the witness.
+fn linked(operation: &Operation, alike: usize, witness: &Witness) -> Vec<Piece> {
+    let told = predicate(operation, alike);
+    let seen = match operation.completion.outcome {
+        Outcome::Ok => &operation.completion.value,
+        _ => operation.completion.observed.as_ref().unwrap_or(&Value::Nil),
+    };
+    let writer = witness
+        .operations
+        .iter()
+        .find(|other| written(other) == Some(seen));
+    let value = match writer {
+        Some(writer) if !told.value.is_empty() => Piece::link(told.value, format!("op-{}", writer.id)),
+        _ => Piece::plain(told.value),
+    };
+    let pieces = [
+        Piece::plain(format!(" {}", told.before)),
+        value,
+        Piece::plain(told.after),
+    ];
+    pieces
+        .into_iter()
+        .filter(|piece| !piece.text.is_empty())
+        .collect()
+}
+
+/// The value that a key has when this operation has taken effect, if the operation alone says so.
+fn written(operation: &Operation) -> Option<&Value> {
+    match (&operation.f, &operation.argument) {
+        (Function::Write, value) if *value != Value::Nil => Some(value),
+        (Function::Cas, Value::List(pair)) if !operation.precondition_failed() => pair.get(1),
+        _ => None,
+    }
 }
 
 /// What the nodes wrote down, for a witness that has no operations: the last of it broke the rule.
@@ -106,7 +144,13 @@ fn traces(witness: &Witness) -> Vec<(u64, u8, Sentence)> {
 }
 
 /// Faults, deaths and leaders around a span: those at its beginning, and what changed within it.
-fn context(evidence: &Evidence, from: u64, to: u64, focus: u64) -> (Vec<(u64, u8, Sentence)>, usize) {
+fn context(
+    evidence: &Evidence,
+    logs: &Logs,
+    from: u64,
+    to: u64,
+    focus: u64,
+) -> (Vec<(u64, u8, Sentence)>, usize) {
     let mut told: Vec<(u64, Sentence)> = Vec::new();
     let mut standing: Vec<Sentence> = Vec::new();
     for fault in evidence.faults_during(from, to) {
@@ -154,7 +198,7 @@ fn context(evidence: &Evidence, from: u64, to: u64, focus: u64) -> (Vec<(u64, u8
         standing.push(Sentence {
             when: words::moment(from),
             kind: "leader",
-            pieces: vec![Piece::plain(format!("{node} leads, in term {term}."))],
+            pieces: leads(evidence, logs, node, term, from),
         });
     }
     let mut leader = evidence.leader_at(from);
@@ -162,9 +206,9 @@ fn context(evidence: &Evidence, from: u64, to: u64, focus: u64) -> (Vec<(u64, u8
         if view.leader == leader {
             continue;
         }
-        let text = match view.leader {
-            Some((node, term)) => format!("{node} leads, in term {term}."),
-            None => "Nobody leads any more.".to_owned(),
+        let pieces = match view.leader {
+            Some((node, term)) => leads(evidence, logs, node, term, at),
+            None => vec![Piece::plain("Nobody leads any more.")],
         };
         leader = view.leader;
         told.push((
@@ -172,7 +216,7 @@ fn context(evidence: &Evidence, from: u64, to: u64, focus: u64) -> (Vec<(u64, u8
             Sentence {
                 when: words::moment(at),
                 kind: "leader",
-                pieces: vec![Piece::plain(text)],
+                pieces,
             },
         ));
     }
@@ -180,13 +224,17 @@ fn context(evidence: &Evidence, from: u64, to: u64, focus: u64) -> (Vec<(u64, u8
         if let perjury_runner::Notice::NodeDied { at, node, reason } = notice
             && (from..=to).contains(at)
         {
-            let text = format!("{node} died by itself: {}", words::tame(reason, 200));
+            let name = match logs.last_words(&node.to_string(), *at) {
+                Some(line) => Piece::link(node.to_string(), log_line(line)),
+                None => Piece::plain(node.to_string()),
+            };
+            let text = format!(" died by itself: {}", words::tame(reason, 200));
             told.push((
                 *at,
                 Sentence {
                     when: words::moment(*at),
                     kind: "died",
-                    pieces: vec![Piece::plain(text)],
+                    pieces: vec![name, Piece::plain(text)],
                 },
             ));
         }
@@ -206,6 +254,25 @@ fn context(evidence: &Evidence, from: u64, to: u64, focus: u64) -> (Vec<(u64, u8
             .collect(),
         untold + more,
     )
+}
+
+/// Who leads, with a link to what the node itself wrote about it when it took the lead, if that is on the page.
+fn leads(evidence: &Evidence, logs: &Logs, node: Node, term: u64, at: u64) -> Vec<Piece> {
+    let led = evidence
+        .views()
+        .find(|(_, view)| view.leader == Some((node, term)));
+    let since = led.map_or(at, |(since, _)| since);
+    let name = node.to_string();
+    let subject = match logs.about_leading(&name, since) {
+        Some(line) => Piece::link(name, log_line(line)),
+        None => Piece::plain(name),
+    };
+    vec![subject, Piece::plain(format!(" leads, in term {term}."))]
+}
+
+/// Where a line of the logs stands on the page.
+fn log_line(place: usize) -> String {
+    format!("log-{place}")
 }
 
 /// The sentences of a checker's story that say more than what an operation did: the argument. Where they name
@@ -277,8 +344,21 @@ pub(crate) fn did(operation: &Operation, alike: usize) -> String {
     )
 }
 
-/// What an operation did, without its subject: `wrote 5 to x through n1; ok after 3.1 ms.`
-fn predicate(operation: &Operation, alike: usize) -> String {
+/// What an operation did, without its subject, the value that it saw apart: `read x through n1; it was told `, `5`,
+/// ` after 3.1 ms.`
+struct Predicate {
+    before: String,
+    value: String,
+    after: String,
+}
+
+impl std::fmt::Display for Predicate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}{}", self.before, self.value, self.after)
+    }
+}
+
+fn predicate(operation: &Operation, alike: usize) -> Predicate {
     const LONGEST: usize = 60;
     let key = operation.key.as_deref().map(|key| words::tame(key, 40));
     let on = key.as_ref().map(|key| format!(" {key}")).unwrap_or_default();
@@ -312,22 +392,28 @@ fn predicate(operation: &Operation, alike: usize) -> String {
             )
         })
         .unwrap_or_default();
+    let saw = |told: &str, value: &Value, after: &str| Predicate {
+        before: format!("{asked}{through}; {told} "),
+        value: words::seen(value, LONGEST, alike),
+        after: format!("{after}."),
+    };
     let told = match completion.outcome {
         Outcome::Ok if matches!(operation.f, Function::Read | Function::Txn | Function::Other(_)) => {
-            format!(
-                "it was told {}{after}",
-                words::seen(&completion.value, LONGEST, alike)
-            )
+            return saw("it was told", &completion.value, &after);
         }
         Outcome::Ok => format!("acknowledged{after}"),
         Outcome::Fail if operation.precondition_failed() => match &completion.observed {
-            Some(observed) => format!("refused{after}: it saw {}", words::seen(observed, LONGEST, alike)),
+            Some(observed) => return saw(&format!("refused{after}: it saw"), observed, ""),
             None => format!("refused{after}: it compared and differed"),
         },
         Outcome::Fail => format!("surely failed{after}{}", why(operation)),
         Outcome::Info => format!("whether that happened is unknown{}", why(operation)),
     };
-    format!("{asked}{through}; {told}.")
+    Predicate {
+        before: format!("{asked}{through}; {told}."),
+        value: String::new(),
+        after: String::new(),
+    }
 }
 
 fn why(operation: &Operation) -> String {
