@@ -51,6 +51,18 @@ pub enum MicroOp {
     },
 }
 
+impl MicroOp {
+    /// The key that it is about.
+    pub fn key(&self) -> &Arc<str> {
+        match self {
+            MicroOp::Read { key }
+            | MicroOp::Write { key, .. }
+            | MicroOp::Append { key, .. }
+            | MicroOp::Add { key, .. } => key,
+        }
+    }
+}
+
 /// What a client wants done.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Command {

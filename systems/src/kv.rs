@@ -1,6 +1,7 @@
 //! The store that all the consensus systems replicate: deterministic and versioned.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -290,6 +291,19 @@ impl Store {
             }
             self.hash = self.hash.wrapping_add(held.share);
         }
+    }
+
+    /// Sets a key, as the change at `position` of the system's order, whatever it held.
+    pub(crate) fn put_at(&mut self, position: u64, key: &Arc<str>, value: Value) {
+        self.put(position, key, value, None);
+    }
+
+    /// Every key after this one that was ever written, in order; all of them after none.
+    pub fn after(&self, key: Option<&Arc<str>>) -> impl Iterator<Item = (&Arc<str>, &Versioned)> {
+        let from = key.map_or(Bound::Unbounded, Bound::Excluded);
+        self.keys
+            .range::<Arc<str>, _>((from, Bound::Unbounded))
+            .map(|(key, held)| (key, &held.is))
     }
 
     /// Every key that was ever written, in order.

@@ -20,6 +20,7 @@ pub mod sealed;
 pub mod sessions;
 pub mod settings;
 pub mod wal;
+pub mod zab;
 
 pub use api::{Command, Failure, MicroOp, Request, Response, Value};
 pub use driver::{Driver, Output, Written};

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Command, Failure, Reply, Request, Session};
+use crate::api::{Command, Failure, Reply, Request, Session, Value};
 use crate::digest::scatter;
 use crate::kv::{Store, Versioned, at_the_end};
-use crate::sessions::{Admission, Known, Sessions};
+use crate::sessions::{Admission, Known, Outcome, Sessions};
 
 /// Where a command stands in a system's order: a number that rises, and whatever else the system knows it by.
 pub trait Place: Copy + Default {
@@ -73,6 +73,11 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
+    /// The state that these keys and clients are.
+    pub(crate) fn of(keys: Vec<(Arc<str>, Versioned)>, sessions: Vec<(u64, Known)>) -> Self {
+        Stored { keys, sessions }
+    }
+
     /// The machine that is in this state after `applied`.
     pub(crate) fn restore<P: Place>(self, applied: P) -> Machine<P> {
         Machine {
@@ -103,6 +108,39 @@ impl<P: Place> Machine<P> {
     /// The last place that is applied.
     pub fn applied_at(&self) -> P {
         self.applied
+    }
+
+    /// The store.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The clients' sessions.
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// Counts everything up to a place as applied.
+    pub(crate) fn skip_to(&mut self, at: P) {
+        self.applied = at;
+    }
+
+    /// Applies the next place where what comes of it was decided before: these keys have these values, and this client
+    /// this answer. `capacity` is for how many clients the last answer is kept.
+    pub(crate) fn set(
+        &mut self,
+        at: P,
+        values: &[(Arc<str>, Value)],
+        answer: Option<(Session, Outcome)>,
+        capacity: usize,
+    ) {
+        self.applied = at;
+        for (key, value) in values {
+            self.store.put_at(at.index(), key, value.clone());
+        }
+        if let Some((session, outcome)) = answer {
+            self.sessions.record(session, at.index(), outcome, capacity);
+        }
     }
 
     /// Whether any client has a session.

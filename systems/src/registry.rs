@@ -6,6 +6,7 @@ use crate::marks::Mark;
 use crate::raft;
 use crate::replica::{MutantInfo, Replica};
 use crate::settings::Setting;
+use crate::zab;
 
 /// A bundled system.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +35,9 @@ pub struct System {
 }
 
 /// Every bundled system.
-pub const SYSTEMS: &[System] = &[System {
+pub const SYSTEMS: &[System] = &[RAFT, ZAB];
+
+const RAFT: System = System {
     name: raft::Raft::NAME,
     about: "Raft: a linearizable key-value store with elections, snapshots, sessions, membership changes",
     promise: "linearizable",
@@ -54,7 +57,30 @@ pub const SYSTEMS: &[System] = &[System {
     settings: raft::SETTINGS,
     mutants: raft::MUTANTS,
     marks: raft::MARKS,
-}];
+};
+
+const ZAB: System = System {
+    name: zab::Zab::NAME,
+    about: "ZAB, as in ZooKeeper: a linearizable key-value store; every server answers reads, after a sync or from its own \
+            state; observers",
+    promise: "linearizable; with reads=local sequentially consistent",
+    workloads: &["cas", "register", "append", "counter", "set"],
+    cannot: &["membership", "wipe"],
+    drift_limit_ppm: |_| None,
+    story: &[
+        "Recovered",
+        "Elected",
+        "EpochAckCounted",
+        "Discovered",
+        "Established",
+        "SteppedDown",
+        "Truncated",
+        "SnapshotInstalled",
+    ],
+    settings: zab::SETTINGS,
+    mutants: zab::MUTANTS,
+    marks: zab::MARKS,
+};
 
 /// Something to be done with a system's type.
 pub trait Visitor {
@@ -69,6 +95,7 @@ pub trait Visitor {
 pub fn visit<V: Visitor>(name: &str, visitor: V) -> Option<V::Output> {
     match name {
         raft::Raft::NAME => Some(visitor.visit::<raft::Raft>()),
+        zab::Zab::NAME => Some(visitor.visit::<zab::Zab>()),
         _ => None,
     }
 }

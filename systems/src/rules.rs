@@ -8,6 +8,15 @@ use std::cell::Cell;
 use crate::marks::Marks;
 use crate::replica::{ConfigError, MutantCounts, MutantInfo};
 
+/// When a message may leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Once everything that the node has written is durable.
+    Durable,
+    /// At once.
+    Open,
+}
+
 /// The rules of one protocol as one node follows them; `S` is the mistakes that there can be.
 #[derive(Clone, Debug)]
 pub struct Rules<S> {

@@ -13,6 +13,7 @@
 //! Sockets and the protocol share one thread (nodes outnumber cores, so that hand-overs between threads would cost
 //! more than they bring); only the disk has its own, so that the protocol goes on while an fsync takes its time.
 
+mod channel;
 pub mod clock;
 pub mod config;
 mod crash;

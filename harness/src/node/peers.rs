@@ -8,6 +8,9 @@
 //!
 //! Each node connects to every other and only writes on that connection; it reads on those that others make. Every
 //! frame stands for itself, so that a proxy between two nodes can drop, hold back, double and reorder frames.
+//!
+//! For systems that need FIFO channels the version is 2, and the message is followed by a stamp of three u64 (see
+//! [`super::channel`]); a frame that only greets has the byte 255 for a message, which no message begins with.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,11 +25,19 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
+use super::channel::{STAMP_BYTES, Stamp};
+
 /// Bytes of a frame before the message.
 pub const FRAME_HEADER_BYTES: usize = 7;
 
 /// The version of the layout that this program speaks.
 pub const FRAME_VERSION: u8 = 1;
+
+/// The version of the layout in which a stamp follows the message.
+const STAMPED_VERSION: u8 = 2;
+
+/// Stands for a message in a frame that only greets.
+const GREETING: u8 = u8::MAX;
 
 /// The longest frame; a longer length field ends the connection.
 pub const MAX_FRAME_BYTES: usize = 64 << 20;
@@ -36,6 +47,16 @@ const MAX_QUEUE_BYTES: usize = 16 << 20;
 
 const FIRST_BACK_OFF: Duration = Duration::from_millis(5);
 const LONGEST_BACK_OFF: Duration = Duration::from_millis(200);
+
+/// What a frame holds.
+pub(super) struct Frame<M> {
+    /// Who sent it.
+    pub from: NodeId,
+    /// The message; none if it only greets.
+    pub message: Option<M>,
+    /// Its place in a channel, if it goes through one.
+    pub stamp: Option<Stamp>,
+}
 
 /// The queues to all other nodes.
 pub(super) struct Peers {
@@ -75,17 +96,37 @@ impl Peers {
         Peers { me, queues }
     }
 
-    /// Takes a message; it leaves with [`Peers::flush`].
-    pub fn send(&mut self, to: NodeId, message: &impl Serialize) {
+    /// Takes a message, with its stamp if it goes through a channel; it leaves with [`Peers::flush`].
+    pub fn send(&mut self, to: NodeId, message: &impl Serialize, stamp: Option<Stamp>) {
+        self.put(to, stamp, |buffer| {
+            postcard::to_extend(message, buffer).expect("a message can be encoded into memory")
+        });
+    }
+
+    /// Tells a peer of this end of the channel.
+    pub fn greet(&mut self, to: NodeId, stamp: Stamp) {
+        self.put(to, Some(stamp), |mut buffer| {
+            buffer.push(GREETING);
+            buffer
+        });
+    }
+
+    fn put(&mut self, to: NodeId, stamp: Option<Stamp>, encode: impl FnOnce(Vec<u8>) -> Vec<u8>) {
         let Some(queue) = self.queues.get_mut(&to) else {
             return;
         };
         let begin = queue.fresh.len();
         queue.fresh.extend_from_slice(&[0; 4]);
-        queue.fresh.push(FRAME_VERSION);
+        queue.fresh.push(if stamp.is_some() {
+            STAMPED_VERSION
+        } else {
+            FRAME_VERSION
+        });
         queue.fresh.extend_from_slice(&self.me.0.to_le_bytes());
-        let buffer = std::mem::take(&mut queue.fresh);
-        queue.fresh = postcard::to_extend(message, buffer).expect("a message can be encoded into memory");
+        queue.fresh = encode(std::mem::take(&mut queue.fresh));
+        if let Some(stamp) = stamp {
+            queue.fresh.extend_from_slice(&stamp.encode());
+        }
         let length = queue.fresh.len() - begin - 4;
         if length > MAX_FRAME_BYTES {
             super::log(&format!(
@@ -148,11 +189,11 @@ async fn deliver(address: SocketAddr, shared: Arc<Shared>) {
     }
 }
 
-/// Accepts other nodes' connections and hands their messages to `tell` until it returns false.
+/// Accepts other nodes' connections and hands their frames to `tell` until it returns false.
 pub(super) async fn listen<M, F>(listener: TcpListener, tell: F)
 where
     M: DeserializeOwned + Send + 'static,
-    F: Fn(NodeId, M) -> bool + Clone + Send + 'static,
+    F: Fn(Frame<M>) -> bool + Clone + Send + 'static,
 {
     loop {
         match listener.accept().await {
@@ -173,7 +214,7 @@ where
 async fn receive<M, F>(mut stream: TcpStream, tell: F) -> io::Result<()>
 where
     M: DeserializeOwned,
-    F: Fn(NodeId, M) -> bool,
+    F: Fn(Frame<M>) -> bool,
 {
     let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
     let mut buffer = Vec::with_capacity(64 << 10);
@@ -191,13 +232,23 @@ where
                 break;
             }
             let (frame, next) = after.split_at(length);
-            if frame[0] != FRAME_VERSION {
-                return Err(bad("a frame has another version"));
-            }
+            let (content, stamp) = match frame[0] {
+                FRAME_VERSION => (&frame[3..], None),
+                STAMPED_VERSION => {
+                    let (content, stamp) = frame[3..]
+                        .split_last_chunk::<STAMP_BYTES>()
+                        .ok_or_else(|| bad("a frame has no stamp"))?;
+                    (content, Some(Stamp::decode(stamp)))
+                }
+                _ => return Err(bad("a frame has another version")),
+            };
             let from = NodeId(u16::from_le_bytes([frame[1], frame[2]]));
-            let message =
-                postcard::from_bytes(&frame[3..]).map_err(|_| bad("a message cannot be decoded"))?;
-            if !tell(from, message) {
+            let message = match content {
+                [GREETING] => None,
+                bytes => Some(postcard::from_bytes(bytes).map_err(|_| bad("a message cannot be decoded"))?),
+            };
+            let frame = Frame { from, message, stamp };
+            if !tell(frame) {
                 return Ok(());
             }
             rest = next;

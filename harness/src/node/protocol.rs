@@ -1,5 +1,6 @@
 //! The protocol's loop: mailbox in, one turn of the driver, effects out.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -14,10 +15,11 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
+use super::channel::{Arrival, Channel};
 use super::clock::NodeClock;
 use super::config::{Command, NodeConfig, Report};
 use super::disk::{Disk, DiskEvent};
-use super::peers::{self, Peers};
+use super::peers::{self, Frame, Peers};
 use super::trace::TraceFile;
 use super::{EXIT_CORRUPT, EXIT_DISK, EXIT_START, fail, log, storage};
 use crate::http::server::{self, Ask};
@@ -53,7 +55,7 @@ pub struct StatusPage {
 
 /// What the protocol is told.
 enum Mail<R: Replica> {
-    Message(NodeId, R::Message),
+    Frame(Frame<R::Message>),
     Ask(Ask),
     Disk(DiskEvent),
     Command(Command),
@@ -124,8 +126,8 @@ async fn serve<R: Replica>(
         peers: for_peers.local_addr().map_err(cannot("no address"))?.port(),
     };
     let tell = post.clone();
-    tokio::spawn(peers::listen(for_peers, move |from, message: R::Message| {
-        tell.send(Mail::Message(from, message)).is_ok()
+    tokio::spawn(peers::listen(for_peers, move |frame: Frame<R::Message>| {
+        tell.send(Mail::Frame(frame)).is_ok()
     }));
     let ask = post.clone();
     tokio::spawn(server::serve(
@@ -169,7 +171,10 @@ async fn serve<R: Replica>(
         "{}",
         serde_json::to_string(&report).expect("a report can be encoded")
     );
+    let channels = config.peers.keys().filter(|_| R::FIFO);
+    let channels = channels.map(|peer| (*peer, Channel::new(config.incarnation)));
     let mut node = Protocol {
+        channels: channels.collect(),
         driver,
         clock,
         started,
@@ -208,6 +213,8 @@ struct Protocol<R: Replica> {
     started: Instant,
     out: Vec<Output<R>>,
     peers: Peers,
+    /// For a system that needs them.
+    channels: BTreeMap<NodeId, Channel<R::Message>>,
     disk: Disk,
     trace: Option<TraceFile>,
     waiting: FxHashMap<u64, (oneshot::Sender<Response>, Instant)>,
@@ -231,7 +238,7 @@ impl<R: Replica> Protocol<R> {
             }
             for mail in mails.drain(..) {
                 match mail {
-                    Mail::Message(from, message) => self.step(Event::Message { from, message }),
+                    Mail::Frame(frame) => self.receive(frame),
                     Mail::Ask(Ask::Request { request, answer }) => self.request(request, answer),
                     Mail::Ask(Ask::Status { answer }) => drop(answer.send(self.status())),
                     Mail::Disk(DiskEvent::Durable { lsn, idle }) => {
@@ -266,6 +273,33 @@ impl<R: Replica> Protocol<R> {
     fn step(&mut self, event: Event<R>) {
         let clocks = self.clocks();
         self.driver.step(event, clocks, &mut self.out);
+    }
+
+    /// A frame arrives: one of a channel when all before it have.
+    fn receive(&mut self, frame: Frame<R::Message>) {
+        let Frame { from, message, stamp } = frame;
+        let (Some(channel), Some(stamp)) = (self.channels.get_mut(&from), stamp) else {
+            if let Some(message) = message.filter(|_| !R::FIFO) {
+                self.step(Event::Message { from, message });
+            }
+            return;
+        };
+        let mut arrivals = Vec::new();
+        if channel.take(stamp, message, self.started.elapsed(), &mut arrivals) {
+            self.peers.greet(from, channel.greeting());
+        }
+        for arrival in arrivals {
+            match arrival {
+                Arrival::Message(message) => self.step(Event::Message { from, message }),
+                Arrival::Broken => {
+                    // What it has sent until now is lost with the connection.
+                    self.out
+                        .retain(|output| !matches!(output, Output::Send { to, .. } if *to == from));
+                    let clocks = self.clocks();
+                    self.driver.disconnected(from, clocks, &mut self.out);
+                }
+            }
+        }
     }
 
     fn request(&mut self, request: Request, answer: oneshot::Sender<Response>) {
@@ -311,7 +345,10 @@ impl<R: Replica> Protocol<R> {
             match output {
                 Output::Write { lsn, what } => self.disk.write::<R>(lsn, what),
                 Output::Release(before) => self.disk.release(before),
-                Output::Send { to, message } => self.peers.send(to, &message),
+                Output::Send { to, message } => {
+                    let stamp = self.channels.get_mut(&to).map(Channel::stamp);
+                    self.peers.send(to, &message, stamp);
+                }
                 Output::Reply { id, response } => {
                     if let Some((answer, _)) = self.waiting.remove(&id.0) {
                         // The client may have gone.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use perjury_nemesis::Node;
+use perjury_systems::registry;
 use rand_chacha::ChaCha8Rng;
 
 use super::{percent, pick};
@@ -111,6 +112,13 @@ pub(super) fn draw_triggers(
         })
         .collect();
     triggers.sort_by_key(|trigger| trigger.after_ms);
+    let bears_wipes = registry::system(&setup.system).is_none_or(|system| !system.cannot.contains(&"wipe"));
+    for trigger in triggers
+        .iter_mut()
+        .filter(|trigger| trigger.strike == Strike::Wipe && !bears_wipes)
+    {
+        trigger.strike = Strike::KillAfter;
+    }
     triggers
 }
 

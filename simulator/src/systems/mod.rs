@@ -1,11 +1,13 @@
 //! The systems that can be simulated, by name: with their invariants, and what campaigns draw of each.
 
 mod raft;
+mod zab;
 
 use std::collections::BTreeMap;
 
 use perjury_systems::raft::Raft;
 use perjury_systems::replica::{Cluster, ConfigError, Replica};
+use perjury_systems::zab::Zab;
 use rand_chacha::ChaCha8Rng;
 
 use crate::setup::Setup;
@@ -87,7 +89,7 @@ pub fn drawing(system: &str) -> Result<Drawing, ConfigError> {
 }
 
 /// The names of all systems that can be simulated.
-pub const NAMES: &[&str] = &[Raft::NAME];
+pub const NAMES: &[&str] = &[Raft::NAME, Zab::NAME];
 
 /// Does something with the system of this name.
 ///
@@ -96,6 +98,7 @@ pub const NAMES: &[&str] = &[Raft::NAME];
 pub(crate) fn visit<V: Visitor>(name: &str, visitor: V) -> Result<V::Output, ConfigError> {
     match name {
         Raft::NAME => Ok(visitor.visit::<Raft>()),
+        Zab::NAME => Ok(visitor.visit::<Zab>()),
         _ => Err(ConfigError(format!(
             "no system called {name:?} can be simulated; there are: {}",
             NAMES.join(", ")

@@ -3,14 +3,7 @@
 use super::super::types::{HardState, Index, Term};
 use crate::replica::{Lsn, NodeId};
 
-/// When a message may leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gate {
-    /// Once everything that the node has written is durable.
-    Durable,
-    /// At once.
-    Open,
-}
+pub use crate::rules::Gate;
 
 /// How entries are taken out of the log on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
