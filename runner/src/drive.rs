@@ -95,7 +95,7 @@ impl Runner {
             state.retire(self.options.concurrency);
         }
         if open.last && outcome != Outcome::Ok {
-            self.final_calls.push_back(open.call);
+            self.final_calls.push_back((open.node, open.call));
             self.final_pause_ns = self.now_ns + FINAL_PAUSE_NS;
             self.timers.set(self.final_pause_ns, Timer::Final);
             if let Some(error) = &end.error {

@@ -55,7 +55,8 @@ pub struct Runner {
     pub(crate) recorder: Recorder,
     pub(crate) counter: Counter,
     pub(crate) timers: Timers,
-    pub(crate) final_calls: VecDeque<Call>,
+    /// What is still to be read in the end, and at which node.
+    pub(crate) final_calls: VecDeque<(Node, Call)>,
     pub(crate) final_error: String,
     /// Final calls wait until then.
     pub(crate) final_pause_ns: u64,

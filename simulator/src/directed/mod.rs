@@ -124,6 +124,10 @@ schedules![
     "vote-before-fsync",
     "learner-must-vote",
     "late-winner",
+    "direct-switch",
+    "truncated-config",
+    "older-snapshot",
+    "snapshot-before-suffix",
 ];
 
 /// The bundled schedule of this name.
