@@ -64,8 +64,9 @@ pub struct Likelihood {
     pub property: String,
     /// In the order of time; the last is that of the failure itself.
     pub moments: Vec<Moment>,
-    /// Between which two moments it rose most, by their places.
-    pub decisive: (usize, usize),
+    /// Between which two moments it rose most, by their places; none if it rose nowhere by more than chance explains,
+    /// as where the failure was certain from the start.
+    pub decisive: Option<(usize, usize)>,
     /// What happened between these, one line each: the last ones, if there are many.
     pub happened: Vec<String>,
 }
@@ -140,12 +141,23 @@ pub fn likelihood(
             None => break,
         }
     }
-    let Some(decisive) = steepest(&moments) else {
-        return Ok(None);
+    let decisive = steepest(&moments).filter(|(from, to)| rises(&moments[*from], &moments[*to]));
+    let happened = match decisive {
+        Some((from, to)) => told(setup, wanted, moments[from].event + 1, moments[to].event + 1)?,
+        None => Vec::new(),
     };
-    let (from, to) = (moments[decisive.0].event, moments[decisive.1].event);
+    Ok(Some(Likelihood {
+        property,
+        moments,
+        decisive,
+        happened,
+    }))
+}
+
+/// What happened from one event up to another, but for clients' work; the last lines, if there are many.
+fn told(setup: &Setup, wanted: Wanted, from: u64, to: u64) -> Result<Vec<String>, ConfigError> {
     let described = Wanted {
-        transcript: Some((from + 1, to + 1)),
+        transcript: Some((from, to)),
         judge: false,
         ..wanted
     };
@@ -155,12 +167,18 @@ pub fn likelihood(
         .map(|line| format!("{:.6} s  {} {}", line.at_ns as f64 / 1e9, line.node, line.text))
         .collect();
     happened.drain(..happened.len().saturating_sub(MOST_LINES));
-    Ok(Some(Likelihood {
-        property,
-        moments,
-        decisive,
-        happened,
-    }))
+    Ok(happened)
+}
+
+/// Whether the likelihood rises from one moment to another by more than twice what chance explains: the standard error of
+/// the difference of two shares, if both were drawn from what they have in common.
+fn rises(from: &Moment, to: &Moment) -> bool {
+    let branches = (from.branches + to.branches) as f64;
+    let shared = (from.failed + to.failed) as f64 / branches.max(1.0);
+    let inverse = 1.0 / from.branches.max(1) as f64 + 1.0 / to.branches.max(1) as f64;
+    let error = (shared * (1.0 - shared) * inverse).sqrt();
+    let rise = to.likelihood() - from.likelihood();
+    rise > 0.0 && rise > 2.0 * error
 }
 
 /// Between which neighbours it rises most; the earlier ones, where several rise as much.
@@ -173,4 +191,26 @@ fn steepest(moments: &[Moment]) -> Option<(usize, usize)> {
         }
     }
     best.map(|(place, _)| (place, place + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(failed: u64) -> Moment {
+        Moment {
+            event: 0,
+            at_ns: 0,
+            failed,
+            branches: 20,
+        }
+    }
+
+    #[test]
+    fn what_was_certain_from_the_start_has_no_decisive_moment() {
+        assert!(!rises(&moment(20), &moment(20)));
+        assert!(!rises(&moment(18), &moment(20)), "chance explains that");
+        assert!(rises(&moment(2), &moment(12)) && rises(&moment(0), &moment(20)));
+        assert!(!rises(&moment(12), &moment(2)));
+    }
 }

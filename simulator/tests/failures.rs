@@ -141,7 +141,7 @@ fn a_failure_becomes_certain_when_it_happens() {
         (found.events, 5),
         "what has happened is certain"
     );
-    assert!(!known.happened.is_empty());
+    assert_eq!(known.happened.is_empty(), known.decisive.is_none(), "{known:?}");
     let correct = Setup {
         mutant: None,
         ..found.setup

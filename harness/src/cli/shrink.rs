@@ -140,7 +140,7 @@ fn tell(out: &mut (impl Write + IsTerminal), found: &Likelihood) -> Result<(), T
     )?;
     for (place, moment) in found.moments.iter().enumerate() {
         let bar = "█".repeat((moment.likelihood() * FULL_BAR).round() as usize);
-        let mark = if place == found.decisive.1 {
+        let mark = if found.decisive.is_some_and(|(_, after)| after == place) {
             "  ← it rose most before this"
         } else {
             ""
@@ -154,7 +154,16 @@ fn tell(out: &mut (impl Write + IsTerminal), found: &Likelihood) -> Result<(), T
             moment.branches,
         )?;
     }
-    writeln!(out, "the decisive moment:")?;
+    if found.decisive.is_some() {
+        writeln!(out, "the decisive moment:")?;
+    } else {
+        let first = found.moments.first().map_or(0.0, |moment| moment.likelihood());
+        writeln!(
+            out,
+            "no moment was decisive: it was as likely as that from the start ({:.0} %)",
+            first * 100.0
+        )?;
+    }
     for line in &found.happened {
         writeln!(out, "  {line}")?;
     }
@@ -178,10 +187,10 @@ fn json(found: &Likelihood) -> serde_json::Value {
     serde_json::json!({
         "property": found.property,
         "moments": moments,
-        "decisive": {
-            "from_event": found.moments[found.decisive.0].event,
-            "to_event": found.moments[found.decisive.1].event,
+        "decisive": found.decisive.map(|(from, to)| serde_json::json!({
+            "from_event": found.moments[from].event,
+            "to_event": found.moments[to].event,
             "happened": found.happened,
-        },
+        })),
     })
 }
