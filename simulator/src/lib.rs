@@ -32,4 +32,4 @@ pub use shrink::{Effort, Shrunk, Size, shrink};
 pub use story::{Sentence, spoken, story};
 pub use swarm::{Draws, Hint, Swarm};
 pub use systems::Simulated;
-pub use world::{Invariants, Line, On, Strike, Topic, Trigger, Unwatched, Weather};
+pub use world::{Invariants, Line, On, Scheduler, Strike, Topic, Trigger, Unwatched, Weather};

@@ -134,6 +134,12 @@ impl Row {
         self.attempts.iter().filter(convicted).count()
     }
 
+    /// Whether a schedule that is about it shows it by this kind of evidence; by any, if none is named.
+    pub fn directed(&self, kind: Option<Kind>) -> bool {
+        let shows = |broken: &(Kind, String)| kind.is_none_or(|kind| broken.0 == kind);
+        self.directed.iter().any(|played| played.broken.iter().any(shows))
+    }
+
     /// Property → in how many campaigns it was the first that was found broken, with invariants watching.
     pub fn properties(&self) -> BTreeMap<&str, usize> {
         let mut properties = BTreeMap::new();

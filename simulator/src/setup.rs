@@ -8,7 +8,7 @@ use perjury_systems::replica::{Cluster, NodeId};
 use serde::{Deserialize, Serialize};
 
 use crate::script::Script;
-use crate::world::{Trigger, Weather};
+use crate::world::{Scheduler, Trigger, Weather};
 
 /// A run as data: with the same setup, the same program does exactly the same again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +38,9 @@ pub struct Setup {
     /// How the machines and their network are apart from that.
     #[serde(default)]
     pub weather: Weather,
+    /// In which order messages arrive.
+    #[serde(default, skip_serializing_if = "Scheduler::is_timed")]
+    pub scheduler: Scheduler,
     /// When everything is healed, a random majority has to serve alone before the other nodes come back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub quorum_trial: bool,
@@ -108,6 +111,7 @@ impl Setup {
             plan: Plan::default(),
             triggers: Vec::new(),
             weather: Weather::FAIR,
+            scheduler: Scheduler::Timed,
             quorum_trial: false,
             script: None,
             noise: None,

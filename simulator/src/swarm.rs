@@ -27,7 +27,7 @@ pub struct Swarm {
     pub nemesis: String,
     /// Draw what of the rest.
     pub draws: Draws,
-    /// Where a planted bug is best looked for: half of the runs look there.
+    /// Where a planted bug is best looked for: three in four runs look there.
     pub hint: Option<Hint>,
 }
 
@@ -152,7 +152,7 @@ impl Swarm {
         let drawing = systems::drawing(&self.base.system)?;
         let mut rng = stream(seed, "swarm");
         let rng = &mut rng;
-        let looks = percent(rng, 50);
+        let looks = percent(rng, 75);
         let hint = self.hint.as_ref().filter(|_| looks);
         let mut setup = self.base.clone();
         setup.options.seed = seed;
@@ -161,6 +161,11 @@ impl Swarm {
         if self.draws.nodes {
             setup.options.nodes = pick(rng, &[3, 3, 3, 4, 5, 5, 5, 5, 5, 7]);
         }
+        let moment = hint.and_then(|hint| drawing.moment(&hint.moment));
+        let sizes = moment.map_or(&[][..], |moment| moment.nodes);
+        if self.draws.nodes && !sizes.is_empty() {
+            setup.options.nodes = pick(rng, sizes);
+        }
         if self.draws.workload {
             draw_workload(&mut setup, drawing.workloads, rng);
         }
@@ -168,8 +173,12 @@ impl Swarm {
             setup.workload.name.clone_from(&hint.workload);
         }
         // Elections and faults in quick succession, on machines fast enough for that.
-        let hurried = hint.is_some_and(|hint| drawing.is_hectic(&hint.moment));
-        let hectic = percent(rng, if hurried { 75 } else { 35 });
+        let hurried = match moment {
+            Some(moment) if moment.hectic => 75,
+            Some(_) => 20,
+            None => 35,
+        };
+        let hectic = percent(rng, hurried);
         if let Some(hint) = &self.hint
             && !(hectic && self.draws.settings)
         {
@@ -188,19 +197,24 @@ impl Swarm {
         }
         let mut planning = Planning::new(setup.options.nodes, setup.options.time_limit_ms);
         if self.draws.pace {
-            setup.options.time_limit_ms = pick(rng, &[2_000, 4_000, 6_000, 8_000, 12_000]);
+            setup.options.time_limit_ms = pick(rng, &[1_000, 2_000, 4_000, 6_000, 10_000]);
+            // Time for a few strikes.
+            let rare = moment.and_then(|moment| moment.every_ms.iter().min());
+            setup.options.time_limit_ms = setup.options.time_limit_ms.max(3 * rare.unwrap_or(&0));
             planning.time_limit_ms = setup.options.time_limit_ms;
             planning.interval_ms = Some(pick(rng, &[300, 500, 800, 1_500, 3_000]));
             planning.duration_ms = Some(pick(rng, &[100, 200, 400, 800, 1_500]));
         }
         if self.draws.pace && hectic {
+            setup.options.time_limit_ms = setup.options.time_limit_ms.min(6_000);
+            planning.time_limit_ms = setup.options.time_limit_ms;
             planning.interval_ms = Some(pick(rng, &[150, 250, 400]));
             planning.duration_ms = Some(pick(rng, &[100, 150, 300]));
         }
         let claimed =
             registry::system(&setup.system).and_then(|system| (system.drift_limit_ppm)(&setup.settings));
         if let Some(limit) = claimed {
-            planning.drift_limit_ppm = planning.drift_limit_ppm.min(limit);
+            planning.drift_limit_ppm = limit;
             if self.draws.weather && percent(rng, 60) {
                 setup.weather.drift_ppm = planning.drift_limit_ppm;
             }
@@ -251,6 +265,10 @@ fn draw_weather(rng: &mut ChaCha8Rng) -> Weather {
         weather.jitter_us = pick(rng, &[50, 500, 3_000, 10_000]);
         weather.spread = pick(rng, &[1, 2, 5]);
     }
+    if percent(rng, 20) {
+        weather.heavy_percent = pick(rng, &[20, 50, 100]);
+    }
+    weather.connections = percent(rng, 20);
     if percent(rng, 30) {
         weather.loss_ppm = pick(rng, &[1_000, 10_000, 50_000]);
     }

@@ -93,6 +93,7 @@ fn a_kill_at_an_event_strikes_at_that_event() {
             skip: 5,
             after_ms: 500,
             strike,
+            beside: Vec::new(),
             heal_ms: 50,
         });
         let outcome = went(&setup);
@@ -112,6 +113,7 @@ fn struck_at_a_write(strike: Strike, seed: u64) -> Setup {
             skip: 2,
             after_ms: 500 + 500 * turn,
             strike,
+            beside: Vec::new(),
             heal_ms: 100,
         })
         .collect();

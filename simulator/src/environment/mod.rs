@@ -156,6 +156,7 @@ impl<R: Replica> Environment<R> {
     ) -> Self {
         let noise = setup.noise();
         let mut world = World::new(setup.cluster(), setup.weather, noise, watch);
+        world.schedule(setup.scheduler);
         if let Some(script) = &setup.script {
             world.follow(script);
         }

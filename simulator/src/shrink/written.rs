@@ -452,7 +452,7 @@ fn write_out(setup: &Setup, outcome: &Outcome, at_its_node: bool, late: bool) ->
     // What is cut off is written out already.
     written
         .triggers
-        .retain(|trigger| trigger.strike != Strike::CutOff);
+        .retain(|trigger| !matches!(trigger.strike, Strike::CutOff | Strike::CutOffLeader));
     Some(written)
 }
 

@@ -29,13 +29,20 @@ pub(crate) struct Moment {
     pub(crate) strikes: &'static [(Event, Strike)],
     /// How long it lasts: one of these.
     pub(crate) heal_ms: &'static [u64],
+    /// The mean time from one strike to the next: one of these.
+    pub(crate) every_ms: &'static [u64],
+    /// Clusters of these sizes are best for it; empty for any.
+    pub(crate) nodes: &'static [u16],
     /// It comes up only where elections follow each other quickly.
     pub(crate) hectic: bool,
 }
 
+/// One strike on the heels of the other.
+pub(crate) const OFTEN: &[u64] = &[60, 150, 400];
+
 fn again_and_again(moment: &Moment, setup: &Setup, rng: &mut ChaCha8Rng) -> Vec<Trigger> {
     let heal_ms = pick(rng, moment.heal_ms);
-    let every_ms = pick(rng, &[60, 150, 400]);
+    let every_ms = pick(rng, moment.every_ms);
     // All that strikes alike, or a mixture.
     let one = percent(rng, 50).then(|| pick(rng, moment.strikes));
     let mut triggers = Vec::new();
@@ -51,6 +58,7 @@ fn again_and_again(moment: &Moment, setup: &Setup, rng: &mut ChaCha8Rng) -> Vec<
             skip: pick(rng, &[0, 0, 1, 3]),
             after_ms,
             strike,
+            beside: draw_beside(setup.options.nodes, strike, rng),
             heal_ms,
         });
         after_ms += between(rng, every_ms / 2, every_ms * 3 / 2);
@@ -58,8 +66,35 @@ fn again_and_again(moment: &Moment, setup: &Setup, rng: &mut ChaCha8Rng) -> Vec<
     triggers
 }
 
+/// Whom a cut leaves on the struck node's side: mostly nobody, else a few, up to just about half of the cluster.
+fn draw_beside(nodes: u16, strike: Strike, rng: &mut ChaCha8Rng) -> Vec<Node> {
+    if !matches!(strike, Strike::CutOff | Strike::CutOffLeader) || percent(rng, 50) {
+        return Vec::new();
+    }
+    let count = between(rng, 1, u64::from(nodes / 2).max(1));
+    let mut beside: BTreeSet<Node> = BTreeSet::new();
+    while (beside.len() as u64) < count.min(u64::from(nodes)) {
+        beside.insert(Node(between(rng, 1, u64::from(nodes)) as u16));
+    }
+    beside.into_iter().collect()
+}
+
 /// A run with more triggers than this is slow, since every output is held against them.
 const MAX_TRIGGERS: usize = 40;
+
+/// What strikes at any events, those that do so more often more than once.
+const STRIKES: &[Strike] = &[
+    Strike::KillBefore,
+    Strike::KillAfter,
+    Strike::KillAfter,
+    Strike::Rot,
+    Strike::Wipe,
+    Strike::FailSync,
+    Strike::FillDisk,
+    Strike::Pause,
+    Strike::CutOff,
+    Strike::CutOffLeader,
+];
 
 /// Draws triggers, at moments of the named kind if there is one of that name.
 pub(super) fn draw_triggers(
@@ -85,30 +120,25 @@ pub(super) fn draw_triggers(
     }
     let steps: Vec<&str> = steps.into_iter().collect();
     let mut triggers: Vec<Trigger> = (0..count)
-        .map(|_| Trigger {
-            node: percent(rng, 40).then(|| Node(between(rng, 1, u64::from(setup.options.nodes)) as u16)),
-            on: match below(rng, 10) {
+        .map(|_| {
+            let node = percent(rng, 40).then(|| Node(between(rng, 1, u64::from(setup.options.nodes)) as u16));
+            let on = match below(rng, 10) {
                 0 => On::Append,
                 1 => On::Send,
                 2 => On::Reply,
                 3 => On::Snapshot,
                 _ => On::Step(pick(rng, &steps).to_owned()),
-            },
-            skip: pick(rng, &[0, 0, 0, 1, 3, 10]),
-            after_ms: below(rng, setup.options.time_limit_ms.saturating_sub(200)),
-            strike: pick(
-                rng,
-                &[
-                    Strike::KillBefore,
-                    Strike::KillAfter,
-                    Strike::KillAfter,
-                    Strike::Rot,
-                    Strike::Wipe,
-                    Strike::Pause,
-                    Strike::CutOff,
-                ],
-            ),
-            heal_ms: pick(rng, &[10, 50, 200, 500, 1_000]),
+            };
+            let strike = pick(rng, STRIKES);
+            Trigger {
+                node,
+                on,
+                skip: pick(rng, &[0, 0, 0, 1, 3, 10]),
+                after_ms: below(rng, setup.options.time_limit_ms.saturating_sub(200)),
+                strike,
+                beside: draw_beside(setup.options.nodes, strike, rng),
+                heal_ms: pick(rng, &[10, 50, 200, 500, 1_000]),
+            }
         })
         .collect();
     triggers.sort_by_key(|trigger| trigger.after_ms);

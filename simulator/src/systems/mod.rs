@@ -46,9 +46,9 @@ pub struct Drawing {
 }
 
 impl Drawing {
-    /// Whether moments of this kind come up only where elections follow each other quickly.
-    pub(crate) fn is_hectic(&self, moment: &str) -> bool {
-        self.moments.iter().any(|kind| kind.name == moment && kind.hectic)
+    /// The moments of this kind, if there are any.
+    pub(crate) fn moment(&self, name: &str) -> Option<&'static Moment> {
+        self.moments.iter().find(|kind| kind.name == name)
     }
 }
 

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{Drawing, Drawn, Simulated};
 use crate::setup::Setup;
 use crate::swarm::moments::Event::{Message, Step};
-use crate::swarm::moments::Moment;
+use crate::swarm::moments::{Moment, OFTEN};
 use crate::swarm::{percent, pick};
 use crate::world::{Invariants, Strike};
 
@@ -97,6 +97,8 @@ const MOMENTS: &[Moment] = &[
             (Step("Committed"), Strike::CutOff),
         ],
         heal_ms: &[60, 150, 300],
+        every_ms: OFTEN,
+        nodes: &[],
         hectic: true,
     },
     // A voter that restarts as soon as its vote is on the way.
@@ -107,7 +109,9 @@ const MOMENTS: &[Moment] = &[
             (Message("VoteReply"), Strike::KillAfter),
             (Step("TermChanged"), Strike::KillAfter),
         ],
-        heal_ms: &[1, 5, 20],
+        heal_ms: &[1, 1, 5, 20],
+        every_ms: OFTEN,
+        nodes: &[3, 3, 5],
         hectic: true,
     },
     Moment {
@@ -119,6 +123,8 @@ const MOMENTS: &[Moment] = &[
             (Message("Append"), Strike::Pause),
         ],
         heal_ms: &[50, 150, 400],
+        every_ms: OFTEN,
+        nodes: &[],
         hectic: false,
     },
     // What was acknowledged has to survive.
@@ -129,8 +135,11 @@ const MOMENTS: &[Moment] = &[
             (Message("AppendReply"), Strike::KillAfter),
             (Message("AppendReply"), Strike::CutOff),
             (Step("Acked"), Strike::Pause),
+            (Step("Recovered"), Strike::CutOffLeader),
         ],
         heal_ms: &[5, 100, 300],
+        every_ms: OFTEN,
+        nodes: &[],
         hectic: false,
     },
     Moment {
@@ -141,8 +150,11 @@ const MOMENTS: &[Moment] = &[
             (Step("SnapshotInstalled"), Strike::KillAfter),
             (Message("SnapshotReply"), Strike::KillAfter),
             (Step("BecameLeader"), Strike::CutOff),
+            (Step("SnapshotInstalled"), Strike::CutOffLeader),
         ],
         heal_ms: &[5, 50, 150],
+        every_ms: OFTEN,
+        nodes: &[3, 3, 5],
         hectic: false,
     },
     Moment {
@@ -153,6 +165,8 @@ const MOMENTS: &[Moment] = &[
             (Step("Committed"), Strike::CutOff),
         ],
         heal_ms: &[5, 50, 150],
+        every_ms: OFTEN,
+        nodes: &[],
         hectic: false,
     },
     // A change of the members that reaches only some of them.
@@ -164,8 +178,11 @@ const MOMENTS: &[Moment] = &[
             (Step("ConfigAppended"), Strike::Pause),
             (Step("ConfigRolledBack"), Strike::CutOff),
             (Step("BecameLeader"), Strike::CutOff),
+            (Step("ConfigAppended"), Strike::CutOffLeader),
         ],
         heal_ms: &[100, 300, 1_000],
+        every_ms: OFTEN,
+        nodes: &[4, 4, 5, 6],
         hectic: false,
     },
     // A leader that is replaced just when it answers reads.
@@ -178,6 +195,21 @@ const MOMENTS: &[Moment] = &[
             (Step("HandedOver"), Strike::CutOff),
         ],
         heal_ms: &[80, 150, 300, 600],
+        every_ms: OFTEN,
+        nodes: &[3, 3, 5],
+        hectic: false,
+    },
+    // A leader that is replaced while it counts on nobody having replaced it.
+    Moment {
+        name: "lease",
+        strikes: &[
+            (Step("ReadServed"), Strike::CutOffLeader),
+            (Step("Committed"), Strike::CutOff),
+            (Step("HandedOver"), Strike::CutOff),
+        ],
+        heal_ms: &[1_000, 2_000],
+        every_ms: &[1_500, 2_500],
+        nodes: &[3, 3, 5],
         hectic: false,
     },
     // A disk that is damaged where something was acknowledged, and leaders that are replaced by whoever is left.
@@ -188,8 +220,11 @@ const MOMENTS: &[Moment] = &[
             (Step("Appended"), Strike::Rot),
             (Step("Committed"), Strike::CutOff),
             (Step("BecameLeader"), Strike::CutOff),
+            (Step("Recovered"), Strike::CutOffLeader),
         ],
         heal_ms: &[150, 400, 1_000],
+        every_ms: OFTEN,
+        nodes: &[],
         hectic: false,
     },
     Moment {
@@ -201,6 +236,8 @@ const MOMENTS: &[Moment] = &[
             (Step("BecameLeader"), Strike::CutOff),
         ],
         heal_ms: &[5, 50, 300],
+        every_ms: OFTEN,
+        nodes: &[],
         hectic: true,
     },
 ];

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{Drawing, Drawn, Simulated};
 use crate::setup::Setup;
 use crate::swarm::moments::Event::{Message, Step};
-use crate::swarm::moments::Moment;
+use crate::swarm::moments::{Moment, OFTEN};
 use crate::swarm::{percent, pick};
 use crate::world::{Invariants, Strike};
 
@@ -106,6 +106,8 @@ const MOMENTS: &[Moment] = &[
             (Step("Established"), Strike::CutOff),
         ],
         heal_ms: &[1, 20, 100],
+        every_ms: OFTEN,
+        nodes: &[],
         hectic: true,
     },
     // Epochs that are agreed to, and forgotten.
@@ -119,6 +121,8 @@ const MOMENTS: &[Moment] = &[
             (Message("NewEpoch"), Strike::CutOff),
         ],
         heal_ms: &[1, 20, 100, 200],
+        every_ms: OFTEN,
+        nodes: &[],
         hectic: true,
     },
     // Learners and leaders that are lost in the middle of a synchronisation.
@@ -133,6 +137,8 @@ const MOMENTS: &[Moment] = &[
             (Step("Appended"), Strike::KillAfter),
         ],
         heal_ms: &[1, 20, 100, 300],
+        every_ms: OFTEN,
+        nodes: &[],
         hectic: true,
     },
     // A leader that is cut off as soon as it serves, or with something outstanding.
@@ -144,6 +150,8 @@ const MOMENTS: &[Moment] = &[
             (Step("Committed"), Strike::CutOff),
         ],
         heal_ms: &[60, 150, 300],
+        every_ms: OFTEN,
+        nodes: &[],
         hectic: true,
     },
     // What was acknowledged has to survive.
@@ -156,6 +164,8 @@ const MOMENTS: &[Moment] = &[
             (Step("Committed"), Strike::KillAfter),
         ],
         heal_ms: &[5, 100, 300],
+        every_ms: OFTEN,
+        nodes: &[],
         hectic: false,
     },
     Moment {
@@ -167,6 +177,8 @@ const MOMENTS: &[Moment] = &[
             (Step("Proposed"), Strike::KillAfter),
         ],
         heal_ms: &[5, 50, 150],
+        every_ms: OFTEN,
+        nodes: &[],
         hectic: false,
     },
     Moment {
@@ -180,6 +192,8 @@ const MOMENTS: &[Moment] = &[
             (Step("Established"), Strike::CutOff),
         ],
         heal_ms: &[5, 50, 150],
+        every_ms: OFTEN,
+        nodes: &[],
         hectic: false,
     },
     // A leader that is replaced just when it answers reads.
@@ -191,6 +205,8 @@ const MOMENTS: &[Moment] = &[
             (Step("ReadServed"), Strike::CutOff),
         ],
         heal_ms: &[80, 150, 300, 600],
+        every_ms: OFTEN,
+        nodes: &[],
         hectic: false,
     },
 ];

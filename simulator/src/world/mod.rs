@@ -14,6 +14,7 @@ mod messages;
 mod network;
 mod node;
 mod play;
+mod scheduler;
 mod steps;
 mod transcript;
 mod triggers;
@@ -39,6 +40,7 @@ use network::Network;
 use node::Machine;
 pub(crate) use play::Play;
 pub use play::{Played, Recording};
+pub use scheduler::Scheduler;
 pub(crate) use transcript::Transcript;
 pub use transcript::{Line, Topic};
 use triggers::Armed;
@@ -198,9 +200,9 @@ impl<R: Replica, A> World<R, A> {
                 let off = |rng: &mut ChaCha8Rng, most: u32| {
                     below(rng, 2 * u64::from(most) + 1) as i64 - i64::from(most)
                 };
-                // Half of the clocks are as fast or slow as they may be: there a missing margin shows.
+                // Most of the clocks are as fast or slow as they may be: there a missing margin shows.
                 let most = weather.drift_ppm.min(500_000);
-                let ppm = off(&mut own, 2 * most).clamp(-i64::from(most), i64::from(most));
+                let ppm = off(&mut own, 8 * most).clamp(-i64::from(most), i64::from(most));
                 let ahead_ms = off(&mut own, weather.offset_ms);
                 let segment = 1 << below(&mut own, 8);
                 Machine::new(Clock::new(ppm, ahead_ms), segment, own)

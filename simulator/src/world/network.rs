@@ -4,6 +4,7 @@ use perjury_nemesis::{Packets, stream};
 use rand_chacha::ChaCha8Rng;
 
 use super::chance::{below, between, exponential, happens, heavy_tailed};
+use super::scheduler::Order;
 use super::weather::Weather;
 
 const MICROSECOND: u64 = 1_000;
@@ -64,6 +65,8 @@ pub(crate) struct Network {
     /// Nothing is lost, doubled, held back or clogged, but for faults.
     pub(crate) calm: bool,
     rng: ChaCha8Rng,
+    /// What else decides when packets arrive while it is not calm.
+    pub(crate) order: Order,
     /// Packets sent, and of these lost, over all links.
     pub(crate) sent: u64,
     pub(crate) lost: u64,
@@ -93,6 +96,7 @@ impl Network {
             broken: Vec::new(),
             calm: true,
             rng,
+            order: Order::Timed,
             sent: 0,
             lost: 0,
             held_back: false,
@@ -190,6 +194,7 @@ impl Network {
             rng,
             lost,
             held_back,
+            order,
             ..
         } = self;
         *held_back = false;
@@ -231,6 +236,9 @@ impl Network {
             }
             affliction.hits += u64::from(gone || doubled || overtaken || delay > 0);
             *held_back |= overtaken || delay > 0;
+        }
+        if !*calm {
+            arrival = order.arrival(now, from, to, least + jitter, arrival);
         }
         let (clogged_from, clogged_until) = line.clogged;
         if (clogged_from..clogged_until).contains(&now) {

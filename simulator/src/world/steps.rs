@@ -227,8 +227,8 @@ impl<R: Replica, A> World<R, A> {
                 alive = false;
                 keep = Keep::Nothing;
             }
-            if let Some((trigger, Strike::CutOff)) = strike {
-                self.cut_off(trigger, node);
+            if let Some((trigger, Strike::CutOff | Strike::CutOffLeader)) = strike {
+                self.cut_off(trigger);
             }
             if matches!(output, Output::Write { .. }) && self.machines[place].disk.full {
                 alive = false;

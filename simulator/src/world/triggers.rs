@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use perjury_nemesis::Node;
+use perjury_nemesis::{Link, Node};
 use perjury_systems::driver::{Output, Written};
 use perjury_systems::replica::Replica;
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,9 @@ pub struct Trigger {
     pub after_ms: u64,
     /// What happens then.
     pub strike: Strike,
+    /// Whom a cut leaves on the node's side.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<Node>,
     /// After how long it is healed, in milliseconds.
     pub heal_ms: u64,
 }
@@ -71,8 +74,10 @@ pub enum Strike {
     FillDisk,
     /// Freeze it right after.
     Pause,
-    /// Cut it off from all others before it is done: what it would send next is lost.
+    /// Cut it off before it is done, from all others or from all but those beside it: what it would send next is lost.
     CutOff,
+    /// Cut off, in the same way, whoever leads at that moment; the node itself, if nobody does.
+    CutOffLeader,
 }
 
 impl fmt::Display for Trigger {
@@ -98,10 +103,18 @@ impl fmt::Display for Trigger {
             Strike::FillDisk => "let its disk be full",
             Strike::Pause => "freeze it right after",
             Strike::CutOff => "cut it off before that is done",
+            Strike::CutOffLeader => "cut off whoever leads",
+        };
+        let beside: Vec<String> = self.beside.iter().map(Node::to_string).collect();
+        let beside = match self.strike {
+            Strike::CutOff | Strike::CutOffLeader if !beside.is_empty() => {
+                format!(" together with {}", beside.join(", "))
+            }
+            _ => String::new(),
         };
         write!(
             f,
-            "from {} ms on, when {whose} {does} (time {}): {strike}, for {} ms",
+            "from {} ms on, when {whose} {does} (time {}): {strike}{beside}, for {} ms",
             self.after_ms,
             self.skip + 1,
             self.heal_ms
@@ -189,8 +202,12 @@ impl<R: Replica, A> World<R, A> {
             .iter()
             .position(|place| triggers[*place].strikes(now, node, output))?;
         let struck = self.watching.remove(first);
-        self.triggers[struck].struck_node = Some(node);
         let Trigger { strike, heal_ms, .. } = self.triggers[struck].trigger;
+        let node = match strike {
+            Strike::CutOffLeader => self.leader().map_or(node, |(leader, _)| leader),
+            _ => node,
+        };
+        self.triggers[struck].struck_node = Some(node);
         if self.transcribes() {
             let words = self.triggers[struck].trigger.to_string();
             self.describe(
@@ -214,8 +231,23 @@ impl<R: Replica, A> World<R, A> {
         Some((struck, strike))
     }
 
-    pub(super) fn cut_off(&mut self, trigger: usize, node: Node) {
-        for link in around(node, self.nodes()) {
+    /// The links that a trigger cuts when it strikes this node.
+    fn links_cut_by(&self, trigger: usize, node: Node) -> Vec<Link> {
+        let beside = &self.triggers[trigger].trigger.beside;
+        let inside = |one: &Node| *one == node || beside.contains(one);
+        let side: Vec<Node> = self.nodes().filter(inside).collect();
+        let outside = |link: &Link| !(inside(&link.from) && inside(&link.to));
+        side.into_iter()
+            .flat_map(|one| around(one, self.nodes()))
+            .filter(outside)
+            .collect()
+    }
+
+    pub(super) fn cut_off(&mut self, trigger: usize) {
+        let Some(node) = self.triggers[trigger].struck_node else {
+            return;
+        };
+        for link in self.links_cut_by(trigger, node) {
             self.afflict(TRIGGER_FAULTS + trigger as u32, link, None);
         }
     }
@@ -236,8 +268,8 @@ impl<R: Replica, A> World<R, A> {
                 self.start(node, 0);
             }
             Strike::Pause => self.resume(node),
-            Strike::CutOff => {
-                for link in around(node, self.nodes()) {
+            Strike::CutOff | Strike::CutOffLeader => {
+                for link in self.links_cut_by(trigger, node) {
                     self.relieve(TRIGGER_FAULTS + trigger as u32, link);
                 }
             }

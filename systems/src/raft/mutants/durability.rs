@@ -47,7 +47,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             core: false,
             change: "lets a vote leave before it is durable",
             source: "raft-rs #372; paper figure 2",
-            workload: "register",
+            workload: "append",
             nemesis: "kill,disk,partition-flapping",
             moment: "vote",
             settings: &["prevote=off"],

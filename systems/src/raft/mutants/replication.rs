@@ -217,7 +217,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             core: false,
             change: "takes half for a majority where the number of voters is even",
             source: "raft-rs 2d89626",
-            workload: "register",
+            workload: "append",
             nemesis: "membership,partition-minority",
             moment: "lead",
             settings: &[],

@@ -45,7 +45,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             core: true,
             change: "installs a snapshot that covers less than is committed",
             source: "etcd #1763; openraft eed681d5",
-            workload: "register",
+            workload: "append",
             nemesis: "packets,partition-one",
             moment: "snapshot",
             settings: &["snapshot-every=20", "snapshot-keep=0"],
