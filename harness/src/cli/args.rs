@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use perjury_simulator::Scheduler;
 
 use super::again::{LikelihoodArgs, ReplayArgs, ShrinkArgs};
 use super::explore::ExploreArgs;
@@ -433,6 +434,10 @@ pub struct DrawArgs {
     /// A setting of the system, as NAME=VALUE; may be repeated. What is not given is drawn.
     #[arg(long = "set", env = "PERJURY_SET", value_name = "NAME=VALUE", value_delimiter = ',', value_parser = setting)]
     pub settings: Vec<(String, String)>,
+    /// In which order messages arrive: timed (by latencies), random, or pct (priorities of causal chains; pct:5 for five
+    /// changes of priority).
+    #[arg(long, env = "PERJURY_SCHEDULER", default_value_t = Scheduler::Timed)]
+    pub scheduler: Scheduler,
     /// Look only at what clients see, not at the protocol's invariants.
     #[arg(long, env = "PERJURY_BLACK_BOX")]
     pub black_box: bool,
@@ -510,6 +515,12 @@ pub struct MatrixArgs {
     /// Runs at the same time.
     #[arg(long, short, env = "PERJURY_JOBS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
+    /// In simulation, in which order messages arrive: timed, random or pct, as `hunt` has it.
+    #[arg(long, env = "PERJURY_SCHEDULER", default_value_t = Scheduler::Timed)]
+    pub scheduler: Scheduler,
+    /// Write the table as a page to this file too.
+    #[arg(long, value_name = "FILE")]
+    pub page: Option<PathBuf>,
     /// Where runs are kept.
     #[command(flatten)]
     pub store: StoreArg,

@@ -123,6 +123,7 @@ pub fn swarm(args: &DrawArgs) -> Result<Swarm, Trouble> {
     let mut base = Setup::new(&args.system, workload, options);
     let (mutant, settings) = spec::planted(&args.system, args.mutant.as_deref(), &args.settings)?;
     base.settings = settings;
+    base.scheduler = args.scheduler;
     let mut swarm = match mutant.as_deref().and_then(registry::mutant) {
         Some(mutant) => Swarm::for_mutant(base, mutant),
         None => Swarm::new(base),
@@ -226,6 +227,9 @@ pub fn again(args: &DrawArgs, seed: u64, hash: Option<&str>) -> String {
             .iter()
             .map(|(name, value)| format!("--set {name}={value}")),
     );
+    if !args.scheduler.is_timed() {
+        words.push(format!("--scheduler {}", args.scheduler));
+    }
     words.extend(args.black_box.then(|| "--black-box".to_owned()));
     words.extend(hash.map(|hash| format!("--hash {hash}")));
     words.join(" ")

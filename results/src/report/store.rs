@@ -258,14 +258,27 @@ pub fn matrix(lines: &str) -> Result<String, StoreError> {
         .iter()
         .map(|object| heads.iter().map(|head| cell(object.get(head))).collect())
         .collect();
+    let note = format!("{}, one a line.", words::plural(rows.len() as u64, "planted bug"));
+    matrix_of(&heads, rows, note)
+}
+
+/// The detection matrix as a page, from the cells of its table and a sentence about it.
+///
+/// # Errors
+/// If the page cannot be made.
+pub fn matrix_of(
+    heads: &[impl AsRef<str>],
+    rows: Vec<Vec<String>>,
+    note: String,
+) -> Result<String, StoreError> {
     page(Sheet {
         policy: own_policy(),
         style: STYLE,
         script: SCRIPT,
         title: "Detection matrix".to_owned(),
-        note: format!("{}, one a line.", words::plural(rows.len() as u64, "planted bug")),
+        note,
         table: Table {
-            heads: heads.iter().map(|head| words::tame(head, 60)).collect(),
+            heads: heads.iter().map(|head| words::tame(head.as_ref(), 60)).collect(),
             rows,
         },
     })

@@ -3,6 +3,9 @@
 mod processes;
 mod simulation;
 
+use std::path::Path;
+
+use perjury_results::report;
 use perjury_systems::registry::SYSTEMS;
 use perjury_systems::replica::MutantInfo;
 
@@ -36,4 +39,35 @@ pub fn matrix(args: &MatrixArgs) -> Outcome {
         Environment::Process => processes::hunt(args, &mutants, first),
         Environment::Sim => simulation::hunt(args, first),
     }
+}
+
+/// A row of a table in Markdown.
+fn markdown(cells: &[String]) -> String {
+    format!("| {} |", cells.join(" | "))
+}
+
+/// The head of a table in Markdown.
+fn markdown_head(heads: &[&str]) -> String {
+    format!("| {} |\n|{}", heads.join(" | "), "---|".repeat(heads.len()))
+}
+
+/// Writes the table as a page, if one is wanted.
+fn write_page(
+    path: Option<&Path>,
+    heads: &[&str],
+    rows: Vec<Vec<String>>,
+    note: String,
+) -> Result<(), Trouble> {
+    let Some(path) = path else {
+        return Ok(());
+    };
+    let plain = |cell: String| cell.replace('`', "");
+    let rows = rows
+        .into_iter()
+        .map(|cells| cells.into_iter().map(plain).collect())
+        .collect();
+    std::fs::write(path, report::store::matrix_of(heads, rows, note)?)
+        .map_err(|error| Trouble::Harness(format!("{}: {error}", path.display())))?;
+    eprintln!("the table as a page: {}", path.display());
+    Ok(())
 }

@@ -10,6 +10,7 @@ use perjury_runner::exit;
 use perjury_systems::replica::MutantInfo;
 use serde::{Deserialize, Serialize};
 
+use super::{markdown, markdown_head, write_page};
 use crate::cli::args::MatrixArgs;
 use crate::cli::{Outcome, Trouble};
 
@@ -75,7 +76,7 @@ pub fn hunt(args: &MatrixArgs, mutants: &[&'static MutantInfo], first: u64) -> O
     let rows = rows
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    print(&rows, args.json)?;
+    print(&rows, args)?;
     let all = rows
         .iter()
         .all(|row| row.cells.iter().any(|cell| cell.found.is_some()));
@@ -198,55 +199,68 @@ fn line(mutant: &MutantInfo, cell: &Cell) -> String {
     )
 }
 
-/// A table in Markdown, or an object a line.
-fn print(rows: &[Row], json: bool) -> Result<(), Trouble> {
+const HEADS: [&str; 7] = [
+    "planted bug",
+    "id",
+    "difficulty",
+    "found",
+    "evidence after",
+    "reached",
+    "differed",
+];
+
+/// A table in Markdown, or an object a line; and a page, if one is wanted.
+fn print(rows: &[Row], args: &MatrixArgs) -> Result<(), Trouble> {
     let mut out = std::io::stdout().lock();
-    if json {
+    if args.json {
         for row in rows {
-            writeln!(
-                out,
-                "{}",
-                serde_json::to_string(row).map_err(std::io::Error::from)?
-            )?;
+            let json = serde_json::to_string(row).map_err(std::io::Error::from)?;
+            writeln!(out, "{json}")?;
         }
-        return Ok(());
-    }
-    writeln!(
-        out,
-        "| planted bug | id | difficulty | found | evidence after | reached | differed |"
-    )?;
-    writeln!(out, "|---|---|---|---|---|---|---|")?;
-    for row in rows {
-        let found: Vec<&Cell> = row.cells.iter().filter(|cell| cell.found.is_some()).collect();
-        let mut seconds: Vec<f64> = found.iter().filter_map(|cell| cell.evidence_s).collect();
-        seconds.sort_by(f64::total_cmp);
-        let when = seconds
-            .get(seconds.len() / 2)
-            .map_or("–".to_owned(), |median| format!("{median:.1} s"));
-        let mut how: Vec<&str> = found.iter().filter_map(|cell| cell.found.as_deref()).collect();
-        how.sort_unstable();
-        how.dedup();
-        let how = if how.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", how.join(", "))
-        };
-        let reached: u64 = row.cells.iter().map(|cell| cell.reached).sum();
-        let differed: u64 = row.cells.iter().map(|cell| cell.differed).sum();
-        writeln!(
-            out,
-            "| `{}` | {} | {} | {} of {}{how} | {when} | {reached} | {differed} |",
-            row.mutant,
-            row.id,
-            row.difficulty,
-            found.len(),
-            row.cells.len(),
-        )?;
+    } else {
+        writeln!(out, "{}", markdown_head(&HEADS))?;
+        for row in rows {
+            writeln!(out, "{}", markdown(&cells(row)))?;
+        }
     }
     let found = rows
         .iter()
         .filter(|row| row.cells.iter().any(|cell| cell.found.is_some()))
         .count();
-    eprintln!("{found} of {} planted bugs were found", rows.len());
-    Ok(())
+    let summary = format!("{found} of {} planted bugs were found", rows.len());
+    eprintln!("{summary}");
+    write_page(
+        args.page.as_deref(),
+        &HEADS,
+        rows.iter().map(cells).collect(),
+        summary,
+    )
+}
+
+/// A row of the table.
+fn cells(row: &Row) -> Vec<String> {
+    let found: Vec<&Cell> = row.cells.iter().filter(|cell| cell.found.is_some()).collect();
+    let mut seconds: Vec<f64> = found.iter().filter_map(|cell| cell.evidence_s).collect();
+    seconds.sort_by(f64::total_cmp);
+    let when = seconds
+        .get(seconds.len() / 2)
+        .map_or("–".to_owned(), |median| format!("{median:.1} s"));
+    let mut how: Vec<&str> = found.iter().filter_map(|cell| cell.found.as_deref()).collect();
+    how.sort_unstable();
+    how.dedup();
+    let how = if how.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", how.join(", "))
+    };
+    let sum = |count: fn(&Cell) -> u64| row.cells.iter().map(count).sum::<u64>().to_string();
+    vec![
+        format!("`{}`", row.mutant),
+        row.id.to_owned(),
+        row.difficulty.clone(),
+        format!("{} of {}{how}", found.len(), row.cells.len()),
+        when,
+        sum(|cell| cell.reached),
+        sum(|cell| cell.differed),
+    ]
 }

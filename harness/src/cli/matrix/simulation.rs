@@ -7,18 +7,21 @@ use nix::time::{ClockId, clock_gettime};
 use perjury_runner::{Options, exit};
 use perjury_simulator::{Kind, Matrix, Row, Setup, Sighting};
 
+use super::{markdown, markdown_head, write_page};
 use crate::cli::args::MatrixArgs;
 use crate::cli::interrupt::{Armed, interrupted};
 use crate::cli::{Outcome, Trouble, spec};
 
 /// Hunts in simulation, with invariants and without, and prints a table.
 pub fn hunt(args: &MatrixArgs, seed: u64) -> Outcome {
+    let mut base = Setup::new(
+        &args.system,
+        spec::workload(&args.system, None)?,
+        Options::default(),
+    );
+    base.scheduler = args.scheduler;
     let matrix = Matrix {
-        base: Setup::new(
-            &args.system,
-            spec::workload(&args.system, None)?,
-            Options::default(),
-        ),
+        base,
         only: args.only.clone(),
         correct: args.only.is_empty(),
         campaigns: u64::from(args.campaigns),
@@ -30,7 +33,7 @@ pub fn hunt(args: &MatrixArgs, seed: u64) -> Outcome {
     let _armed = Armed::new(|| eprintln!("interrupted: waiting for the runs that are under way"))?;
     let mut out = std::io::stdout().lock();
     if !args.json {
-        writeln!(out, "{HEAD}")?;
+        writeln!(out, "{}", markdown_head(&HEADS))?;
     }
     let mut printed = Ok(());
     let rows = perjury_simulator::matrix(&matrix, &processor_time, &interrupted, &mut |row| {
@@ -41,13 +44,20 @@ pub fn hunt(args: &MatrixArgs, seed: u64) -> Outcome {
     .map_err(|error| Trouble::Usage(error.to_string()))?;
     printed?;
     let (correct, planted): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.mutant.is_none());
-    for line in summary(&planted) {
+    let summary = summary(&planted);
+    for line in &summary {
         eprintln!("{line}");
     }
     let accused = correct.iter().any(|row| row.found() + row.convicted() > 0);
     for row in &correct {
         eprintln!("{}", acquittal(row));
     }
+    write_page(
+        args.page.as_deref(),
+        &HEADS,
+        rows.iter().map(cells).collect(),
+        summary.join(". "),
+    )?;
     Ok(if accused {
         exit::VIOLATION
     } else if interrupted() {
@@ -64,22 +74,35 @@ fn processor_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
-const HEAD: &str = "\
-| planted bug | id | found | first by | runs | simulated s | CPU s | by history alone | runs | simulated s | CPU s | reached | differed |
-|---|---|---|---|---|---|---|---|---|---|---|---|---|";
+const HEADS: [&str; 14] = [
+    "planted bug",
+    "id",
+    "found",
+    "first by",
+    "runs",
+    "simulated s",
+    "CPU s",
+    "by history alone",
+    "runs",
+    "simulated s",
+    "CPU s",
+    "reached",
+    "differed",
+    "by a schedule",
+];
 
 fn print(out: &mut impl Write, row: &Row, json: bool) -> std::io::Result<()> {
     if json {
         serde_json::to_writer(&mut *out, row)?;
         writeln!(out)?;
     } else {
-        writeln!(out, "{}", line(row))?;
+        writeln!(out, "{}", markdown(&cells(row)))?;
     }
     out.flush()
 }
 
 /// A row of the table. Where there are two numbers, they are the median and the worst of the campaigns.
-fn line(row: &Row) -> String {
+fn cells(row: &Row) -> Vec<String> {
     let name = row.mutant.unwrap_or("correct");
     let core = if row.core { " ★" } else { "" };
     let campaigns = row.attempts.len();
@@ -103,21 +126,36 @@ fn line(row: &Row) -> String {
         hunts.map(|attempt| count(&attempt.unwatched)).sum()
     };
     let runs = sum(|hunted| hunted.spent.runs);
-    format!(
-        "| `{name}`{core} | {} | {} of {campaigns} | {} | {} | {} of {campaigns} | {} | {} of {runs} | {} of {runs} |",
-        row.id,
-        first.len(),
+    let mut cells = vec![
+        format!("`{name}`{core}"),
+        row.id.to_owned(),
+        format!("{} of {campaigns}", first.len()),
         by.join(", "),
-        spent(&first),
-        history.len(),
-        spent(&history),
-        sum(|hunted| hunted.reached),
-        sum(|hunted| hunted.differed),
-    )
+    ];
+    cells.extend(spent(&first));
+    cells.push(format!("{} of {campaigns}", history.len()));
+    cells.extend(spent(&history));
+    cells.push(format!("{} of {runs}", sum(|hunted| hunted.reached)));
+    cells.push(format!("{} of {runs}", sum(|hunted| hunted.differed)));
+    let schedules = row.directed.iter().map(|played| {
+        let broken: Vec<&str> = played
+            .broken
+            .iter()
+            .map(|(_, property)| property.as_str())
+            .collect();
+        let what = if broken.is_empty() {
+            "nothing broken".to_owned()
+        } else {
+            broken.join(", ")
+        };
+        format!("{}: {what}", played.schedule)
+    });
+    cells.push(schedules.collect::<Vec<_>>().join("; "));
+    cells
 }
 
 /// Runs, simulated seconds and CPU seconds, as three cells.
-fn spent(sightings: &[&Sighting]) -> String {
+fn spent(sightings: &[&Sighting]) -> [String; 3] {
     let cell = |digits: usize, number: fn(&Sighting) -> f64| {
         let mut numbers: Vec<f64> = sightings.iter().map(|one| number(one)).collect();
         numbers.sort_by(f64::total_cmp);
@@ -131,7 +169,6 @@ fn spent(sightings: &[&Sighting]) -> String {
         cell(0, |one| one.spent.virtual_s),
         cell(2, |one| one.spent.cpu_s),
     ]
-    .join(" | ")
 }
 
 /// What the rows come to, the core set first.
@@ -141,23 +178,38 @@ fn summary(rows: &[&Row]) -> Vec<String> {
         .into_iter()
         .filter(|(_, rows)| !rows.is_empty())
         .map(|(which, rows)| {
-            let mostly = |holds: &dyn Fn(&perjury_simulator::Attempt) -> bool| {
-                let holds = |row: &&&Row| {
+            // By chance in nine of ten campaigns at least, and with what schedules show besides.
+            let mostly = |holds: &dyn Fn(&perjury_simulator::Attempt) -> bool, kind: Option<Kind>| {
+                let by_chance = |row: &Row| {
                     let times = row.attempts.iter().filter(|attempt| holds(attempt)).count();
                     10 * times >= 9 * row.attempts.len()
                 };
-                rows.iter().filter(holds).count()
+                let chance = rows.iter().filter(|row| by_chance(row)).count();
+                let either = rows.iter().filter(|row| by_chance(row) || row.directed(kind));
+                (chance, either.count())
             };
-            let found = mostly(&|attempt| !attempt.watched.sightings.is_empty());
-            let soon = mostly(&|attempt| {
-                let first = attempt.watched.sightings.first();
-                first.is_some_and(|first| first.spent.cpu_s <= 10.0)
-            });
-            let convicted = mostly(&|attempt| attempt.unwatched.of(Kind::History).is_some());
+            let found = mostly(&|attempt| !attempt.watched.sightings.is_empty(), None);
+            let soon = mostly(
+                &|attempt| {
+                    let first = attempt.watched.sightings.first();
+                    first.is_some_and(|first| first.spent.cpu_s <= 10.0)
+                },
+                None,
+            );
+            let convicted = mostly(
+                &|attempt| attempt.unwatched.of(Kind::History).is_some(),
+                Some(Kind::History),
+            );
             format!(
-                "{which}: of {} planted bugs, {found} were found in at least nine of ten campaigns, {soon} of them within 10 \
-                 CPU seconds; {convicted} by the history alone",
-                rows.len()
+                "{which}: of {} planted bugs, chance found {} in at least nine of ten campaigns, {} of them within 10 CPU \
+                 seconds, and {} by the history alone; with the schedules {}, {} and {}",
+                rows.len(),
+                found.0,
+                soon.0,
+                convicted.0,
+                found.1,
+                soon.1,
+                convicted.1,
             )
         })
         .collect()
