@@ -12,6 +12,7 @@ pub mod driver;
 pub mod kv;
 pub mod machine;
 pub mod marks;
+pub mod node_map;
 pub mod raft;
 pub mod registry;
 pub mod replica;

@@ -300,7 +300,7 @@ impl Raft {
             return;
         };
         let active = |node| {
-            usize::from(node == self.me || leader.progress.get(&node).is_some_and(|progress| progress.active))
+            usize::from(node == self.me || leader.progress.get(node).is_some_and(|progress| progress.active))
         };
         let heard = self.agreed(self.configs.latest(), |_, voters| voters / 2 + 1, active);
         if self.settings.check_quorum && self.rules.must_step_down(heard) {

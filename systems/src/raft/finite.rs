@@ -74,7 +74,7 @@ impl Raft {
             leader.transfer,
             leader.handed_over,
         )?;
-        for (node, progress) in &leader.progress {
+        for (node, progress) in leader.progress.iter() {
             let active = self.settings.check_quorum && progress.active;
             write!(
                 out,

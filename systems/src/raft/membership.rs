@@ -220,7 +220,7 @@ impl Raft {
             Some(change) if change.step == Step::CatchingUp && committed => {
                 let Some((node, progress)) = change
                     .joins
-                    .and_then(|node| Some((node, leader.progress.get(&node)?)))
+                    .and_then(|node| Some((node, leader.progress.get(node)?)))
                 else {
                     return;
                 };
@@ -270,10 +270,10 @@ impl Raft {
         let fittest = leader
             .progress
             .iter()
-            .filter(|(node, _)| self.configs.latest().is_voter(**node));
+            .filter(|(node, _)| self.configs.latest().is_voter(*node));
         let fittest = fittest
             .max_by_key(|(_, progress)| progress.matched)
-            .map(|(node, _)| *node);
+            .map(|(node, _)| node);
         if let Some(to) = fittest {
             cx.trace(Trace::HandedOver { to });
             cx.send(to, super::types::Message::TimeoutNow { term: self.term });
@@ -323,7 +323,7 @@ impl Raft {
         });
         if let State::Leader(leader) = &mut self.state {
             let members = config.members();
-            leader.progress.retain(|node, _| members.contains(node));
+            leader.progress.retain(|node| members.contains(&node));
             for node in members {
                 leader.follow(node, self.me, index);
             }

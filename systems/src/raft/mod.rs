@@ -4,7 +4,7 @@
 //! [`Raft`] is one node. Its parts are methods on it, a file each; what the proof rests on is gathered in
 //! [`rules`], what can be planted in [`mutants`], what must always hold in [`invariants`].
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::breach::Judge;
 use crate::chunks::Incoming;
 use crate::machine::Machine;
 use crate::marks::Marks;
+use crate::node_map::NodeMap;
 use crate::replica::{
     Cluster, ConfigError, Context, Durable, Event, Lsn, MutantCounts, NodeId, Replica, Role, Status,
 };
@@ -108,7 +109,7 @@ enum State {
 /// What only a leader keeps.
 #[derive(Clone, Debug, Default)]
 struct Leader {
-    progress: BTreeMap<NodeId, Progress>,
+    progress: NodeMap<Progress>,
     /// The place of its first entry.
     first_own: Index,
     /// The last round of heartbeats that was begun.
@@ -136,7 +137,7 @@ struct Round {
 impl Leader {
     fn follow(&mut self, node: NodeId, me: NodeId, next: Index) {
         if node != me {
-            self.progress.entry(node).or_insert_with(|| Progress::new(next));
+            self.progress.get_or_insert_with(node, || Progress::new(next));
         }
     }
 
@@ -380,7 +381,7 @@ impl Raft {
     }
 
     /// What it knows of its followers, while it leads.
-    pub fn progress(&self) -> Option<&BTreeMap<NodeId, Progress>> {
+    pub fn progress(&self) -> Option<&NodeMap<Progress>> {
         match &self.state {
             State::Leader(leader) => Some(&leader.progress),
             _ => None,

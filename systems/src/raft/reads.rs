@@ -174,7 +174,7 @@ impl Raft {
         let confirmed = rounds.into_iter().find(|round| {
             let answered = |node: NodeId| {
                 let of = |progress: &super::progress::Progress| progress.confirmed >= *round;
-                usize::from(node == self.me || leader.progress.get(&node).is_some_and(of))
+                usize::from(node == self.me || leader.progress.get(node).is_some_and(of))
             };
             self.agreed(self.configs.latest(), |_, voters| voters / 2 + 1, answered)
         });
@@ -272,7 +272,7 @@ impl Raft {
             if node == self.me {
                 return 1;
             }
-            let Some(progress) = leader.progress.get(&node) else {
+            let Some(progress) = leader.progress.get(node) else {
                 return 0;
             };
             let Some(round) = leader

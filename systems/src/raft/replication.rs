@@ -1,7 +1,5 @@
 //! Replication: appends, heartbeats, the consistency check, commitment (paper §5.3, §5.4).
 
-use std::ops::Bound;
-
 use super::marks::Place;
 use super::progress::Feed;
 use super::rules::Rules;
@@ -57,9 +55,7 @@ impl Raft {
         let State::Leader(leader) = &self.state else {
             return None;
         };
-        let from = node.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut rest = leader.progress.range((from, Bound::Unbounded));
-        rest.next().map(|(node, _)| *node)
+        leader.progress.after(node)
     }
 
     /// Sends one follower what it lacks.
@@ -68,7 +64,7 @@ impl Raft {
             let State::Leader(leader) = &mut self.state else {
                 return;
             };
-            let Some(progress) = leader.progress.get_mut(&to) else {
+            let Some(progress) = leader.progress.get_mut(to) else {
                 return;
             };
             let snapshot_wanted = self.rules.needs_snapshot(progress.next, self.log.base().index);
@@ -137,7 +133,7 @@ impl Raft {
             let State::Leader(leader) = &self.state else {
                 return;
             };
-            let snapshot = leader.progress.get(&node).map(|progress| &progress.feed);
+            let snapshot = leader.progress.get(node).map(|progress| &progress.feed);
             if matches!(snapshot, Some(Feed::Snapshot { .. })) {
                 self.feed(node, cx);
             }
@@ -153,7 +149,7 @@ impl Raft {
             return;
         };
         leader.start_round(cx.now);
-        for (node, progress) in &leader.progress {
+        for (node, progress) in leader.progress.iter() {
             let prev = match progress.feed {
                 Feed::Snapshot { .. } => Position::default(),
                 _ => self.log.position_before(progress.next),
@@ -165,7 +161,7 @@ impl Raft {
                 commit: self.commit,
                 round: leader.round,
             };
-            cx.send_now(*node, message);
+            cx.send_now(node, message);
         }
         self.confirm_reads(cx);
     }
@@ -341,7 +337,7 @@ impl Raft {
             return;
         };
         let last = self.log.last().index;
-        let Some(progress) = leader.progress.get_mut(&from) else {
+        let Some(progress) = leader.progress.get_mut(from) else {
             return;
         };
         if !self.rules.counts_append_reply(term, self.term) {
@@ -399,7 +395,7 @@ impl Raft {
             if node == self.me {
                 own
             } else {
-                leader.progress.get(&node).map_or(0, |progress| progress.matched)
+                leader.progress.get(node).map_or(0, |progress| progress.matched)
             }
         };
         let config = self.configs.latest();

@@ -111,7 +111,7 @@ impl Raft {
         let (State::Leader(leader), Some(image)) = (&mut self.state, &self.image) else {
             return false;
         };
-        let Some(progress) = leader.progress.get_mut(&to) else {
+        let Some(progress) = leader.progress.get_mut(to) else {
             return false;
         };
         progress.feed = Feed::Snapshot {
@@ -134,7 +134,7 @@ impl Raft {
             offset,
             waiting,
             ..
-        }) = leader.progress.get_mut(&to).map(|progress| &mut progress.feed)
+        }) = leader.progress.get_mut(to).map(|progress| &mut progress.feed)
         else {
             return;
         };
@@ -286,7 +286,7 @@ impl Raft {
         let State::Leader(leader) = &mut self.state else {
             return;
         };
-        let Some(progress) = leader.progress.get_mut(&from) else {
+        let Some(progress) = leader.progress.get_mut(from) else {
             return;
         };
         if term != self.term {

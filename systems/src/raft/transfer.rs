@@ -29,10 +29,10 @@ impl Raft {
         let State::Leader(leader) = &mut self.state else {
             return;
         };
-        let voters = leader.progress.iter().filter(|(node, _)| config.is_voter(**node));
+        let voters = leader.progress.iter().filter(|(node, _)| config.is_voter(*node));
         let fittest = voters
             .max_by_key(|(_, progress)| progress.matched)
-            .map(|(node, _)| *node);
+            .map(|(node, _)| node);
         let refusal = match to.or(fittest) {
             Some(to) if to == self.me => {
                 self.answer(id, Ok(Reply::default()), cx);
@@ -67,7 +67,7 @@ impl Raft {
         };
         let matched = leader
             .progress
-            .get(&transfer.to)
+            .get(transfer.to)
             .map_or(0, |progress| progress.matched);
         if transfer.sent || matched < last {
             return;

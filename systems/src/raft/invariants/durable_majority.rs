@@ -62,10 +62,10 @@ fn held_by_majority(step: &Step<'_>, oracle: &Oracle, index: Index, word: &str) 
         term: committed.term,
         index,
     };
-    let holds = |node: &NodeId| {
+    let holds = |node: NodeId| {
         // No protocol can help it that a disk is lost: what was on it counts as held.
         let lost = step.lost.get(node).is_some_and(|log| log.holds(at));
-        let there = if *node == step.node {
+        let there = if node == step.node {
             itself_holds(step.raft.log(), at)
         } else {
             step.views.get(node).is_some_and(|view| view.log.holds(at))
@@ -73,7 +73,7 @@ fn held_by_majority(step: &Step<'_>, oracle: &Oracle, index: Index, word: &str) 
         there || lost
     };
     let majority =
-        |voters: &BTreeSet<NodeId>| voters.iter().filter(|node| holds(node)).count() > voters.len() / 2;
+        |voters: &BTreeSet<NodeId>| voters.iter().filter(|node| holds(**node)).count() > voters.len() / 2;
     let all = |config: &Config| majority(&config.voters) && config.outgoing.as_ref().is_none_or(majority);
     // Members may have changed since: then a majority of a later committed configuration is as good.
     let later = || {
@@ -87,9 +87,10 @@ fn held_by_majority(step: &Step<'_>, oracle: &Oracle, index: Index, word: &str) 
     }
     let holders: Vec<String> = step
         .views
-        .keys()
-        .filter(|node| holds(node))
-        .map(ToString::to_string)
+        .iter()
+        .map(|(node, _)| node)
+        .filter(|node| holds(*node))
+        .map(|node| node.to_string())
         .collect();
     Err(format!(
         "the entry at {index} of term {} is {word}, and durable only at [{}]",

@@ -13,6 +13,7 @@ use super::Raft;
 use super::config::Config;
 use super::types::{Index, Term, Trace};
 use crate::breach::Breach;
+use crate::node_map::NodeMap;
 use crate::replica::{Lsn, NodeId};
 
 mod append_only;
@@ -47,14 +48,14 @@ pub(crate) struct Step<'a> {
     /// How far the node's write-ahead log is durable.
     pub(crate) durable: Lsn,
     /// The nodes as they were before, this one included.
-    pub(crate) views: &'a BTreeMap<NodeId, View>,
+    pub(crate) views: &'a NodeMap<View>,
     /// The logs that went with disks that were lost.
-    pub(crate) lost: &'a BTreeMap<NodeId, Mirror>,
+    pub(crate) lost: &'a NodeMap<Mirror>,
 }
 
 impl Step<'_> {
     pub(crate) fn before(&self) -> Option<&View> {
-        self.views.get(&self.node)
+        self.views.get(self.node)
     }
 }
 
@@ -88,8 +89,8 @@ impl View {
 /// Watches a cluster.
 #[derive(Clone, Debug, Default)]
 pub struct Invariants {
-    views: BTreeMap<NodeId, View>,
-    lost: BTreeMap<NodeId, Mirror>,
+    views: NodeMap<View>,
+    lost: NodeMap<Mirror>,
     oracle: Oracle,
     election_safety: election_safety::ElectionSafety,
     log_matching: log_matching::LogMatching,
@@ -118,7 +119,7 @@ impl Invariants {
 
     /// A node stopped, losing what was not durable.
     pub fn stopped(&mut self, node: NodeId) {
-        if let Some(view) = self.views.get_mut(&node) {
+        if let Some(view) = self.views.get_mut(node) {
             view.running = false;
         }
         self.votes.stopped(node);
@@ -128,7 +129,7 @@ impl Invariants {
 
     /// A node's disk was emptied, or replaced, while it was stopped.
     pub fn wiped(&mut self, node: NodeId) {
-        if let Some(view) = self.views.remove(&node) {
+        if let Some(view) = self.views.remove(node) {
             self.lost.insert(node, view.log);
         }
         self.votes.wiped(node);
@@ -203,7 +204,7 @@ impl Invariants {
     fn look(&mut self, node: NodeId, raft: &Raft, traces: &[Trace]) {
         let leads = raft.is_leader().then(|| raft.term());
         let changed = |view: &View| view.log.durable() != raft.log().durable() || !traces.is_empty();
-        match self.views.get_mut(&node) {
+        match self.views.get_mut(node) {
             Some(view) => {
                 if changed(view) {
                     view.log.follow(raft.log(), traces);

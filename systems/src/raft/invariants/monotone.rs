@@ -1,9 +1,8 @@
 //! R-I8: commit, applied and match index never fall in one incarnation; match < next ≤ last + 1; applied ≤ commit; a
 //! leader's commit index is at most its durable index (paper figure 2; thesis §10.2.1).
 
-use std::collections::BTreeMap;
-
 use super::Step;
+use crate::node_map::NodeMap;
 use crate::raft::config::Disk;
 use crate::raft::types::{Index, Term};
 use crate::replica::NodeId;
@@ -16,12 +15,12 @@ type Matched = Vec<(NodeId, Index, Option<Disk>)>;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Monotone {
     /// By leader, with its term.
-    matched: BTreeMap<NodeId, (Term, Matched)>,
+    matched: NodeMap<(Term, Matched)>,
 }
 
 impl Monotone {
     pub(super) fn stopped(&mut self, node: NodeId) {
-        self.matched.remove(&node);
+        self.matched.remove(node);
     }
 
     pub(super) fn check(&mut self, step: &Step<'_>) -> Result<(), String> {
@@ -43,7 +42,7 @@ impl Monotone {
             }
         }
         let Some(progress) = raft.progress() else {
-            self.matched.remove(&step.node);
+            self.matched.remove(step.node);
             return Ok(());
         };
         let (last, durable) = (raft.log().last().index, raft.log().durable());
@@ -52,7 +51,7 @@ impl Monotone {
                 "as leader it committed {commit}, and only {durable} is durable at itself"
             ));
         }
-        let (term, matched) = self.matched.entry(step.node).or_default();
+        let (term, matched) = self.matched.get_or_insert_with(step.node, Default::default);
         if *term != raft.term() {
             *term = raft.term();
             matched.clear();
@@ -66,8 +65,8 @@ impl Monotone {
             let (is, next) = (progress.matched, progress.next);
             // Both are in the order of nodes, so mostly it is in the same place.
             let (was, disk) = match matched.get(place) {
-                Some((there, was, disk)) if there == node => (*was, *disk),
-                _ => known(*node, matched),
+                Some((there, was, disk)) if *there == node => (*was, *disk),
+                _ => known(node, matched),
             };
             // What is known of a follower is known of its disk.
             if is < was && disk == progress.disk {
@@ -76,14 +75,14 @@ impl Monotone {
             if is >= next || next > last + 1 {
                 return Err(format!("for {node} it has match {is}, next {next}, last {last}"));
             }
-            same &= matched.get(place) == Some(&(*node, is, progress.disk));
+            same &= matched.get(place) == Some(&(node, is, progress.disk));
         }
         if !same {
             matched.clear();
             matched.extend(
                 progress
                     .iter()
-                    .map(|(node, progress)| (*node, progress.matched, progress.disk)),
+                    .map(|(node, progress)| (node, progress.matched, progress.disk)),
             );
         }
         Ok(())

@@ -2,13 +2,13 @@
 //! explorer keeps the first with each node's state, so that it is judged once for every state of that node, and the
 //! second once for the cluster.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{
     Breach, Config, Mirror, Step, View, append_only, completeness, configuration, durable_majority, effects,
     election_safety, log_matching, monotone, no_holes, oracle, own_term, reads, state_hash, terms, votes,
 };
+use crate::node_map::NodeMap;
 use crate::raft::Raft;
 use crate::raft::types::Trace;
 use crate::replica::{Lsn, NodeId};
@@ -16,7 +16,7 @@ use crate::replica::{Lsn, NodeId};
 /// What one node did before.
 #[derive(Clone, Debug, Default)]
 pub struct Own {
-    views: BTreeMap<NodeId, View>,
+    views: NodeMap<View>,
     votes: votes::Votes,
     monotone: monotone::Monotone,
 }
@@ -49,7 +49,7 @@ pub struct Observed<'a> {
 }
 
 impl<'a> Observed<'a> {
-    fn step(self, views: &'a BTreeMap<NodeId, View>, lost: &'a BTreeMap<NodeId, Mirror>) -> Step<'a> {
+    fn step(self, views: &'a NodeMap<View>, lost: &'a NodeMap<Mirror>) -> Step<'a> {
         Step {
             node: self.node,
             raft: self.raft,
@@ -68,7 +68,7 @@ fn breach(node: NodeId, name: (&'static str, &'static str)) -> impl Fn(String) -
 impl Own {
     /// The node stopped, losing what was not durable.
     pub fn stopped(&mut self, node: NodeId) {
-        if let Some(view) = self.views.get_mut(&node) {
+        if let Some(view) = self.views.get_mut(node) {
             view.running = false;
         }
         self.votes.stopped(node);
@@ -80,7 +80,7 @@ impl Own {
     /// # Errors
     /// The first invariant found broken.
     pub fn observe(&mut self, observed: Observed<'_>) -> Result<(), Breach> {
-        let (node, lost) = (observed.node, BTreeMap::new());
+        let (node, lost) = (observed.node, NodeMap::default());
         let step = observed.step(&self.views, &lost);
         no_holes(&step).map_err(breach(node, log_matching::NAME))?;
         self.votes.check_own(&step).map_err(breach(node, votes::NAME))?;
@@ -98,8 +98,8 @@ impl Own {
     /// Only if `out` refuses.
     pub fn write_state(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         self.views
-            .keys()
-            .try_for_each(|node| write!(out, "{:?}", self.votes.of(*node)))
+            .iter()
+            .try_for_each(|(node, _)| write!(out, "{:?}", self.votes.of(node)))
     }
 
     /// Writes what other nodes' steps are judged by: the durable log.
@@ -136,9 +136,9 @@ impl Shared {
         observed: Observed<'_>,
         owns: impl Iterator<Item = &'a Own>,
     ) -> Result<(), Breach> {
-        let (node, lost) = (observed.node, BTreeMap::new());
-        let views: BTreeMap<NodeId, View> = owns
-            .flat_map(|own| own.views.iter().map(|(node, view)| (*node, view.clone())))
+        let (node, lost) = (observed.node, NodeMap::default());
+        let views: NodeMap<View> = owns
+            .flat_map(|own| own.views.iter().map(|(node, view)| (node, view.clone())))
             .collect();
         let step = observed.step(&views, &lost);
         self.election_safety

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::Step;
+use crate::node_map::NodeMap;
 use crate::raft::types::{Term, Trace};
 use crate::replica::NodeId;
 
@@ -15,9 +16,9 @@ pub(super) const NAME: (&str, &str) = ("R-I7", "terms and votes");
 #[derive(Clone, Debug, Default)]
 pub(super) struct Votes {
     /// The term and the vote that are surely durable.
-    durable: BTreeMap<NodeId, (Term, Option<NodeId>)>,
+    durable: NodeMap<(Term, Option<NodeId>)>,
     /// The latest term of this incarnation.
-    terms: BTreeMap<NodeId, Term>,
+    terms: NodeMap<Term>,
     /// Every vote that a node cast in this incarnation or before: a later one in the same term replaces it only
     /// if it was lost with a crash.
     cast: BTreeMap<(NodeId, Term), NodeId>,
@@ -27,12 +28,12 @@ pub(super) struct Votes {
 
 impl Votes {
     pub(super) fn stopped(&mut self, node: NodeId) {
-        self.terms.remove(&node);
+        self.terms.remove(node);
         self.incarnation.retain(|(voter, _), _| *voter != node);
     }
 
     pub(super) fn wiped(&mut self, node: NodeId) {
-        self.durable.remove(&node);
+        self.durable.remove(node);
     }
 
     pub(super) fn check(&mut self, step: &Step<'_>) -> Result<(), String> {
@@ -50,13 +51,13 @@ impl Votes {
                 _ => {}
             }
         }
-        let earlier = self.terms.entry(node).or_insert(term);
+        let earlier = self.terms.get_or_insert_with(node, || term);
         if term < *earlier {
             return Err(format!("its term fell from {earlier} to {term}"));
         }
         *earlier = term;
         if step.durable >= step.raft.hard_state_at() {
-            *self.durable.entry(node).or_default() = (term, vote);
+            self.durable.insert(node, (term, vote));
         }
         Ok(())
     }
@@ -88,11 +89,11 @@ impl Votes {
             .iter()
             .filter(|((voter, _), _)| *voter == node)
             .collect();
-        format!("{:?} {votes:?}", self.durable.get(&node))
+        format!("{:?} {votes:?}", self.durable.get(node))
     }
 
     fn recovered(&self, node: NodeId, term: Term, vote: Option<NodeId>) -> Result<(), String> {
-        let Some((earlier, voted_for)) = self.durable.get(&node) else {
+        let Some((earlier, voted_for)) = self.durable.get(node) else {
             return Ok(());
         };
         if term < *earlier {
