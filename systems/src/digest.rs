@@ -11,6 +11,19 @@ pub fn digest(value: &impl Hash) -> u64 {
     scatter(hasher.finish())
 }
 
+/// Hashes what is in no order, such as the entries of a hash map: equal contents alike, whatever the order.
+pub fn hash_unordered<T: Hash>(things: impl Iterator<Item = T>, state: &mut impl Hasher) {
+    let (mut count, mut one, mut other) = (0_u64, 0_u64, 0_u64);
+    for thing in things {
+        let hash = digest(&thing);
+        count += 1;
+        one = one.wrapping_add(hash);
+        // A second sum that two sets with the same first one do not share.
+        other = other.wrapping_add(scatter(hash ^ 0x5851_f42d_4c95_7f2d));
+    }
+    (count, one, other).hash(state);
+}
+
 /// Spreads a weak hash over all 64 bits, so that a sum of many hashes of a set's elements is a fair hash of the
 /// set. (The finaliser of SplitMix64: Steele, Lea, Flood, OOPSLA 2014.)
 pub fn scatter(mut x: u64) -> u64 {

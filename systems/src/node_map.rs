@@ -6,7 +6,7 @@ use crate::replica::NodeId;
 
 /// A map by node, in the order of nodes. A cluster has a handful of them, and looking through a handful side by side
 /// in memory is faster than descending a tree.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct NodeMap<T>(Vec<(NodeId, T)>);
 
 impl<T> Default for NodeMap<T> {

@@ -174,6 +174,10 @@ impl<R: Explored> Search<R> {
             .iter()
             .fold(0, |near, step| near ^ self.visited.touch(step.hash));
         std::hint::black_box(near);
+        let near = found
+            .iter()
+            .fold(0, |near, step| near ^ self.visited.touch_known(step.hash));
+        std::hint::black_box(near);
         for step in &found {
             self.visited.insert(&step.next.words[..words], step.hash, number);
         }
@@ -344,16 +348,16 @@ impl<R: Explored> Search<R> {
 
     /// How many different states a state and its images are.
     pub(super) fn orbit_size(&mut self, number: u32) -> usize {
+        let group = self.tables.symmetry.len();
+        if group == 1 {
+            return 1;
+        }
         let state = self.state(number);
         let nodes = self.tables.nodes;
-        let orbits = state.words[..nodes]
-            .iter()
-            .map(|local| self.tables.locals[*local as usize].orbit);
-        let mut orbits: Vec<u32> = orbits.collect();
-        orbits.sort_unstable();
-        let group = self.tables.symmetry.len();
+        // A state that is kept has its nodes in the order of their orbits.
+        let orbit = |place: usize| self.tables.locals[state.words[place] as usize].orbit;
         // Only a permutation among equal nodes can leave a state as it is.
-        if orbits.windows(2).all(|pair| pair[0] != pair[1]) {
+        if (1..nodes).all(|place| orbit(place - 1) != orbit(place)) {
             return group;
         }
         let same = (0..group).filter(|permutation| self.image(&state, *permutation) == state);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::Hash;
 
 use perjury_systems::breach::Breach;
 use perjury_systems::raft::invariants::{Observed as RaftObserved, Own, Shared};
@@ -38,7 +39,7 @@ pub trait Explored: Simulated {
     /// What one node did before, as far as its steps are judged by it.
     type Own: Clone + fmt::Debug;
     /// What the nodes did together, as far as their steps are judged by it.
-    type Shared: Clone + fmt::Debug;
+    type Shared: Clone + fmt::Debug + Hash;
 
     /// Fills in the settings under which nothing depends on time.
     ///

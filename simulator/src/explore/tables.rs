@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::rc::Rc;
 
 use perjury_systems::breach::Breach;
 use perjury_systems::replica::NodeId;
@@ -18,7 +19,7 @@ use super::bounds::Spent;
 use super::clients::{Seen, Table, Told};
 use super::event::What;
 use super::judging::Judged;
-use super::machine::{Happens, Machine, Stepped, World};
+use super::machine::{Glimpse, Happens, Machine, Stepped, World};
 use super::slices::Slices;
 use super::symmetry::Symmetry;
 use super::system::{Explored, Pace};
@@ -106,11 +107,15 @@ pub(super) struct Tables<R: Explored> {
     pub(super) shared: Vec<R::Shared>,
     pub(super) shared_numbers: Written,
     pub(super) shared_images: Vec<u32>,
-    pub(super) shared_after: FxHashMap<(u32, u32, [u32; MOST_NODES]), Judged>,
+    /// By what they did before and the outcome; where other nodes are looked at, also by what is seen of those.
+    pub(super) shared_after: FxHashMap<u64, Judged>,
+    pub(super) shared_around: FxHashMap<(u32, u32, [u32; MOST_NODES]), Judged>,
+    /// What there is to be seen of steps that were judged lately.
+    pub(super) recent: FxHashMap<u64, Rc<[Glimpse<R>]>>,
     pub(super) breaches: Vec<Breach>,
 }
 
-fn pair(one: u32, other: u32) -> u64 {
+pub(super) fn pair(one: u32, other: u32) -> u64 {
     u64::from(one) << 32 | u64::from(other)
 }
 
@@ -148,6 +153,8 @@ impl<R: Explored> Tables<R> {
             shared_numbers: Written::default(),
             shared_images: Vec::new(),
             shared_after: FxHashMap::default(),
+            shared_around: FxHashMap::default(),
+            recent: FxHashMap::default(),
             breaches: Vec::new(),
             symmetry,
             world,
@@ -568,6 +575,7 @@ impl<R: Explored> Tables<R> {
                 self.outcome_of.capacity() + self.inbox_after.capacity() + self.clients_after.capacity(),
                 12,
             )
-            + map(self.shared_after.capacity(), 40)
+            + map(self.shared_after.capacity(), 12)
+            + map(self.shared_around.capacity(), 40)
     }
 }

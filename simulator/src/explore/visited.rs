@@ -77,6 +77,17 @@ impl Visited {
         self.slots[slot] ^ u32::from(self.tags[slot])
     }
 
+    /// Looks at the state that is probably the one with this hash, if there is one.
+    #[inline]
+    pub(super) fn touch_known(&self, hash: u64) -> u32 {
+        let slot = hash as usize & (self.slots.len() - 1);
+        let number = self.slots[slot];
+        if number == EMPTY || self.tags[slot] != tag(hash) {
+            return 0;
+        }
+        self.state(number)[0]
+    }
+
     /// The hash of a state.
     #[inline]
     pub(super) fn hash(state: &[u32]) -> u64 {

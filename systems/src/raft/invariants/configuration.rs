@@ -2,8 +2,10 @@
 //! snapshot (paper §6, §7; thesis §4.1).
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 
 use super::{Oracle, Step};
+use crate::node_map::NodeMap;
 use crate::raft::config::Config;
 use crate::raft::types::{Index, Trace};
 
@@ -13,12 +15,22 @@ pub(super) const NAME: (&str, &str) = ("R-I10", "one configuration");
 pub(super) struct Configuration {
     /// The configurations that are committed, by place.
     committed: BTreeMap<Index, Config>,
+    /// What was compacted of each node's log, and where the configuration in force was, when it was judged last.
+    judged: NodeMap<(Index, Index)>,
+}
+
+impl Hash for Configuration {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // What was judged and has not changed need not be told apart.
+        self.committed.hash(state);
+    }
 }
 
 impl Configuration {
     pub(super) fn new(initial: Config) -> Self {
         Configuration {
             committed: BTreeMap::from([(0, initial)]),
+            judged: NodeMap::default(),
         }
     }
 
@@ -28,7 +40,7 @@ impl Configuration {
             match trace {
                 Trace::Committed { index, .. } => self.note(step, oracle, *index),
                 Trace::Appended { first, last, .. } => {
-                    relevant = true;
+                    relevant |= step.raft.configs().latest_index() >= *first;
                     newest_is_in_force(step, *first, *last)?;
                 }
                 Trace::Truncated { .. } | Trace::SnapshotInstalled { .. } | Trace::Recovered { .. } => {
@@ -37,7 +49,9 @@ impl Configuration {
                 _ => {}
             }
         }
-        if relevant {
+        let place = (step.raft.log().base().index, step.raft.configs().latest_index());
+        if relevant || self.judged.get(step.node) != Some(&place) {
+            self.judged.insert(step.node, place);
             self.in_force(step)?;
             one_uncommitted(step, oracle)?;
         }

@@ -87,8 +87,8 @@ fn held_by_majority(step: &Step<'_>, oracle: &Oracle, index: Index, word: &str) 
     }
     let holders: Vec<String> = step
         .views
-        .iter()
-        .map(|(node, _)| node)
+        .nodes()
+        .into_iter()
         .filter(|node| holds(*node))
         .map(|node| node.to_string())
         .collect();

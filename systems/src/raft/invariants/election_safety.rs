@@ -8,7 +8,7 @@ use crate::replica::NodeId;
 
 pub(super) const NAME: (&str, &str) = ("R-I1", "election safety");
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct ElectionSafety {
     leaders: BTreeMap<Term, NodeId>,
 }

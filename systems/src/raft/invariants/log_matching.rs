@@ -4,11 +4,13 @@
 //! By induction it is enough that index and term determine the payload and the term of the entry before it.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 
 use rustc_hash::FxHashMap;
 
 use super::Step;
 use crate::breach::Breach;
+use crate::digest::hash_unordered;
 use crate::raft::Raft;
 use crate::raft::log::Log;
 use crate::raft::types::{Index, Position, Term, Trace};
@@ -20,6 +22,12 @@ pub(super) const NAME: (&str, &str) = ("R-I3", "log matching");
 pub(super) struct LogMatching {
     /// The payload's hash and the term of the entry before, unless that is compacted.
     entries: FxHashMap<Position, (u64, Option<Term>)>,
+}
+
+impl Hash for LogMatching {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_unordered(self.entries.iter(), state);
+    }
 }
 
 impl LogMatching {

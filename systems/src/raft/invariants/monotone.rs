@@ -56,28 +56,25 @@ impl Monotone {
             *term = raft.term();
             matched.clear();
         }
-        let known = |node: NodeId, matched: &Matched| {
-            let known = matched.iter().find(|(known, ..)| *known == node);
-            known.map_or((0, None), |(_, was, disk)| (*was, *disk))
-        };
         let mut same = matched.len() == progress.len();
-        for (place, (node, progress)) in progress.iter().enumerate() {
+        let mut places = matched.iter();
+        for (node, progress) in progress.iter() {
             let (is, next) = (progress.matched, progress.next);
-            // Both are in the order of nodes, so mostly it is in the same place.
-            let (was, disk) = match matched.get(place) {
-                Some((there, was, disk)) if *there == node => (*was, *disk),
-                _ => known(node, matched),
-            };
-            // What is known of a follower is known of its disk.
-            if is < was && disk == progress.disk {
-                return Err(format!("its match index of {node} fell from {was} to {is}"));
-            }
             if is >= next || next > last + 1 {
                 return Err(format!("for {node} it has match {is}, next {next}, last {last}"));
             }
-            same &= matched.get(place) == Some(&(node, is, progress.disk));
+            // Both are in the order of nodes, so mostly it is in the same place.
+            same = same && places.next() == Some(&(node, is, progress.disk));
         }
         if !same {
+            for (node, was, disk) in matched.iter() {
+                let now = progress.get(*node);
+                // What is known of a follower is known of its disk.
+                if let Some(now) = now.filter(|now| now.matched < *was && now.disk == *disk) {
+                    let is = now.matched;
+                    return Err(format!("its match index of {node} fell from {was} to {is}"));
+                }
+            }
             matched.clear();
             matched.extend(
                 progress

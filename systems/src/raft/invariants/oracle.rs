@@ -5,12 +5,14 @@
 //! application and every acknowledgement must agree with it.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use super::Step;
 use crate::breach::Breach;
+use crate::digest::hash_unordered;
 use crate::raft::Raft;
 use crate::raft::config::Config;
 use crate::raft::types::{Index, Position, Term, Trace};
@@ -19,7 +21,7 @@ use crate::replica::{NodeId, RequestId};
 pub(super) const NAME: (&str, &str) = ("R-I5", "state-machine safety");
 
 /// An entry that is committed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Committed {
     /// The term of the entry.
     pub term: Term,
@@ -37,6 +39,13 @@ pub struct Oracle {
     /// By place, from 1 on; some may be unknown, since they were compacted before they could be seen.
     entries: Vec<Option<Committed>>,
     proposed: FxHashMap<(NodeId, RequestId), Position>,
+}
+
+impl Hash for Oracle {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.entries.hash(state);
+        hash_unordered(self.proposed.iter(), state);
+    }
 }
 
 impl Oracle {

@@ -5,8 +5,9 @@
 use std::fmt;
 
 use super::{
-    Breach, Config, Mirror, Step, View, append_only, completeness, configuration, durable_majority, effects,
-    election_safety, log_matching, monotone, no_holes, oracle, own_term, reads, state_hash, terms, votes,
+    Breach, Config, Mirror, Step, View, Views, append_only, completeness, configuration, durable_majority,
+    effects, election_safety, log_matching, monotone, no_holes, oracle, own_term, reads, state_hash, terms,
+    votes,
 };
 use crate::node_map::NodeMap;
 use crate::raft::Raft;
@@ -22,7 +23,7 @@ pub struct Own {
 }
 
 /// What the nodes did together.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct Shared {
     oracle: oracle::Oracle,
     election_safety: election_safety::ElectionSafety,
@@ -49,7 +50,7 @@ pub struct Observed<'a> {
 }
 
 impl<'a> Observed<'a> {
-    fn step(self, views: &'a NodeMap<View>, lost: &'a NodeMap<Mirror>) -> Step<'a> {
+    fn step(self, views: Views<'a>, lost: &'a NodeMap<Mirror>) -> Step<'a> {
         Step {
             node: self.node,
             raft: self.raft,
@@ -81,14 +82,14 @@ impl Own {
     /// The first invariant found broken.
     pub fn observe(&mut self, observed: Observed<'_>) -> Result<(), Breach> {
         let (node, lost) = (observed.node, NodeMap::default());
-        let step = observed.step(&self.views, &lost);
+        let step = observed.step(Views::Kept(&self.views), &lost);
         no_holes(&step).map_err(breach(node, log_matching::NAME))?;
         self.votes.check_own(&step).map_err(breach(node, votes::NAME))?;
         append_only::check(&step).map_err(breach(node, append_only::NAME))?;
         own_term::check(step.traces).map_err(breach(node, own_term::NAME))?;
         self.monotone.check(&step).map_err(breach(node, monotone::NAME))?;
         self.votes.forget_before(node, observed.raft.term());
-        self.views.insert(node, View::of(observed.raft));
+        self.views.insert(node, View::of(observed.raft, observed.durable));
         Ok(())
     }
 
@@ -137,10 +138,8 @@ impl Shared {
         owns: impl Iterator<Item = &'a Own>,
     ) -> Result<(), Breach> {
         let (node, lost) = (observed.node, NodeMap::default());
-        let views: NodeMap<View> = owns
-            .flat_map(|own| own.views.iter().map(|(node, view)| (node, view.clone())))
-            .collect();
-        let step = observed.step(&views, &lost);
+        let views = Views::Gathered(owns.flat_map(|own| own.views.iter()).collect());
+        let step = observed.step(views, &lost);
         self.election_safety
             .check(&step)
             .map_err(breach(node, election_safety::NAME))?;

@@ -1,8 +1,11 @@
 //! R-I11: a read sees everything that was acknowledged to any client before the read was invoked (paper §8).
 
+use std::hash::{Hash, Hasher};
+
 use rustc_hash::FxHashMap;
 
 use super::Step;
+use crate::digest::hash_unordered;
 use crate::raft::types::{Index, Trace};
 use crate::replica::{NodeId, RequestId};
 
@@ -12,6 +15,13 @@ pub(super) const NAME: (&str, &str) = ("R-I11", "linearizable reads");
 pub(super) struct Reads {
     acknowledged: Index,
     floors: FxHashMap<(NodeId, RequestId), Index>,
+}
+
+impl Hash for Reads {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.acknowledged.hash(state);
+        hash_unordered(self.floors.iter(), state);
+    }
 }
 
 impl Reads {

@@ -1,8 +1,11 @@
 //! R-I12: nodes that have applied the same entries are in the same state, sessions included, and a snapshot is the
 //! state at its index (paper §2, §7; thesis §6.3).
 
+use std::hash::{Hash, Hasher};
+
 use rustc_hash::FxHashMap;
 
+use crate::digest::hash_unordered;
 use crate::raft::types::{Index, Trace};
 
 pub(super) const NAME: (&str, &str) = ("R-I12", "equal states");
@@ -10,6 +13,12 @@ pub(super) const NAME: (&str, &str) = ("R-I12", "equal states");
 #[derive(Clone, Debug, Default)]
 pub(super) struct StateHash {
     states: FxHashMap<Index, u64>,
+}
+
+impl Hash for StateHash {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_unordered(self.states.iter(), state);
+    }
 }
 
 impl StateHash {

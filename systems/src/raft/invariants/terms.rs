@@ -9,7 +9,7 @@ use crate::raft::types::{Term, Trace};
 
 pub(super) const NAME: (&str, &str) = ("R-I14", "a term begins with a candidate");
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Terms {
     begun: BTreeSet<Term>,
 }

@@ -13,7 +13,7 @@ use crate::replica::NodeId;
 
 pub(super) const NAME: (&str, &str) = ("R-I7", "terms and votes");
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Votes {
     /// The term and the vote that are surely durable.
     durable: NodeMap<(Term, Option<NodeId>)>,
