@@ -22,10 +22,12 @@ use perjury_workloads::Call;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use crate::options::Options;
 use crate::record::End;
 use crate::step::Answer;
 
-/// The first pause after an attempt that surely did nothing; doubled up to the longest, and jittered.
+/// The first pause after an attempt that surely did nothing; doubled up to the longest, and jittered. Clients that wait
+/// for answers for more than a second are as much less in a hurry.
 const FIRST_PAUSE_MS: u64 = 8;
 const LONGEST_PAUSE_MS: u64 = 128;
 
@@ -34,9 +36,6 @@ const HOPS: u8 = 2;
 
 /// One in so many changes that the believed leader refuses is not tried again.
 const LEFT_AT_THAT: u32 = 3;
-
-/// How long a node that let a request hang is avoided for requests of that sort.
-const SHUNNED_MS: u64 = 1_000;
 
 /// One client.
 #[derive(Debug)]
@@ -53,7 +52,9 @@ pub(crate) struct Client {
     /// The node that last carried out a change, until it refuses one.
     obeyed: Option<Node>,
     nodes: u16,
-    /// For each node, until when it is avoided: for reads, and for changes.
+    /// How long it waits for an answer, at least a second.
+    patience_ms: u64,
+    /// For each node that let a request hang, until when it is avoided: for reads, and for changes.
     shunned_ns: Vec<[u64; 2]>,
     rng: ChaCha8Rng,
 }
@@ -95,7 +96,13 @@ pub(crate) fn changes(f: &Function) -> bool {
 }
 
 impl Client {
-    pub(crate) fn new(number: usize, nodes: u16, seed: u64) -> Self {
+    pub(crate) fn new(number: usize, options: &Options) -> Self {
+        let Options {
+            nodes,
+            seed,
+            request_timeout_ms,
+            ..
+        } = *options;
         let home = Node((number % usize::from(nodes.max(1))) as u16 + 1);
         Client {
             process: number as u64,
@@ -106,6 +113,7 @@ impl Client {
             leader: None,
             obeyed: None,
             nodes,
+            patience_ms: request_timeout_ms.max(1_000),
             shunned_ns: vec![[0; 2]; usize::from(nodes)],
             rng: stream(seed, &format!("client/{number}")),
         }
@@ -153,7 +161,7 @@ impl Client {
             last,
             doubt: false,
             hops: 0,
-            pause_ms: FIRST_PAUSE_MS,
+            pause_ms: FIRST_PAUSE_MS * self.patience_ms / 1_000,
         });
     }
 
@@ -230,7 +238,7 @@ impl Client {
             }
             Answer::Unknown { error } => {
                 open.doubt = true;
-                let until_ns = now_ns.saturating_add(SHUNNED_MS * 1_000_000);
+                let until_ns = now_ns.saturating_add(self.patience_ms * 1_000_000);
                 self.shunned_ns[usize::from(node.0 - 1)][usize::from(changes(&open.call.f))] = until_ns;
                 if self.leader == Some(node) {
                     self.leader = None;
@@ -254,7 +262,7 @@ impl Client {
         if at_ns >= open.deadline_ns {
             return Next::End(open.given_up(error));
         }
-        open.pause_ms = (open.pause_ms * 2).min(LONGEST_PAUSE_MS);
+        open.pause_ms = (open.pause_ms * 2).min(LONGEST_PAUSE_MS * self.patience_ms / 1_000);
         open.hops = 0;
         open.node = node.unwrap_or(Node(open.node.0 % self.nodes + 1));
         Next::Retry(at_ns)
@@ -328,8 +336,17 @@ mod tests {
         }
     }
 
+    fn client(number: usize, nodes: u16, seed: u64) -> Client {
+        let options = Options {
+            nodes,
+            seed,
+            ..Options::default()
+        };
+        Client::new(number, &options)
+    }
+
     fn opened(f: Function) -> Client {
-        let mut client = Client::new(0, 3, 7);
+        let mut client = client(0, 3, 7);
         client.begin(
             0,
             Call {
@@ -396,7 +413,7 @@ mod tests {
     #[test]
     fn a_doubtful_request_is_retried_until_it_is_settled_or_late() {
         for seed in 0..50 {
-            let mut client = Client::new(0, 3, seed);
+            let mut client = client(0, 3, seed);
             client.obeyed = Some(Node(1));
             let call = Call {
                 f: Function::Increment,
@@ -460,7 +477,7 @@ mod tests {
 
     #[test]
     fn a_client_goes_on_asking_its_home_whoever_leads() {
-        let mut client = Client::new(2, 5, 7);
+        let mut client = client(2, 5, 7);
         client.leader = Some(Node(1));
         for f in [Function::Read, Function::Write] {
             let asked: Vec<Node> = (0..1_000).map(|_| client.choose(0, &f)).collect();

@@ -18,9 +18,10 @@ use crate::summary::{Failure, Recovery};
 use crate::test::{MS, Runner};
 use crate::timers::Timer;
 
-/// Pause before a node that does not serve is probed again.
-const START_PAUSE_NS: u64 = 10 * MS;
-const RECOVER_PAUSE_NS: u64 = 20 * MS;
+/// Pause before a node that does not serve is probed again, in thousandths of clients' patience, which is a second at
+/// least.
+const START_PAUSE: u64 = 10;
+const RECOVER_PAUSE: u64 = 20;
 
 /// So many of the final calls are carried out at every node.
 const READ_EVERYWHERE: usize = 8;
@@ -277,11 +278,16 @@ impl Runner {
     /// Takes the answer to a probe.
     pub(crate) fn probed(&mut self, place: usize, attempt: u64, answer: Answer, _out: &mut Vec<Action>) {
         if self.probes.answered(place, attempt, answer) && self.probes.wants(place) {
-            let pause_ns = if self.phase == Phase::Start {
-                START_PAUSE_NS
+            let pause = if self.phase == Phase::Start {
+                START_PAUSE
             } else {
-                RECOVER_PAUSE_NS
+                RECOVER_PAUSE
             };
+            let pause_ns = self
+                .options
+                .request_timeout_ms
+                .max(1_000)
+                .saturating_mul(pause * MS / 1_000);
             self.timers
                 .set(self.now_ns + pause_ns, Timer::Probe { node: place });
         }

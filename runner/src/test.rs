@@ -21,8 +21,9 @@ use crate::timers::{Timer, Timers};
 
 pub(crate) const MS: u64 = 1_000_000;
 
-/// How late an operation may come and still be made up for, when a rate is kept.
-const LATENESS_NS: u64 = 100 * MS;
+/// How late an operation may come and still be made up for, when a rate is kept; a tenth of clients' patience if that
+/// is more.
+const LATENESS_MS: u64 = 100;
 
 /// Pause before a heal that failed is tried again.
 const HEAL_PAUSE_NS: u64 = 250 * MS;
@@ -85,7 +86,7 @@ impl Runner {
     /// Options or a plan that cannot be.
     pub fn new(options: Options, workload: Box<dyn Workload>, plan: Plan) -> Result<Self, OptionsError> {
         options.validate(&plan)?;
-        let client = |number| Client::new(number, options.nodes, options.seed);
+        let client = |number| Client::new(number, &options);
         let watch = if options.stop_on_violation {
             workload.watch()
         } else {
@@ -300,6 +301,9 @@ impl Runner {
         } else {
             0
         };
+        let lateness_ns = LATENESS_MS
+            .max(self.options.request_timeout_ms / 10)
+            .saturating_mul(MS);
         // An instant answer must not keep this going for ever: each client gets one turn.
         for _ in 0..self.idle.len() {
             if interval_ns > 0 {
@@ -307,7 +311,7 @@ impl Runner {
                     return;
                 }
                 let jittered_ns = interval_ns * self.pace.random_range(50..=150) / 100;
-                let earliest_ns = self.now_ns.saturating_sub(LATENESS_NS);
+                let earliest_ns = self.now_ns.saturating_sub(lateness_ns);
                 self.next_due_ns = self.next_due_ns.max(earliest_ns) + jittered_ns.max(1);
             }
             let Some(client) = self.idle.pop_front() else {

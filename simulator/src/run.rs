@@ -15,7 +15,7 @@ use perjury_systems::registry;
 use perjury_systems::replica::{ConfigError, MutantCounts};
 use serde::{Deserialize, Serialize};
 
-use crate::environment::{End, Environment, TRIAL_LIMIT_MS};
+use crate::environment::{End, Environment};
 use crate::likelihood::Branch;
 use crate::setup::Setup;
 use crate::systems::{self, Drawn, Simulated, Visitor};
@@ -291,6 +291,7 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
             hashes.push(world.hash.value());
         }
     });
+    let trial_limit_ms = environment.trial_limit_ms();
     let Environment {
         world,
         runner,
@@ -324,7 +325,7 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
         End::Broken(breach) => violations.push(Violation::Invariant(breach)),
         End::Stalled(quorum) => violations.push(Violation::Stalled {
             quorum,
-            limit_ms: TRIAL_LIMIT_MS,
+            limit_ms: trial_limit_ms,
         }),
         End::Runaway => violations.push(Violation::Runaway),
         End::Stuck => violations.push(Violation::Stuck),

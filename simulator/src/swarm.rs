@@ -4,6 +4,7 @@
 //! ISSTA 2012): a fault that always comes hides what happens only without it.
 
 pub(crate) mod moments;
+pub(crate) mod slowness;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -13,6 +14,7 @@ use perjury_systems::registry;
 use perjury_systems::replica::{ConfigError, MutantInfo};
 use rand_chacha::ChaCha8Rng;
 
+use crate::run::validate;
 use crate::setup::{Setup, Work};
 use crate::systems;
 use crate::world::{Weather, below};
@@ -64,6 +66,8 @@ pub struct Draws {
     pub triggers: bool,
     /// Whether a majority has to serve alone in the end.
     pub trial: bool,
+    /// How slow the world is as a whole, if workload, pace, settings and weather are drawn too.
+    pub slowness: bool,
 }
 
 impl Draws {
@@ -76,6 +80,7 @@ impl Draws {
         weather: true,
         triggers: true,
         trial: true,
+        slowness: true,
     };
     /// Draw nothing but the plan.
     pub const NONE: Draws = Draws {
@@ -86,7 +91,18 @@ impl Draws {
         weather: false,
         triggers: false,
         trial: false,
+        slowness: false,
     };
+}
+
+impl Draws {
+    /// Nothing is slowed down if the system's own times are given.
+    fn unless_timed(self, base: &Setup) -> Self {
+        Draws {
+            slowness: self.slowness && !slowness::is_timed(base),
+            ..self
+        }
+    }
 }
 
 /// One of some choices.
@@ -106,9 +122,9 @@ impl Swarm {
     /// Everything that can be drawn is, but what `base` sets of the system's settings.
     pub fn new(base: Setup) -> Self {
         Swarm {
-            base,
             nemesis: perjury_nemesis::menu::SWARM.to_owned(),
-            draws: Draws::ALL,
+            draws: Draws::ALL.unless_timed(&base),
+            base,
             hint: None,
         }
     }
@@ -117,6 +133,7 @@ impl Swarm {
     pub fn for_mutant(mut base: Setup, mutant: &MutantInfo) -> Self {
         let (_, name) = mutant.name.split_once('/').unwrap_or(("", mutant.name));
         base.mutant = Some(name.to_owned());
+        let draws = Draws::ALL.unless_timed(&base);
         let mut timing = BTreeMap::new();
         for (name, value) in mutant
             .settings
@@ -140,6 +157,7 @@ impl Swarm {
                 moment: mutant.moment.to_owned(),
                 timing,
             }),
+            draws,
             ..Swarm::new(base)
         }
     }
@@ -243,6 +261,23 @@ impl Swarm {
                 setup.plan = Plan::default();
             }
             setup.triggers.extend(drawn);
+        }
+        let Draws {
+            workload,
+            pace,
+            settings,
+            weather,
+            slowness,
+            ..
+        } = self.draws;
+        if workload && pace && settings && weather && slowness {
+            let times = slowness::draw(&mut stream(seed, "slowness"));
+            let mut slow = setup.clone();
+            slowness::slow_down(&mut slow, times);
+            // A system may set limits to its own times.
+            if validate(&slow).is_ok() {
+                setup = slow;
+            }
         }
         Ok(setup)
     }

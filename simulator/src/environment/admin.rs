@@ -78,7 +78,7 @@ impl<R: Replica> Environment<R> {
                 .collect();
             active.outside.extend(missing);
         }
-        let at = self.world.now() + PATIENCE;
+        let at = self.world.now() + self.weather.slowed(PATIENCE);
         self.world.alarm(
             at,
             Alarm::GiveUp {
@@ -188,7 +188,8 @@ impl<R: Replica> Environment<R> {
         };
         let at = self.world.now() + self.client_latency();
         self.ask(at, node, ticket, request);
-        self.world.alarm(at + ANSWER_WITHIN, Alarm::Admin { ticket });
+        self.world
+            .alarm(at + self.weather.slowed(ANSWER_WITHIN), Alarm::Admin { ticket });
     }
 
     /// Now and then those who left go on to receive the log.
@@ -245,7 +246,8 @@ impl<R: Replica> Environment<R> {
         if self.phase > Phase::Recover {
             return;
         }
-        self.world.alarm(self.world.now() + REPAIR, Alarm::Repair);
+        self.world
+            .alarm(self.world.now() + self.weather.slowed(REPAIR), Alarm::Repair);
         let Some((leader, _)) = self.world.leader() else {
             return;
         };
@@ -307,7 +309,7 @@ impl<R: Replica> Environment<R> {
             _ => false,
         };
         if !done {
-            let at = self.world.now() + PAUSE;
+            let at = self.world.now() + self.weather.slowed(PAUSE);
             self.world.alarm(at, Alarm::Admin { ticket });
             return;
         }

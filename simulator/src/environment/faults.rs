@@ -115,14 +115,15 @@ impl<R: Replica> Environment<R> {
                 }
                 Crash::Kill => {
                     self.world.doom(node);
-                    active.pending.insert(node, now + DOOM);
-                    self.world.alarm(now + DOOM, Alarm::Crash { fault: id, node });
+                    let at = now + self.weather.slowed(DOOM);
+                    active.pending.insert(node, at);
+                    self.world.alarm(at, Alarm::Crash { fault: id, node });
                 }
                 Crash::LoseUnsynced | Crash::TornWrite => {
-                    let (least, most) = STALL;
+                    let (least, most) = (self.weather.slowed(STALL.0), self.weather.slowed(STALL.1));
                     self.world.stall(node, now + most);
                     active.pending.insert(node, now + most);
-                    let first = now + LOOK + below(&mut self.rng, least);
+                    let first = now + self.weather.slowed(LOOK) + below(&mut self.rng, least);
                     self.world.alarm(first, Alarm::Crash { fault: id, node });
                 }
             }
@@ -147,8 +148,10 @@ impl<R: Replica> Environment<R> {
             Crash::LoseUnsynced => Keep::Nothing,
         };
         if *crash != Crash::Kill && now < *latest && self.world.unsynced(node) == 0 {
-            self.world
-                .alarm((now + LOOK).min(*latest), Alarm::Crash { fault, node });
+            self.world.alarm(
+                (now + self.weather.slowed(LOOK)).min(*latest),
+                Alarm::Crash { fault, node },
+            );
             return;
         }
         let lost = self.world.kill(node, keep);

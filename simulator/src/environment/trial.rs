@@ -15,7 +15,7 @@ use crate::world::{Keep, MILLISECOND, below};
 pub(super) const TRIAL_TICKET: u64 = ADMIN_TICKETS + (1 << 62);
 
 /// Within this time a healthy majority has to serve.
-pub(crate) const LIMIT_MS: u64 = 10_000;
+const LIMIT_MS: u64 = 10_000;
 
 /// Between two requests.
 const PAUSE: u64 = 100 * MILLISECOND;
@@ -30,6 +30,11 @@ pub(super) struct Trial {
 }
 
 impl<R: Replica> Environment<R> {
+    /// How long a healthy majority may take to serve, in milliseconds.
+    pub(crate) fn trial_limit_ms(&self) -> u64 {
+        self.weather.slowed(LIMIT_MS)
+    }
+
     /// Begins the trial, if there is a majority that is less than all.
     pub(super) fn begin_trial(&mut self) {
         let Some((quorum, outside)) = self.draw_quorum() else {
@@ -39,7 +44,7 @@ impl<R: Replica> Environment<R> {
             self.world.bar(*node);
             self.world.kill(*node, Keep::Prefix);
         }
-        let until = self.world.now() + LIMIT_MS * MILLISECOND;
+        let until = self.world.now() + self.trial_limit_ms() * MILLISECOND;
         self.trial = Some(Trial {
             quorum,
             outside,
@@ -97,7 +102,7 @@ impl<R: Replica> Environment<R> {
             },
         };
         self.world.ask(now, node, TRIAL_TICKET, request);
-        self.world.alarm(now + PAUSE, Alarm::Trial);
+        self.world.alarm(now + self.weather.slowed(PAUSE), Alarm::Trial);
     }
 
     /// The majority serves: the rest comes back.

@@ -58,6 +58,8 @@ pub(crate) struct Network {
     nodes: usize,
     lines: Vec<Line>,
     weather: Weather,
+    /// What it is in peace.
+    calmed: Weather,
     /// Nodes talk over connections.
     pub(crate) connected: bool,
     /// Who is to be told of a connection that broke.
@@ -92,6 +94,7 @@ impl Network {
             nodes,
             lines,
             weather,
+            calmed: weather.calmed(),
             connected,
             broken: Vec::new(),
             calm: true,
@@ -160,6 +163,7 @@ impl Network {
     /// A connection breaks: each of both ends is told, after everything of that connection that still reaches it and
     /// before anything of the next one. What an end sends until then is lost.
     pub(crate) fn disconnect(&mut self, now: u64, one: usize, other: usize) {
+        let noticed = self.weather.slowed(NOTICED);
         for (node, peer) in [(one, other), (other, one)] {
             let last_arrival = self.line(peer, node).last_arrival;
             let line = self.line(node, peer);
@@ -167,7 +171,7 @@ impl Network {
                 // Nothing of a later connection is under way to it.
                 continue;
             }
-            let at = last_arrival.max(now) + between(&mut self.rng, 1, NOTICED);
+            let at = last_arrival.max(now) + between(&mut self.rng, 1, noticed);
             self.line(peer, node).last_arrival = at;
             let line = self.line(node, peer);
             (line.broken, line.told_at) = (true, at);
@@ -189,6 +193,7 @@ impl Network {
             nodes,
             lines,
             weather,
+            calmed,
             connected,
             calm,
             rng,
@@ -199,7 +204,7 @@ impl Network {
         } = self;
         *held_back = false;
         let line = &mut lines[from * *nodes + to];
-        let conditions = if *calm { &weather.calmed() } else { &*weather };
+        let conditions = if *calm { &*calmed } else { &*weather };
         // A microsecond has as many nanoseconds as one has thousandths.
         let least = conditions.latency_us * line.slowness;
         let jitter = conditions.jitter_us * line.slowness;
@@ -232,7 +237,7 @@ impl Network {
             copies += u32::from(doubled);
             arrival += delay;
             if overtaken {
-                arrival += OVERTAKEN_AFTER + delay;
+                arrival += weather.slowed(OVERTAKEN_AFTER) + delay;
             }
             affliction.hits += u64::from(gone || doubled || overtaken || delay > 0);
             *held_back |= overtaken || delay > 0;
@@ -260,7 +265,8 @@ impl Network {
             }
             return [None, None];
         }
-        let second = (copies > 1).then(|| arrival + exponential(rng, jitter + 100 * MICROSECOND));
+        let second =
+            (copies > 1).then(|| arrival + exponential(rng, jitter + weather.slowed(100 * MICROSECOND)));
         [Some(arrival), second]
     }
 }

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Weather {
+    /// How many times as long as usual everything takes that is not said here: what faults, the operator and whoever
+    /// puts the cluster on trial wait for.
+    pub slowness: u32,
     /// What every packet takes at least, in microseconds.
     pub latency_us: u64,
     /// What it takes besides on average, in microseconds; about exponential.
@@ -56,6 +59,7 @@ impl Weather {
     /// Machines side by side: a third of a millisecond between nodes, fsyncs of half a millisecond, clocks that are
     /// a little off, nothing lost.
     pub const FAIR: Weather = Weather {
+        slowness: 1,
         latency_us: 150,
         jitter_us: 150,
         spread: 2,
@@ -81,14 +85,19 @@ impl Weather {
 
     /// The same machines while nothing is to go wrong: no slower than usual.
     pub(crate) fn calmed(&self) -> Weather {
-        let fair = Weather::FAIR;
+        let fair = |time_us| self.slowed(time_us);
         Weather {
-            latency_us: self.latency_us.min(fair.latency_us),
-            jitter_us: self.jitter_us.min(fair.jitter_us),
-            fsync_us: self.fsync_us.min(fair.fsync_us),
-            fsync_jitter_us: self.fsync_jitter_us.min(fair.fsync_jitter_us),
+            latency_us: self.latency_us.min(fair(Weather::FAIR.latency_us)),
+            jitter_us: self.jitter_us.min(fair(Weather::FAIR.jitter_us)),
+            fsync_us: self.fsync_us.min(fair(Weather::FAIR.fsync_us)),
+            fsync_jitter_us: self.fsync_jitter_us.min(fair(Weather::FAIR.fsync_jitter_us)),
             ..*self
         }
+    }
+
+    /// A time that is usually so long, in any unit.
+    pub(crate) fn slowed(&self, usual: u64) -> u64 {
+        usual * u64::from(self.slowness)
     }
 }
 
