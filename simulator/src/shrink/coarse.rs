@@ -8,8 +8,9 @@ use perjury_nemesis::{Fault, Plan, Shape, Step, StepKind, Target};
 use super::Shrinker;
 use super::ddmin::ddmin;
 use crate::setup::Setup;
+use crate::swarm::slowness;
 use crate::systems;
-use crate::world::Weather;
+use crate::world::{Strike, Trigger, Weather};
 
 /// With how many noises it is tried what a run's end does alone.
 const FRESH_NOISES: u64 = 20;
@@ -17,6 +18,7 @@ const FRESH_NOISES: u64 = 20;
 impl Shrinker<'_> {
     /// Everything that can be done without writing the run out.
     pub(super) fn coarsely(&mut self) {
+        self.change(slowness::speed_up);
         self.cut_short();
         self.forget_the_beginning();
         self.fair_weather();
@@ -139,7 +141,12 @@ impl Shrinker<'_> {
     }
 
     pub(super) fn simplify_settings(&mut self) {
-        let simpler = systems::simpler(&self.setup.system);
+        let wipes = |trigger: &Trigger| trigger.strike == Strike::Wipe;
+        let simpler = if self.setup.triggers.iter().any(wipes) {
+            &[]
+        } else {
+            systems::simpler(&self.setup.system)
+        };
         let is_simple = |name: &str, value: &str| simpler.contains(&(name, value));
         for (name, value) in self.setup.settings.clone() {
             if is_simple(&name, &value) {

@@ -16,7 +16,7 @@ use crate::world::Invariants;
 
 /// A system whose invariants are known.
 pub trait Simulated: Replica {
-    /// Settings with which a run is easier to follow, and as legal.
+    /// Settings with which a run is easier to follow, and as legal as long as no disk is emptied.
     const SIMPLER: &'static [(&'static str, &'static str)] = &[];
 
     /// Watches a cluster that has not started.

@@ -15,7 +15,8 @@ use crate::swarm::{percent, pick};
 use crate::world::{Invariants, Strike};
 
 impl Simulated for Raft {
-    const SIMPLER: &'static [(&'static str, &'static str)] = &[("prevote", "off"), ("check-quorum", "off")];
+    const SIMPLER: &'static [(&'static str, &'static str)] =
+        &[("prevote", "off"), ("check-quorum", "off"), ("identity", "trust")];
 
     fn invariants(cluster: &Cluster) -> Box<dyn Invariants<Self>> {
         Box::new(raft::invariants::Invariants::new(&cluster.members))
