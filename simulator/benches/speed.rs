@@ -3,8 +3,8 @@
 //! Five-node Raft with disks, clocks, invariants, the recorded history and its checking, on one thread. Each line says
 //! how many events and how many simulated seconds a second of the processor's time comes to, in the fastest of three
 //! goes; what other programs do at the same time does not count. The lines differ in what goes on in the cluster:
-//! swarm runs as `perjury hunt` draws them (dozens to hundreds of clients' operations a second, faults, bad weather),
-//! the same under a light load, and quiet clusters.
+//! swarm runs as `perjury hunt` draws them (faults, bad weather, from one rack to satellites: an operation every few
+//! seconds to hundreds a second), the same with all machines side by side, under a light load, and quiet clusters.
 
 use std::time::Duration;
 
@@ -69,6 +69,11 @@ fn main() {
         ..Options::default()
     };
     measure("swarm", &swarm(200, five, options.clone()));
+    let rack = Draws {
+        slowness: false,
+        ..five
+    };
+    measure("swarm, machines side by side", &swarm(200, rack, options.clone()));
     let light = Options {
         rate: 10.0,
         concurrency: 5,

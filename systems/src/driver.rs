@@ -59,6 +59,8 @@ pub struct Driver<R: Replica> {
     gated: VecDeque<(Lsn, Output<R>)>,
     /// The timers that run, and when they run out: few, in no order.
     timers: Vec<(R::Timer, Duration)>,
+    /// When the first one runs out of those that were armed since somebody last asked.
+    newly_armed: Option<Duration>,
 }
 
 impl<R: Replica> Clone for Context<R> {
@@ -93,6 +95,7 @@ impl<R: Replica> Driver<R> {
             durable: end,
             gated: VecDeque::new(),
             timers: Vec::new(),
+            newly_armed: None,
         };
         driver.carry_out(out);
         driver
@@ -171,6 +174,11 @@ impl<R: Replica> Driver<R> {
         self.timers.iter().map(|(_, due)| *due).min()
     }
 
+    /// When the first one runs out of the timers that were armed since this was last asked.
+    pub fn newly_armed(&mut self) -> Option<Duration> {
+        self.newly_armed.take()
+    }
+
     /// Lets every timer that has run out by `now` go off, earliest first.
     pub fn fire(&mut self, (now, wall): (Duration, Duration), out: &mut Vec<Output<R>>) {
         while let Some((_, timer)) = self
@@ -195,6 +203,7 @@ impl<R: Replica> Driver<R> {
 
     fn carry_out(&mut self, out: &mut Vec<Output<R>>) {
         let now = self.context.now;
+        out.reserve(self.context.effects.len());
         for effect in self.context.effects.drain(..) {
             let (after, output) = match effect {
                 Effect::Append { lsn, record } => (
@@ -217,6 +226,7 @@ impl<R: Replica> Driver<R> {
                 Effect::Arm { timer, after } => {
                     // A timer of no length would fire for ever without time passing.
                     let due = now + after.max(Duration::from_nanos(1));
+                    self.newly_armed = Some(self.newly_armed.map_or(due, |first| first.min(due)));
                     match self.timers.iter_mut().find(|(armed, _)| *armed == timer) {
                         Some((_, known)) => *known = due,
                         None => self.timers.push((timer, due)),

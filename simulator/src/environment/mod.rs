@@ -3,6 +3,7 @@
 mod admin;
 pub(crate) mod calls;
 mod faults;
+mod patience;
 mod trial;
 mod wake;
 
@@ -26,7 +27,7 @@ use crate::world::{
 };
 use admin::Admins;
 use faults::Active;
-pub(crate) use trial::LIMIT_MS as TRIAL_LIMIT_MS;
+use patience::Patience;
 use trial::{TRIAL_TICKET, Trial};
 use wake::{Came, Wake};
 
@@ -43,8 +44,8 @@ pub(crate) enum Alarm {
     Wake,
     /// An answer reaches its client.
     Answer { attempt: u64, answer: Answer },
-    /// A client has waited long enough.
-    TimeOut { attempt: u64 },
+    /// Some client may have waited long enough.
+    TimeOut,
     /// A node whose disk stands still may have something to lose by now.
     Crash { fault: u32, node: Node },
     /// A change of members is tried, or tried again.
@@ -100,6 +101,7 @@ pub(crate) struct Environment<R: Replica> {
     attempts: Vec<u64>,
     triggers: Vec<crate::world::Trigger>,
     open: FxHashMap<u64, Open>,
+    patience: Patience,
     active: BTreeMap<u32, Active>,
     /// Those that are members from the start.
     members: Vec<NodeId>,
@@ -113,12 +115,16 @@ pub(crate) struct Environment<R: Replica> {
     wake: Wake,
     booting: usize,
     phase: Phase,
+    /// Kept for their room.
+    notes: Vec<Note>,
     inputs: VecDeque<Input>,
     actions: Vec<Action>,
     /// Whether two nodes claimed to lead at once, in different terms or not.
     pub(crate) two_leaders: bool,
     /// Which steps were recorded, and how often.
     pub(crate) marks: Vec<(&'static str, u64)>,
+    /// The place of each kind of step there, in the order in which they were seen first.
+    kinds_of_steps: Vec<std::mem::Discriminant<R::Trace>>,
     /// Which triggers struck whom, and when.
     pub(crate) struck: Vec<(usize, Node, u64)>,
     /// Whoever wants to know what the runner tells.
@@ -172,6 +178,7 @@ impl<R: Replica> Environment<R> {
             rng: stream(noise, "clients"),
             triggers: setup.triggers.clone(),
             open: FxHashMap::default(),
+            patience: Patience::default(),
             active: BTreeMap::new(),
             members: setup.cluster().members,
             admins: Admins::default(),
@@ -182,10 +189,12 @@ impl<R: Replica> Environment<R> {
             wake: Wake::NONE,
             booting: usize::from(setup.options.nodes),
             phase: Phase::Start,
+            notes: Vec::new(),
             inputs: VecDeque::new(),
             actions: Vec::new(),
             two_leaders: false,
             marks: Vec::new(),
+            kinds_of_steps: Vec::new(),
             struck: Vec::new(),
             notices: Vec::new(),
             keeps_notices,
@@ -221,7 +230,9 @@ impl<R: Replica> Environment<R> {
             if self.world.events.is_multiple_of(EVENTS_BETWEEN_CHECKPOINTS) {
                 self.world.checkpoint();
             }
-            self.settle();
+            if !self.world.notes.is_empty() || self.world.view_changed || !self.inputs.is_empty() {
+                self.settle();
+            }
             each(&self.world);
             if let Some(breach) = self.world.breach.take() {
                 return End::Broken(breach);
@@ -239,14 +250,13 @@ impl<R: Replica> Environment<R> {
 
     fn mark(&mut self) {
         for trace in &self.world.traces {
-            let name = variant(trace);
-            match self
-                .marks
-                .iter_mut()
-                .find(|(known, _)| std::ptr::eq(*known, name) || *known == name)
-            {
-                Some((_, count)) => *count += 1,
-                None => self.marks.push((name, 1)),
+            let kind = std::mem::discriminant(trace);
+            match self.kinds_of_steps.iter().position(|known| *known == kind) {
+                Some(place) => self.marks[place].1 += 1,
+                None => {
+                    self.kinds_of_steps.push(kind);
+                    self.marks.push((variant(trace), 1));
+                }
             }
         }
     }
@@ -255,9 +265,12 @@ impl<R: Replica> Environment<R> {
     fn settle(&mut self) {
         loop {
             if !self.world.notes.is_empty() {
-                for note in std::mem::take(&mut self.world.notes) {
+                let room = std::mem::take(&mut self.notes);
+                let mut notes = std::mem::replace(&mut self.world.notes, room);
+                for note in notes.drain(..) {
                     self.note(note);
                 }
+                self.notes = notes;
             }
             if std::mem::take(&mut self.world.view_changed) {
                 let up = self
@@ -399,14 +412,7 @@ impl<R: Replica> Environment<R> {
                     self.inputs.push_back(Input::Answer { attempt, answer });
                 }
             }
-            Alarm::TimeOut { attempt } => {
-                if self.open.remove(&attempt).is_some() {
-                    let answer = Answer::Unknown {
-                        error: "timeout".into(),
-                    };
-                    self.inputs.push_back(Input::Answer { attempt, answer });
-                }
-            }
+            Alarm::TimeOut => self.time_out(),
             Alarm::Crash { fault, node } => self.crash(fault, node),
             Alarm::Admin { ticket } => self.admin(ticket),
             Alarm::GiveUp { fault, healing } => self.admin_gives_up(fault, healing),
@@ -420,6 +426,27 @@ impl<R: Replica> Environment<R> {
             }
             Alarm::Repair => self.repair(),
             Alarm::Transfer => self.transfer(),
+        }
+    }
+
+    fn time_out(&mut self) {
+        let now = self.world.now();
+        loop {
+            let open = &self.open;
+            match self.patience.came(now, |attempt| open.contains_key(&attempt)) {
+                Ok(attempt) => {
+                    self.open.remove(&attempt);
+                    let error = "timeout".into();
+                    let answer = Answer::Unknown { error };
+                    self.inputs.push_back(Input::Answer { attempt, answer });
+                }
+                Err(next) => {
+                    if let Some(at) = next {
+                        self.world.alarm(at, Alarm::TimeOut);
+                    }
+                    return;
+                }
+            }
         }
     }
 
@@ -523,8 +550,9 @@ impl<R: Replica> Environment<R> {
         };
         self.attempts[client] += 1;
         let arrives = now + self.takes(way);
-        self.world
-            .alarm(now + timeout_ms * MILLISECOND, Alarm::TimeOut { attempt: id });
+        if let Some(at) = self.patience.wait(now + timeout_ms * MILLISECOND, id) {
+            self.world.alarm(at, Alarm::TimeOut);
+        }
         match calls::request(&call, session) {
             Err(_) => {
                 let answer = Answer::Failed {

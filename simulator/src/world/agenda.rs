@@ -1,12 +1,12 @@
 //! What will happen when: a heap in virtual time.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 /// The most that may be planned at a time.
 const MAX_PLANNED: usize = 1 << SLOT_BITS;
 const SLOT_BITS: u32 = 24;
 const SEQUENCE_BITS: u32 = 40;
-
-/// Children of a place in the heap: with four of them it is half as deep as with two.
-const CHILDREN: usize = 4;
 
 /// Things planned, earliest first; those at the same time in the order in which they were planned.
 ///
@@ -14,8 +14,7 @@ const CHILDREN: usize = 4;
 /// itself is kept, so that ordering never moves a message about.
 #[derive(Debug)]
 pub(crate) struct Agenda<T> {
-    /// The children of the word at `n` are at `4n + 1` to `4n + 4`, and none is smaller than it.
-    heap: Vec<u128>,
+    heap: BinaryHeap<Reverse<u128>>,
     slots: Vec<Option<T>>,
     free: Vec<u32>,
     sequence: u64,
@@ -24,7 +23,7 @@ pub(crate) struct Agenda<T> {
 impl<T> Default for Agenda<T> {
     fn default() -> Self {
         Agenda {
-            heap: Vec::new(),
+            heap: BinaryHeap::new(),
             slots: Vec::new(),
             free: Vec::new(),
             sequence: 0,
@@ -51,55 +50,12 @@ impl<T> Agenda<T> {
         };
         self.sequence += 1;
         let order = (self.sequence & ((1 << SEQUENCE_BITS) - 1)) << SLOT_BITS | u64::from(slot);
-        self.push(u128::from(at) << 64 | u128::from(order));
-    }
-
-    fn push(&mut self, word: u128) {
-        let mut place = self.heap.len();
-        self.heap.push(word);
-        while place > 0 {
-            let parent = (place - 1) / CHILDREN;
-            if self.heap[parent] <= word {
-                break;
-            }
-            self.heap[place] = self.heap[parent];
-            place = parent;
-        }
-        self.heap[place] = word;
-    }
-
-    fn pop(&mut self) -> Option<u128> {
-        let least = *self.heap.first()?;
-        let word = self.heap.pop()?;
-        if self.heap.is_empty() {
-            return Some(least);
-        }
-        let mut place = 0;
-        loop {
-            let first = place * CHILDREN + 1;
-            let end = (first + CHILDREN).min(self.heap.len());
-            let Some((&smallest, rest)) = self.heap.get(first..end).and_then(<[u128]>::split_first) else {
-                break;
-            };
-            let (mut child, mut smallest) = (first, smallest);
-            for (offset, other) in rest.iter().enumerate() {
-                if *other < smallest {
-                    (child, smallest) = (first + 1 + offset, *other);
-                }
-            }
-            if word <= smallest {
-                break;
-            }
-            self.heap[place] = smallest;
-            place = child;
-        }
-        self.heap[place] = word;
-        Some(least)
+        self.heap.push(Reverse(u128::from(at) << 64 | u128::from(order)));
     }
 
     /// Takes the next thing with its time.
     pub(crate) fn next(&mut self) -> Option<(u64, T)> {
-        let word = self.pop()?;
+        let Reverse(word) = self.heap.pop()?;
         let slot = (word as u64 & ((1 << SLOT_BITS) - 1)) as usize;
         let thing = self.slots[slot].take()?;
         self.free.push(slot as u32);

@@ -142,6 +142,8 @@ pub(crate) struct World<R: Replica, A> {
     seed: u64,
     cluster: Cluster,
     weather: Weather,
+    /// What it is in peace.
+    calmed: Weather,
     calm: bool,
     agenda: Agenda<Planned<R, A>>,
     machines: Vec<Machine<R>>,
@@ -154,6 +156,8 @@ pub(crate) struct World<R: Replica, A> {
     /// Triggers whose time has not come, the next one last; and those that may strike, in order.
     sleeping: Vec<usize>,
     watching: Vec<usize>,
+    /// What any trigger waited for since it could strike, each once.
+    watched: Vec<On>,
     /// Since the world was last asked.
     pub(crate) notes: Vec<Note>,
     /// What the node that stepped recorded, in this event.
@@ -212,6 +216,7 @@ impl<R: Replica, A> World<R, A> {
             now: 0,
             seed,
             weather,
+            calmed: weather.calmed(),
             calm: true,
             agenda: Agenda::default(),
             machines,
@@ -221,6 +226,7 @@ impl<R: Replica, A> World<R, A> {
             triggers: Vec::new(),
             sleeping: Vec::new(),
             watching: Vec::new(),
+            watched: Vec::new(),
             notes: Vec::new(),
             traces: Vec::new(),
             watch,

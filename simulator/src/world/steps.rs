@@ -282,7 +282,7 @@ impl<R: Replica, A> World<R, A> {
         if !self.traces.is_empty() && self.machines[place].look() {
             self.view_changed = true;
         }
-        self.plan_look(place);
+        self.plan_look_if_armed(place);
         Happened::Stepped(node)
     }
 
@@ -388,11 +388,7 @@ impl<R: Replica, A> World<R, A> {
         let Some(lsn) = machine.disk.begin_sync() else {
             return;
         };
-        let weather = if self.calm {
-            &self.weather.calmed()
-        } else {
-            &self.weather
-        };
+        let weather = if self.calm { &self.calmed } else { &self.weather };
         // How long it takes depends on nothing but which fsync it is.
         machine.syncs += 1;
         let which = (u64::from(machine.incarnation) << 32) + machine.syncs;
@@ -412,6 +408,19 @@ impl<R: Replica, A> World<R, A> {
                 lsn,
             },
         );
+    }
+
+    /// After a step: only what it armed can run out before the look that is planned.
+    fn plan_look_if_armed(&mut self, place: usize) {
+        let machine = &mut self.machines[place];
+        let Some(driver) = &mut machine.driver else {
+            return;
+        };
+        let armed = driver.newly_armed();
+        let none_planned = machine.looks_at == u64::MAX;
+        if none_planned || armed.is_some_and(|due| machine.clock.when(due) < machine.looks_at) {
+            self.plan_look(place);
+        }
     }
 
     /// Makes sure that somebody looks when the node's next timer runs out. A look that comes too early is planned

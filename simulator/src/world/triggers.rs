@@ -55,6 +55,18 @@ pub enum On {
     Step(String),
 }
 
+impl On {
+    fn is(&self, doing: Doing) -> bool {
+        match (self, doing) {
+            (On::Append, Doing::Append) | (On::Snapshot, Doing::Snapshot) | (On::Reply, Doing::Reply) => true,
+            (On::Send, Doing::Send(_)) => true,
+            (On::Message(name), Doing::Send(sent)) => name == sent,
+            (On::Step(name), Doing::Step(recorded)) => name == recorded,
+            _ => false,
+        }
+    }
+}
+
 /// What a trigger does to the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -122,6 +134,33 @@ impl fmt::Display for Trigger {
     }
 }
 
+/// What a node is about to do, as triggers tell it apart.
+#[derive(Clone, Copy, Debug)]
+enum Doing {
+    Append,
+    Snapshot,
+    Reply,
+    /// The message's name.
+    Send(&'static str),
+    /// The step's name.
+    Step(&'static str),
+}
+
+impl Doing {
+    fn of<R: Replica>(output: &Output<R>) -> Option<Self> {
+        Some(match output {
+            Output::Write { what, .. } => match what {
+                Written::Record(_) => Doing::Append,
+                Written::Snapshot(_) => Doing::Snapshot,
+            },
+            Output::Reply { .. } => Doing::Reply,
+            Output::Send { message, .. } => Doing::Send(variant(message)),
+            Output::Trace(trace) => Doing::Step(variant(trace)),
+            Output::Release(_) => return None,
+        })
+    }
+}
+
 /// A trigger with how often its event was seen.
 #[derive(Clone, Debug)]
 pub(crate) struct Armed {
@@ -144,19 +183,12 @@ impl Armed {
         }
     }
 
-    /// Whether the trigger strikes now.
-    pub(crate) fn strikes<R: Replica>(&mut self, now: u64, node: Node, output: &Output<R>) -> bool {
+    /// Whether the trigger strikes now, when a node does this.
+    fn strikes(&mut self, now: u64, node: Node, doing: Doing) -> bool {
         if self.struck || now < self.armed_at || self.trigger.node.is_some_and(|whose| whose != node) {
             return false;
         }
-        let matches = match (&self.trigger.on, output) {
-            (On::Append, Output::Write { what, .. }) => matches!(what, Written::Record(_)),
-            (On::Snapshot, Output::Write { what, .. }) => matches!(what, Written::Snapshot(_)),
-            (On::Send, Output::Send { .. }) | (On::Reply, Output::Reply { .. }) => true,
-            (On::Message(name), Output::Send { message, .. }) => variant(message) == name,
-            (On::Step(name), Output::Trace(trace)) => variant(trace) == name,
-            _ => false,
-        };
+        let matches = self.trigger.on.is(doing);
         self.seen += u32::from(matches);
         self.struck = matches && self.seen > self.trigger.skip;
         self.struck
@@ -190,17 +222,28 @@ impl<R: Replica, A> World<R, A> {
         }
         if self.watching.len() != before {
             self.watching.sort_unstable();
+            for place in &self.watching {
+                let on = &self.triggers[*place].trigger.on;
+                if !self.watched.contains(on) {
+                    self.watched.push(on.clone());
+                }
+            }
         }
         !self.watching.is_empty()
     }
 
     pub(super) fn strikes(&mut self, node: Node, output: &Output<R>) -> Option<(usize, Strike)> {
         let now = self.now;
+        let doing = Doing::of(output)?;
+        // Most of what nodes do, nobody waits for.
+        if !self.watched.iter().any(|on| on.is(doing)) {
+            return None;
+        }
         let triggers = &mut self.triggers;
         let first = self
             .watching
             .iter()
-            .position(|place| triggers[*place].strikes(now, node, output))?;
+            .position(|place| triggers[*place].strikes(now, node, doing))?;
         let struck = self.watching.remove(first);
         let Trigger { strike, heal_ms, .. } = self.triggers[struck].trigger;
         let node = match strike {

@@ -198,12 +198,12 @@ impl Raft {
 
     /// Carries a change on, and leaves a joint configuration that is committed, whoever began it.
     pub(super) fn advance_change(&mut self, cx: &mut Cx) {
-        let config = self.configs.latest();
-        let (index, joint) = (self.configs.latest_index(), config.is_joint());
-        let committed = index <= self.commit;
         let State::Leader(leader) = &mut self.state else {
             return;
         };
+        let config = self.configs.latest();
+        let (index, joint) = (self.configs.latest_index(), config.is_joint());
+        let committed = index <= self.commit;
         if joint && committed && self.commit >= leader.first_own {
             let next = config.leave_joint();
             self.rules.reach(Place::JointLeft as u8);

@@ -221,7 +221,7 @@ impl Raft {
 
     /// Answers the reads whose read index is applied.
     pub(super) fn answer_reads(&mut self, cx: &mut Cx) {
-        if !std::mem::take(&mut self.requests.reads_ready) {
+        if !std::mem::take(&mut self.requests.reads_ready) || self.requests.reads.is_empty() {
             return;
         }
         let applied = self.machine.applied();
@@ -295,7 +295,7 @@ impl Raft {
 
     pub(super) fn arm_sweep(&mut self, cx: &mut Cx) {
         if !std::mem::replace(&mut self.requests.sweeping, true) {
-            cx.arm(Timer::Sweep, self.settings.heartbeat);
+            cx.arm(Timer::Sweep, self.settings.election_timeout);
         }
     }
 }

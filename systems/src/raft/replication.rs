@@ -344,6 +344,7 @@ impl Raft {
             self.rules.reach(Place::LateAnswerIgnored as u8);
             return;
         }
+        let (matched, confirmed) = (progress.matched, progress.confirmed);
         progress.active = true;
         progress.answers_with(disk);
         if round <= leader.round {
@@ -379,8 +380,13 @@ impl Raft {
             }
             Appended::Conflict { .. } | Appended::Stale => {}
         }
-        self.confirm_reads(cx);
-        self.advance_commit(cx);
+        let (rose, confirms) = (progress.matched != matched, progress.confirmed != confirmed);
+        if confirms {
+            self.confirm_reads(cx);
+        }
+        if rose {
+            self.advance_commit(cx);
+        }
         self.feed(from, cx);
         self.hand_over_when_ready(cx);
     }
@@ -406,7 +412,8 @@ impl Raft {
         }
         // What some member holds, from the highest place down.
         let below = |bound: Index| {
-            let held = config.each_member().map(matched).chain([own]);
+            let held = leader.progress.values().map(|progress| progress.matched);
+            let held = held.chain([own]);
             held.filter(|index| *index > self.commit && *index < bound).max()
         };
         let absent = !config.is_voter(self.me) && self.rules.absent_leader_counts();

@@ -25,8 +25,9 @@ impl Contents {
         postcard::from_bytes(bytes).ok()
     }
 
-    fn encode(&self) -> Option<Vec<u8>> {
-        postcard::to_allocvec(self).ok()
+    /// `about` is how long it may become.
+    fn encode(&self, about: usize) -> Option<Vec<u8>> {
+        postcard::to_extend(self, Vec::with_capacity(about)).ok()
     }
 
     pub(crate) fn last(&self) -> Position {
@@ -69,7 +70,8 @@ impl Raft {
             config,
             state: self.machine.stored(holds_sessions),
         };
-        let Some(bytes) = contents.encode() else {
+        let before = self.image.as_ref().map_or(0, |image| image.bytes.len());
+        let Some(bytes) = contents.encode(before + before / 4 + 256) else {
             return;
         };
         cx.snapshot(bytes.clone());
