@@ -109,6 +109,8 @@ pub struct Directed {
 /// One mutant, or the correct system.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
+    /// The system.
+    pub system: String,
     /// Its name, `raft/double-vote`; none for the correct system.
     pub mutant: Option<&'static str>,
     /// Its id in the catalogue.
@@ -217,7 +219,7 @@ pub fn matrix(
                     error.get_or_insert(problem);
                 }
             }
-            while let Some(row) = complete(&hunts, &mutants, rows.len()) {
+            while let Some(row) = complete(&matrix.base.system, &hunts, &mutants, rows.len()) {
                 let played = play(matrix, row.mutant);
                 let row = Row {
                     directed: played.unwrap_or_else(|problem| {
@@ -236,10 +238,7 @@ pub fn matrix(
 
 /// Those that are hunted, the correct system first.
 fn subjects(matrix: &Matrix) -> Result<Vec<Option<&'static MutantInfo>>, ConfigError> {
-    let system = registry::SYSTEMS
-        .iter()
-        .find(|system| system.name == matrix.base.system);
-    let Some(system) = system else {
+    let Some(system) = registry::system(&matrix.base.system) else {
         let problem = format!("there is no system {:?}", matrix.base.system);
         return Err(ConfigError(problem));
     };
@@ -257,6 +256,7 @@ fn subjects(matrix: &Matrix) -> Result<Vec<Option<&'static MutantInfo>>, ConfigE
 
 /// The row in this place, if all its hunts are over.
 fn complete(
+    system: &str,
     hunts: &[Vec<Option<Hunted>>],
     mutants: &[Option<&'static MutantInfo>],
     place: usize,
@@ -264,6 +264,7 @@ fn complete(
     let hunts: Vec<Hunted> = hunts.get(place)?.iter().cloned().collect::<Option<_>>()?;
     let mutant = mutants[place];
     Some(Row {
+        system: system.to_owned(),
         mutant: mutant.map(|mutant| mutant.name),
         id: mutant.map_or("", |mutant| mutant.id),
         core: mutant.is_some_and(|mutant| mutant.core),

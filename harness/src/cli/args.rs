@@ -485,7 +485,7 @@ pub struct PlayArgs {
 /// The options of `matrix`.
 #[derive(Debug, Args)]
 pub struct MatrixArgs {
-    /// The system; `perjury list systems` names them.
+    /// The system; `perjury list systems` names them. `all` for the planted bugs of all of them.
     #[arg(long, env = "PERJURY_SYSTEM", default_value = "raft")]
     pub system: String,
     /// Only the planted bugs whose names have one of these in them, by commas.

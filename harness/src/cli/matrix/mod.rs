@@ -6,7 +6,6 @@ mod simulation;
 use std::path::Path;
 
 use perjury_results::report;
-use perjury_systems::registry::SYSTEMS;
 use perjury_systems::replica::MutantInfo;
 
 use super::args::{Environment, MatrixArgs};
@@ -14,9 +13,9 @@ use super::{Outcome, Trouble, spec};
 
 /// Hunts every planted bug that was asked for. Exits 0 if each was found at least once, 2 if not.
 pub fn matrix(args: &MatrixArgs) -> Outcome {
-    let mutants: Vec<&'static MutantInfo> = SYSTEMS
+    let systems = spec::bundled(&args.system)?;
+    let mutants: Vec<&'static MutantInfo> = systems
         .iter()
-        .filter(|system| system.name == args.system)
         .flat_map(|system| system.mutants)
         .filter(|mutant| {
             args.only.is_empty() || args.only.iter().any(|part| mutant.name.contains(part.as_str()))
@@ -37,7 +36,7 @@ pub fn matrix(args: &MatrixArgs) -> Outcome {
     );
     match args.env {
         Environment::Process => processes::hunt(args, &mutants, first),
-        Environment::Sim => simulation::hunt(args, first),
+        Environment::Sim => simulation::hunt(args, &systems, first),
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_gettime};
 use perjury_runner::{Options, exit};
 use perjury_simulator::{Kind, Matrix, Row, Setup, Sighting};
+use perjury_systems::registry::System;
 
 use super::{markdown, markdown_head, write_page};
 use crate::cli::args::MatrixArgs;
@@ -13,36 +14,39 @@ use crate::cli::interrupt::{Armed, interrupted};
 use crate::cli::{Outcome, Trouble, spec};
 
 /// Hunts in simulation, with invariants and without, and prints a table.
-pub fn hunt(args: &MatrixArgs, seed: u64) -> Outcome {
-    let mut base = Setup::new(
-        &args.system,
-        spec::workload(&args.system, None)?,
-        Options::default(),
-    );
-    base.scheduler = args.scheduler;
-    let matrix = Matrix {
-        base,
-        only: args.only.clone(),
-        correct: args.only.is_empty(),
-        campaigns: u64::from(args.campaigns),
-        seed,
-        runs: args.runs.unwrap_or(u64::MAX),
-        budget: args.budget,
-        jobs: usize::from(args.jobs),
-    };
+pub fn hunt(args: &MatrixArgs, systems: &[&System], seed: u64) -> Outcome {
     let _armed = Armed::new(|| eprintln!("interrupted: waiting for the runs that are under way"))?;
     let mut out = std::io::stdout().lock();
     if !args.json {
         writeln!(out, "{}", markdown_head(&HEADS))?;
     }
-    let mut printed = Ok(());
-    let rows = perjury_simulator::matrix(&matrix, &processor_time, &interrupted, &mut |row| {
-        if printed.is_ok() {
-            printed = print(&mut out, row, args.json);
-        }
-    })
-    .map_err(|error| Trouble::Usage(error.to_string()))?;
-    printed?;
+    let mut rows = Vec::new();
+    for system in systems {
+        let mut base = Setup::new(
+            system.name,
+            spec::workload(system.name, None)?,
+            Options::default(),
+        );
+        base.scheduler = args.scheduler;
+        let matrix = Matrix {
+            base,
+            only: args.only.clone(),
+            correct: args.only.is_empty(),
+            campaigns: u64::from(args.campaigns),
+            seed,
+            runs: args.runs.unwrap_or(u64::MAX),
+            budget: args.budget,
+            jobs: usize::from(args.jobs),
+        };
+        let mut printed = Ok(());
+        let hunted = perjury_simulator::matrix(&matrix, &processor_time, &interrupted, &mut |row| {
+            if printed.is_ok() {
+                printed = print(&mut out, row, args.json);
+            }
+        });
+        rows.extend(hunted.map_err(|error| Trouble::Usage(error.to_string()))?);
+        printed?;
+    }
     let (correct, planted): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.mutant.is_none());
     let summary = summary(&planted);
     for line in &summary {
@@ -103,7 +107,9 @@ fn print(out: &mut impl Write, row: &Row, json: bool) -> std::io::Result<()> {
 
 /// A row of the table. Where there are two numbers, they are the median and the worst of the campaigns.
 fn cells(row: &Row) -> Vec<String> {
-    let name = row.mutant.unwrap_or("correct");
+    let name = row
+        .mutant
+        .map_or_else(|| format!("correct {}", row.system), str::to_owned);
     let core = if row.core { " ★" } else { "" };
     let campaigns = row.attempts.len();
     let first: Vec<&Sighting> = row
@@ -229,5 +235,8 @@ fn acquittal(row: &Row) -> String {
         0 => "never accused".to_owned(),
         times => format!("ACCUSED in {times} hunts"),
     };
-    format!("the correct system: {verdict} in {runs} runs, {hours:.1} simulated hours")
+    format!(
+        "correct {}: {verdict} in {runs} runs, {hours:.1} simulated hours",
+        row.system
+    )
 }
