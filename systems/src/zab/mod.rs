@@ -36,6 +36,7 @@ pub mod rules;
 pub mod settings;
 mod snapshots;
 mod sync;
+mod trace;
 pub mod types;
 
 pub use log::Log;
