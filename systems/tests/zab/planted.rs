@@ -1,8 +1,9 @@
 //! Planted bugs in the smallest situation that shows them.
 
+use perjury_systems::api::{Request, Session};
 use perjury_systems::zab::MUTANTS;
 
-use crate::bed::{Bed, n, write};
+use crate::bed::{Bed, n, read, write};
 
 /// Runs the situation with and without the bug: only then may something break.
 fn convicts(
@@ -87,6 +88,22 @@ fn the_counter_does_not_run_into_the_epoch() {
             }
         },
     );
+}
+
+#[test]
+fn a_read_does_not_overtake_a_write_of_its_session() {
+    convicts("session-reorder", 3, &[("reads", "local")], "Z-I11", |bed| {
+        bed.run(300);
+        let session = |sequence| Some(Session { client: 4, sequence });
+        for (sequence, command) in [(1, write("x", 1)), (2, read("x"))] {
+            let request = Request {
+                session: session(sequence),
+                command,
+            };
+            bed.ask_for(n(1), request);
+        }
+        bed.run(100);
+    });
 }
 
 #[test]

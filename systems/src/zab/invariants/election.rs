@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::breach::Breach;
 use crate::replica::NodeId;
@@ -19,6 +19,8 @@ pub(super) struct Elections {
     own: FxHashMap<(NodeId, u64), Vec<Vote>>,
     /// Whom each node voted for in each round.
     cast: FxHashMap<(NodeId, u64), BTreeSet<NodeId>>,
+    /// Who joined a leader in which round: its vote is the one that elected the leader, long ago perhaps.
+    joined: FxHashSet<(NodeId, u64)>,
 }
 
 impl Elections {
@@ -41,6 +43,9 @@ impl Elections {
                 confirmed,
             } => {
                 self.cast.entry((node, *round)).or_default().insert(vote.leader);
+                if *joined {
+                    self.joined.insert((node, *round));
+                }
                 quorum(agree, voters, *confirmed).and_then(|()| {
                     if *joined {
                         Ok(())
@@ -62,7 +67,8 @@ impl Elections {
                 return Err(format!("{voter} did not vote for {leader} in round {round}"));
             }
             let own = self.own.get(&(*voter, round)).into_iter().flatten();
-            if let Some(least) = own.min_by_key(|own| (own.epoch, own.zxid, own.leader))
+            if !self.joined.contains(&(*voter, round))
+                && let Some(least) = own.min_by_key(|own| (own.epoch, own.zxid, own.leader))
                 && beats(*least, vote)
             {
                 return Err(format!(

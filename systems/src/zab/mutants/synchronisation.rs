@@ -132,7 +132,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             source: "LearnerHandler.queueCommittedProposals",
             workload: "register",
             nemesis: "partition-leader,partition-flapping",
-            moment: "truncate",
+            moment: "lead",
             settings: &[],
             finding: "other transactions than are committed (Z-I2, Z-I8)",
             difficulty: Difficulty::Medium,
