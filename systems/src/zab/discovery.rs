@@ -33,11 +33,17 @@ impl Zab {
             round: 0,
         };
         leading.learners.insert(from, learner);
+        leading.latest = leading.latest.max(accepted);
         if counts {
             leading.accepted.insert(from, accepted);
         }
         match leading.epoch {
             0 => self.find_epoch(cx),
+            // It has agreed to the epoch of somebody who came to nothing, and could never follow this one.
+            epoch if epoch < accepted => {
+                self.rules.reach(Place::LaterEpochHeard as u8);
+                self.look("a learner has agreed to a later epoch", cx);
+            }
             epoch => cx.send(from, Message::NewEpoch { session, epoch }),
         }
     }
@@ -52,6 +58,7 @@ impl Zab {
             return;
         }
         let latest = leading.accepted.values().copied().max().unwrap_or_default();
+        let latest = latest.max(leading.latest);
         let epoch = if latest > 0 && self.rules.is_new(latest, latest) {
             latest
         } else {

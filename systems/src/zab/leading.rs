@@ -55,8 +55,10 @@ pub(super) struct Leading {
     pub(super) epoch: Epoch,
     /// The epoch and the last transaction that it had when it began.
     pub(super) had: (Epoch, Zxid),
-    /// The epochs that servers had agreed to.
+    /// The epochs that servers had agreed to, of those whose say counts.
     pub(super) accepted: BTreeMap<NodeId, Epoch>,
+    /// The latest one that any learner had agreed to.
+    pub(super) latest: Epoch,
     /// Who agreed to this one.
     pub(super) agreed: BTreeSet<NodeId>,
     /// Once this is durable, it has agreed itself.
@@ -81,6 +83,7 @@ impl Leading {
             epoch: 0,
             had,
             accepted: BTreeMap::from([(me, accepted)]),
+            latest: accepted,
             agreed: BTreeSet::new(),
             own_agreement: None,
             adopted: BTreeSet::new(),
@@ -114,6 +117,7 @@ impl Zab {
                 // It shall look elsewhere.
                 if let Message::FollowerInfo { session, .. } = message {
                     cx.send_now(from, Message::Close { session });
+                    self.closed.insert(from, session);
                 }
                 return;
             }
@@ -121,6 +125,10 @@ impl Zab {
             State::Looking(_) => return,
         };
         if let Message::FollowerInfo { session, accepted } = message {
+            if self.closed.get(&from) == Some(&session) {
+                // The learner does not know yet. What it says was meant for an earlier leadership.
+                return;
+            }
             self.on_follower_info(from, session, accepted, cx);
             return;
         }
@@ -200,6 +208,7 @@ impl Zab {
                 for (node, learner) in &leading.learners {
                     let session = learner.session;
                     cx.send_now(*node, Message::Close { session });
+                    self.closed.insert(*node, session);
                 }
                 cx.trace(Trace::SteppedDown {
                     epoch: leading.epoch,

@@ -9,6 +9,7 @@ marks! {
     Joined = "joined": "a node joined a leader that a quorum follows already",
     ClaimNotConfirmed = "claim-not-confirmed": "a leader was not joined since it had not said itself that it leads",
     OldEpochRefused = "old-epoch-refused": "a learner left a leader whose epoch was older than one it had agreed to",
+    LaterEpochHeard = "later-epoch-heard": "a leader gave up since a learner had agreed to a later epoch",
     SecondAckNotCounted = "second-ack-not-counted": "an agreement to an epoch did not count since it was the server's second one",
     Outdated = "outdated-leader": "a leader gave up since a follower had more",
     SyncedByDiff = "synced-by-diff": "a learner got what it lacked",

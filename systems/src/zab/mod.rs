@@ -9,6 +9,7 @@
 //! a message of another session is void. What leaves a node before its log is durable says so (`send_now`); the order
 //! of messages matters only among those of one gate.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::breach::Judge;
@@ -83,6 +84,8 @@ pub struct Zab {
     state: State,
     /// Sessions with leaders so far, from a number of this incarnation on.
     session: u64,
+    /// The last session of each learner that this node has ended, as a leader or before it was one.
+    closed: BTreeMap<NodeId, u64>,
     /// The slow state machine is at work.
     applying: bool,
     requests: Requests,

@@ -1,5 +1,6 @@
 //! Starting from what was durable.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand::Rng;
@@ -38,6 +39,7 @@ impl Zab {
             vote: nobody,
             state: State::Looking(Search::new(nobody, settings.notify)),
             session: nonce,
+            closed: BTreeMap::new(),
             applying: false,
             requests: Requests::new(nonce),
             halted: None,
