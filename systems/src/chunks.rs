@@ -45,6 +45,16 @@ pub(crate) enum Taken {
 }
 
 impl<L: PartialEq> Incoming<L> {
+    /// What tells it from others.
+    pub(crate) fn label(&self) -> &L {
+        &self.label
+    }
+
+    /// The byte that is wanted next.
+    pub(crate) fn wanted(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     /// Adds a chunk to what is arriving. A chunk of another snapshot begins anew; one that does not follow is not
     /// taken.
     pub(crate) fn take(arriving: &mut Option<Self>, from: NodeId, label: L, chunk: &Chunk) -> Taken {
@@ -61,7 +71,7 @@ impl<L: PartialEq> Incoming<L> {
                 return Taken::Whole(incoming.bytes);
             }
         }
-        let wanted = incoming.bytes.len() as u64;
+        let wanted = incoming.wanted();
         *arriving = Some(incoming);
         Taken::Wanted(wanted)
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::marks::Mark;
+use crate::paxos;
 use crate::raft;
 use crate::replica::{MutantInfo, Replica};
 use crate::settings::Setting;
@@ -35,7 +36,7 @@ pub struct System {
 }
 
 /// Every bundled system.
-pub const SYSTEMS: &[System] = &[RAFT, ZAB];
+pub const SYSTEMS: &[System] = &[RAFT, BASIC_PAXOS, PAXOS, ZAB];
 
 const RAFT: System = System {
     name: raft::Raft::NAME,
@@ -57,6 +58,51 @@ const RAFT: System = System {
     settings: raft::SETTINGS,
     mutants: raft::MUTANTS,
     marks: raft::MARKS,
+};
+
+const BASIC_PAXOS: System = System {
+    name: paxos::BasicPaxos::NAME,
+    about: "basic Paxos: registers that are written once, each decided by an instance of its own; every node is \
+            proposer, acceptor and learner",
+    promise: "linearizable",
+    workloads: &["once"],
+    cannot: &["membership"],
+    drift_limit_ppm: |_| None,
+    story: &[
+        "Recovered",
+        "Began",
+        "Promised",
+        "Proposed",
+        "Accepted",
+        "Learned",
+        "GaveUp",
+    ],
+    settings: paxos::basic::SETTINGS,
+    mutants: paxos::basic::MUTANTS,
+    marks: paxos::basic::MARKS,
+};
+
+const PAXOS: System = System {
+    name: paxos::Paxos::NAME,
+    about: "Multi-Paxos: a linearizable key-value store with a stable leader, leases, snapshots, sessions, membership \
+            changes",
+    promise: "linearizable",
+    workloads: &["cas", "register", "append", "counter", "set"],
+    cannot: &[],
+    drift_limit_ppm: paxos::multi::settings::drift_limit_ppm,
+    story: &[
+        "Recovered",
+        "Prepared",
+        "Promised",
+        "BecameLeader",
+        "SteppedDown",
+        "Proposed",
+        "Accepted",
+        "SnapshotInstalled",
+    ],
+    settings: paxos::multi::SETTINGS,
+    mutants: paxos::multi::MUTANTS,
+    marks: paxos::multi::MARKS,
 };
 
 const ZAB: System = System {
@@ -96,6 +142,8 @@ pub fn visit<V: Visitor>(name: &str, visitor: V) -> Option<V::Output> {
     match name {
         raft::Raft::NAME => Some(visitor.visit::<raft::Raft>()),
         zab::Zab::NAME => Some(visitor.visit::<zab::Zab>()),
+        paxos::BasicPaxos::NAME => Some(visitor.visit::<paxos::BasicPaxos>()),
+        paxos::Paxos::NAME => Some(visitor.visit::<paxos::Paxos>()),
         _ => None,
     }
 }

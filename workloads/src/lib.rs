@@ -13,6 +13,7 @@ pub mod append;
 pub mod cas;
 pub mod counter;
 pub mod menu;
+pub mod once;
 pub mod register;
 pub mod set;
 pub mod workload;

@@ -3,14 +3,14 @@
 use std::fmt;
 
 use crate::workload::Workload;
-use crate::{append, cas, counter, register, set};
+use crate::{append, cas, counter, once, register, set};
 
 /// How a workload is to be shaped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Keys in use at a time; none for the workload's own choice, few enough for high contention.
     pub keys: Option<usize>,
-    /// For `register` and `cas`: draw values from 1 to this, instead of never writing a value twice.
+    /// For `register`, `cas` and `once`: draw values from 1 to this, instead of never writing a value twice.
     pub values: Option<u32>,
     /// Operations on a key before a fresh one takes its place; none for the workload's own choice.
     pub ops_per_key: Option<u64>,
@@ -67,6 +67,12 @@ pub const MENU: &[Entry] = &[
         about: "increments that must not be applied twice, though unknown outcomes are retried in the same session",
         models: &["counter"],
         make: |options| Box::new(counter::Counter::new(options)),
+    },
+    Entry {
+        name: "once",
+        about: "compare-and-sets from nil and reads of registers that are written once",
+        models: &["cas-register"],
+        make: |options| Box::new(once::Once::new(options)),
     },
     Entry {
         name: "set",

@@ -128,6 +128,8 @@ schedules![
     "truncated-config",
     "older-snapshot",
     "snapshot-before-suffix",
+    "old-accept-overwrites",
+    "votes-of-two-ballots",
 ];
 
 /// The bundled schedule of this name.
@@ -249,6 +251,8 @@ mod tests {
             "raft/single-change-before-term-commit",
             "raft/vote-not-durable",
             "raft/learner-refuses-vote",
+            "basic-paxos/accept-does-not-raise-promise",
+            "basic-paxos/learner-counts-across-ballots",
         ] {
             assert!(convicted.iter().any(|one| one == mutant), "{mutant}");
         }

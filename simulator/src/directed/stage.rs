@@ -267,6 +267,11 @@ impl<R: Simulated> Stage<R> {
         driver.is_some_and(|driver| driver.replica().status().role == Role::Leader)
     }
 
+    /// Whether clients turn to this node.
+    fn may_serve(&self, node: NodeId) -> bool {
+        R::LEADERLESS || self.leads(node)
+    }
+
     fn campaign(&mut self, node: NodeId) -> Result<(), String> {
         let election =
             R::timer("election").ok_or_else(|| format!("{} has no timer called \"election\"", R::NAME))?;
@@ -430,7 +435,7 @@ impl<R: Simulated> Stage<R> {
     /// Whether these nodes, of which everybody is healthy, carry out a write.
     fn serves(&mut self, nodes: &[NodeId]) -> Result<bool, String> {
         for _ in 0..ROUNDS {
-            if let Some(leader) = nodes.iter().copied().find(|node| self.leads(*node)) {
+            if let Some(leader) = nodes.iter().copied().find(|node| self.may_serve(*node)) {
                 let id = self.call(
                     leader,
                     Function::Write,

@@ -1,10 +1,13 @@
 //! The systems that can be simulated, by name: with their invariants, and what campaigns draw of each.
 
+mod basic_paxos;
+mod paxos;
 mod raft;
 mod zab;
 
 use std::collections::BTreeMap;
 
+use perjury_systems::paxos::{BasicPaxos, Paxos};
 use perjury_systems::raft::Raft;
 use perjury_systems::replica::{Cluster, ConfigError, Replica};
 use perjury_systems::zab::Zab;
@@ -18,6 +21,9 @@ use crate::world::Invariants;
 pub trait Simulated: Replica {
     /// Settings with which a run is easier to follow, and as legal as long as no disk is emptied.
     const SIMPLER: &'static [(&'static str, &'static str)] = &[];
+
+    /// Every node serves clients, and none ever leads.
+    const LEADERLESS: bool = false;
 
     /// Watches a cluster that has not started.
     fn invariants(cluster: &Cluster) -> Box<dyn Invariants<Self>>;
@@ -89,7 +95,7 @@ pub fn drawing(system: &str) -> Result<Drawing, ConfigError> {
 }
 
 /// The names of all systems that can be simulated.
-pub const NAMES: &[&str] = &[Raft::NAME, Zab::NAME];
+pub const NAMES: &[&str] = &[Raft::NAME, BasicPaxos::NAME, Paxos::NAME, Zab::NAME];
 
 /// Does something with the system of this name.
 ///
@@ -98,6 +104,8 @@ pub const NAMES: &[&str] = &[Raft::NAME, Zab::NAME];
 pub(crate) fn visit<V: Visitor>(name: &str, visitor: V) -> Result<V::Output, ConfigError> {
     match name {
         Raft::NAME => Ok(visitor.visit::<Raft>()),
+        BasicPaxos::NAME => Ok(visitor.visit::<BasicPaxos>()),
+        Paxos::NAME => Ok(visitor.visit::<Paxos>()),
         Zab::NAME => Ok(visitor.visit::<Zab>()),
         _ => Err(ConfigError(format!(
             "no system called {name:?} can be simulated; there are: {}",

@@ -5,10 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::types::Index;
+use crate::identity::Disk;
 use crate::replica::NodeId;
-
-/// Names a disk: drawn when an empty disk is first used.
-pub type Disk = u64;
 
 /// Who votes and who only receives the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

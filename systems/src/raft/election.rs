@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::config::{Config, Disk};
+use super::config::Config;
 use super::marks::Place;
 use super::rules::Rules;
 use super::rules::durability::Gate;
 use super::types::{HardState, Message, Payload, Position, Record, Term, Timer, Trace};
 use super::{Cx, Leader, Raft, State};
+use crate::identity::Disk;
 use crate::replica::{Lsn, NodeId};
 
 /// The answers that a candidate has got, by voter: how many granted.

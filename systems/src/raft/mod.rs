@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::breach::Judge;
 use crate::chunks::Incoming;
+use crate::identity::{Identity, Registration};
 use crate::machine::Machine;
 use crate::marks::Marks;
 use crate::node_map::NodeMap;
@@ -40,7 +41,6 @@ pub mod types;
 
 pub use config::{Config, ConfigHistory};
 pub use finite::compact;
-pub use identity::Identity;
 pub use marks::MARKS;
 pub use mutants::MUTANTS;
 pub use settings::{SETTINGS, Settings};
@@ -68,7 +68,7 @@ pub struct Raft {
     rules: Rules,
     initial: Arc<Config>,
     identity: Identity,
-    registration: identity::Registration,
+    registration: Registration,
 
     // Persistent state (figure 2), besides the log.
     term: Term,

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::config::Disk;
 use super::types::{Index, Position};
+use crate::identity::Disk;
 
 /// How a follower is being fed.
 #[derive(Clone, Debug, PartialEq, Eq)]

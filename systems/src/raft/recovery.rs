@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::config::{Config, ConfigHistory};
-use super::identity::Identity;
 use super::log::Log;
 use super::progress::Image;
 use super::requests::Requests;
@@ -11,6 +10,7 @@ use super::snapshots::Contents;
 use super::types::{Entry, HardState, Index, Record, Trace};
 use super::{Cx, Raft, State, mutants};
 use crate::digest::digest;
+use crate::identity::Identity;
 use crate::replica::{Cluster, Durable, Lsn, NodeId};
 
 use super::settings::Settings;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::config::{Config, Disk};
+use super::config::Config;
 use crate::api::{Request, Session};
+use crate::identity::{Disk, Identity};
 use crate::machine::Place;
 use crate::replica::{NodeId, RequestId};
 
@@ -255,7 +256,7 @@ pub enum Record {
     /// The persistent state of figure 2 besides the log.
     HardState(HardState),
     /// Which disk this is.
-    Identity(super::identity::Identity),
+    Identity(Identity),
     /// An entry: at the end of the log, or in place of one.
     Entry(Entry),
     /// Take these entries out of the log, both ends included.

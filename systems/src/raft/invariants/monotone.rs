@@ -2,8 +2,8 @@
 //! leader's commit index is at most its durable index (paper figure 2; thesis §10.2.1).
 
 use super::Step;
+use crate::identity::Disk;
 use crate::node_map::NodeMap;
-use crate::raft::config::Disk;
 use crate::raft::types::{Index, Term};
 use crate::replica::NodeId;
 

@@ -1,0 +1,199 @@
+//! Heartbeats: that the leader is alive, that it still leads, and leases for those who read.
+
+use std::collections::BTreeSet;
+
+use super::leader::{ROUNDS, Round};
+use super::settings::ReadMode;
+use super::types::{Clock, Message, Slot, Timer};
+use super::{Cx, Paxos, State};
+use crate::paxos::Ballot;
+use crate::replica::NodeId;
+
+impl Paxos {
+    /// Begins a round of heartbeats.
+    pub(super) fn begin_round(&mut self, cx: &mut Cx) {
+        let executed = self.executed();
+        let members: BTreeSet<NodeId> = self
+            .configs
+            .latest()
+            .1
+            .members()
+            .chain(self.acceptors().into_keys())
+            .collect();
+        let recovered = self.recovered();
+        let replicas = self.settings.reads == ReadMode::Replicas;
+        let length = self.settings.election_timeout;
+        let State::Leader(leader) = &mut self.state else {
+            return;
+        };
+        leader.round += 1;
+        let number = leader.round;
+        let clocks = leader
+            .peers
+            .iter()
+            .filter_map(|(node, peer)| Some((*node, peer.clock?)));
+        leader.rounds.push_back(Round {
+            number,
+            began: cx.now,
+            clocks: clocks.collect(),
+        });
+        if leader.rounds.len() > ROUNDS {
+            leader.rounds.pop_front();
+        }
+        // A lease counts from what the reader's clock showed before a round that a quorum has answered since: whoever
+        // is elected later is elected later than that.
+        let confirmed = leader
+            .rounds
+            .iter()
+            .find(|round| round.number == leader.confirmed)
+            .cloned();
+        for node in members.into_iter().filter(|node| *node != self.me) {
+            let voter = self.configs.of(executed + 1).voters.contains(&node);
+            let grant = confirmed
+                .as_ref()
+                .filter(|_| replicas && recovered && voter && leader.handing_over.is_none())
+                .and_then(|round| round.clocks.get(&node).copied())
+                // One that is over is not worth waiting for.
+                .filter(|(_, told)| cx.now < *told + length);
+            if let Some((_, told)) = grant {
+                let until = leader.readers.entry(node).or_default();
+                *until = (*until).max(told + length);
+            }
+            let message = Message::Heartbeat {
+                ballot: leader.ballot,
+                commit: executed,
+                round: number,
+                grant: grant.map(|(clock, _)| clock),
+            };
+            cx.send_now(node, message);
+        }
+    }
+
+    /// The heartbeat timer.
+    pub(super) fn heartbeat(&mut self, cx: &mut Cx) {
+        let patience = 2 * self.settings.election_timeout;
+        let State::Leader(leader) = &self.state else {
+            return;
+        };
+        if cx.now.saturating_sub(leader.heard_quorum) > patience {
+            self.step_down(cx);
+            return;
+        }
+        self.begin_round(cx);
+        self.resend(cx);
+        self.confirm(cx);
+        cx.arm(Timer::Heartbeat, self.settings.heartbeat);
+    }
+
+    /// A leader of this ballot is alive.
+    pub(super) fn follow(&mut self, ballot: Ballot, cx: &mut Cx) {
+        if ballot.node == self.me {
+            return;
+        }
+        if let State::Candidate(candidate) = &self.state
+            && candidate.ballot < ballot
+        {
+            self.state = State::Follower;
+        }
+        self.leader = Some(ballot.node);
+        self.heard_at = Some(cx.now);
+        self.arm_election(cx);
+    }
+
+    pub(super) fn on_heartbeat(
+        &mut self,
+        from: NodeId,
+        ballot: Ballot,
+        round: u64,
+        grant: Option<Clock>,
+        commit: Slot,
+        cx: &mut Cx,
+    ) {
+        if ballot < self.promised {
+            let promised = self.promised;
+            cx.send(from, Message::Nack { ballot, promised });
+            return;
+        }
+        if ballot > self.promised {
+            self.promise(ballot, cx);
+        }
+        self.follow(ballot, cx);
+        if let Some(anchor) = grant {
+            self.take_read_lease(ballot, anchor, commit);
+        }
+        let reply = Message::HeartbeatReply {
+            ballot,
+            round,
+            clock: Clock {
+                incarnation: self.incarnation,
+                at: cx.now,
+            },
+            executed: self.executed(),
+            disk: self.identity.disk,
+        };
+        cx.send(from, reply);
+    }
+
+    pub(super) fn on_heartbeat_reply(
+        &mut self,
+        from: NodeId,
+        (ballot, round): (Ballot, u64),
+        clock: Clock,
+        executed: Slot,
+        disk: u64,
+        cx: &mut Cx,
+    ) {
+        let State::Leader(leader) = &mut self.state else {
+            return;
+        };
+        if ballot != leader.ballot {
+            return;
+        }
+        let peer = leader.peers.entry(from).or_default();
+        peer.confirmed = peer.confirmed.max(round);
+        let newer = |known: Clock| known.incarnation != clock.incarnation || known.at < clock.at;
+        if peer.clock.is_none_or(|(known, _)| newer(known)) {
+            peer.clock = Some((clock, cx.now));
+        }
+        peer.executed = peer.executed.max(executed);
+        peer.disk = Some(disk);
+        if executed > self.executed() {
+            self.wanted = self.wanted.max(executed);
+            self.fetch_from(from, cx);
+        }
+        self.confirm(cx);
+    }
+
+    /// Which rounds has a quorum answered?
+    pub(super) fn confirm(&mut self, cx: &mut Cx) {
+        let State::Leader(leader) = &self.state else {
+            return;
+        };
+        let answered = |round: u64| -> BTreeSet<NodeId> {
+            let others = leader.peers.iter().filter(|(_, peer)| peer.confirmed >= round);
+            others.map(|(node, _)| *node).chain([self.me]).collect()
+        };
+        let rounds = leader.rounds.iter().rev().map(|round| round.number);
+        let mut news = rounds.take_while(|round| *round > leader.confirmed);
+        let confirmed = news.find(|round| self.agrees(&answered(*round)));
+        if let Some(confirmed) = confirmed
+            && let State::Leader(leader) = &mut self.state
+        {
+            leader.confirmed = confirmed;
+            leader.heard_quorum = cx.now;
+        }
+    }
+
+    /// Whether everything that earlier leaders may have got chosen is executed.
+    pub(super) fn recovered(&self) -> bool {
+        match &self.state {
+            State::Leader(leader) => self.machine.applied() >= leader.recovered_to,
+            _ => false,
+        }
+    }
+
+    /// What is executed.
+    pub(super) fn executed(&self) -> Slot {
+        self.machine.applied()
+    }
+}

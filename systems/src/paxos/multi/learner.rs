@@ -1,0 +1,252 @@
+//! The replica: what is chosen, execution in order, and catching up (Paxos Made Simple §2.3, §3).
+
+use std::time::Duration;
+
+use super::config::Config;
+use super::marks::Place;
+use super::rules::Rules;
+use super::types::{Decree, Message, Slot, Timer, Trace, Value};
+use super::{Cx, Paxos, State};
+use crate::api::Request;
+use crate::chunks::{Chunk, Incoming, Taken};
+use crate::machine::Conduct;
+use crate::paxos::Ballot;
+use crate::replica::NodeId;
+
+/// The most slots that one notice is held against.
+const MAX_NOTICED: usize = 1_000;
+
+/// Somebody was asked for what is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fetching {
+    from: NodeId,
+    /// When it is asked again.
+    due: Duration,
+}
+
+struct Local<'a>(&'a Rules);
+
+impl Conduct for Local<'_> {
+    fn was_applied(&self, last: Option<u64>, sequence: u64) -> bool {
+        self.0.was_applied(last, sequence)
+    }
+
+    fn answers_duplicate(&self) {
+        self.0.reach(Place::DuplicateAnswered as u8);
+    }
+}
+
+fn request(value: &Value) -> Option<&Request> {
+    match &***value {
+        Decree::Command(request) => Some(request),
+        Decree::Noop | Decree::Config(_) => None,
+    }
+}
+
+impl Paxos {
+    /// This is chosen.
+    pub(super) fn learn(&mut self, slot: Slot, value: Value, cx: &mut Cx) {
+        if slot <= self.executed() || self.chosen.contains_key(&slot) {
+            return;
+        }
+        cx.trace(Trace::Learned {
+            slot,
+            value: value.digest(),
+        });
+        self.chosen.insert(slot, value);
+    }
+
+    /// A leader says that everything up to `commit` is chosen: what this node accepted in that leader's ballot is what
+    /// was chosen; for the rest it asks.
+    pub(super) fn on_notice(&mut self, from: NodeId, ballot: Ballot, commit: Slot, cx: &mut Cx) {
+        let executed = self.executed();
+        if commit <= executed {
+            return;
+        }
+        let mut known = Vec::new();
+        let mut missing = false;
+        for slot in (executed + 1..=commit).take(MAX_NOTICED) {
+            if self.chosen.contains_key(&slot) {
+                continue;
+            }
+            match self.accepted.get(&slot) {
+                Some(vote) if self.rules.own_vote_is_chosen(vote.ballot, ballot) => {
+                    self.rules.reach(Place::NoticeTrusted as u8);
+                    known.push((slot, vote.value.clone()));
+                }
+                Some(_) => {
+                    self.rules.reach(Place::NoticeDistrusted as u8);
+                    missing = true;
+                }
+                None => missing = true,
+            }
+        }
+        for (slot, value) in known {
+            self.learn(slot, value, cx);
+        }
+        self.wanted = self.wanted.max(commit);
+        if missing {
+            self.fetch_from(from, cx);
+        }
+    }
+
+    /// Executes what is chosen, in order.
+    pub(super) fn execute(&mut self, cx: &mut Cx) {
+        while let Some((slot, value)) = self.chosen.range(self.executed() + 1..).next() {
+            let (slot, value) = (*slot, value.clone());
+            if !self.rules.may_execute(slot, self.executed()) {
+                self.rules.reach(Place::ExecutionWaits as u8);
+                break;
+            }
+            let conduct = Local(&self.rules);
+            let capacity = self.settings.session_capacity;
+            let done = self
+                .machine
+                .apply(slot, request(&value), capacity, cx.wall, &conduct);
+            cx.trace(Trace::Executed {
+                slot,
+                value: value.digest(),
+                hash: self.machine.hash(),
+                effect: done.effect,
+            });
+            if let Decree::Config(config) = &**value {
+                let effective = self.rules.effective_at(slot, self.settings.alpha);
+                cx.trace(Trace::ConfigExecuted {
+                    slot,
+                    effective,
+                    voters: config.voters.clone(),
+                });
+                self.forget_promises_of_other_disks(config);
+                self.configs.push(effective, config.clone());
+            }
+            if let State::Leader(leader) = &mut self.state {
+                leader.open.remove(&slot);
+            }
+            self.answer_proposal(slot, &value, done.outcome, cx);
+            self.reads_ready = true;
+        }
+        self.snapshot_when_due(cx);
+        self.configs.trim(self.executed());
+    }
+
+    /// A node that comes back with another disk has not promised anything yet.
+    fn forget_promises_of_other_disks(&mut self, next: &Config) {
+        let known = &self.configs.latest().1.disks;
+        let changed = next
+            .disks
+            .iter()
+            .filter(|(node, disk)| known.get(node) != Some(disk));
+        let changed: Vec<NodeId> = changed.map(|(node, _)| *node).collect();
+        if let State::Leader(leader) = &mut self.state {
+            for node in changed {
+                leader.reports.from.remove(&node);
+            }
+        }
+    }
+
+    /// Asks a node for what is missing, unless somebody was asked a moment ago.
+    pub(super) fn fetch_from(&mut self, from: NodeId, cx: &mut Cx) {
+        if self.fetching.is_none_or(|fetching| fetching.due <= cx.now) {
+            self.ask(from, cx);
+        }
+    }
+
+    fn ask(&mut self, from: NodeId, cx: &mut Cx) {
+        if from == self.me {
+            return;
+        }
+        self.fetching = Some(Fetching {
+            from,
+            due: cx.now + self.settings.heartbeat,
+        });
+        let snapshot = self
+            .incoming
+            .as_ref()
+            .map(|incoming| (*incoming.label(), incoming.wanted()));
+        let message = Message::Fetch {
+            from: self.executed() + 1,
+            snapshot,
+        };
+        cx.send_now(from, message);
+        cx.arm(Timer::Fetch, self.settings.heartbeat);
+    }
+
+    /// Still waiting: asks again, the leader if there is one.
+    pub(super) fn fetch_again(&mut self, cx: &mut Cx) {
+        let Some(fetching) = self.fetching.take() else {
+            return;
+        };
+        if self.wanted > self.executed() {
+            let from = self
+                .leader
+                .filter(|leader| *leader != self.me)
+                .unwrap_or(fetching.from);
+            self.ask(from, cx);
+        }
+    }
+
+    pub(super) fn on_fetch(&mut self, from: NodeId, first: Slot, snapshot: Option<(Slot, u64)>, cx: &mut Cx) {
+        if first > self.executed() {
+            return;
+        }
+        if first > self.trimmed {
+            let known = self
+                .chosen
+                .range(first..=self.executed())
+                .take(self.settings.max_batch);
+            let values: Vec<Value> = known.map(|(_, value)| value.clone()).collect();
+            cx.send_now(from, Message::Decided { first, values });
+            return;
+        }
+        let Some(image) = &self.image else {
+            return;
+        };
+        let wanted = snapshot
+            .filter(|(last, _)| *last == image.last)
+            .map_or(0, |(_, offset)| offset);
+        let Chunk { offset, data, done } = Chunk::of(&image.bytes, wanted, self.settings.chunk_bytes);
+        let message = Message::Snapshot {
+            last: image.last,
+            offset,
+            data,
+            done,
+        };
+        cx.send_now(from, message);
+    }
+
+    pub(super) fn on_decided(&mut self, from: NodeId, first: Slot, values: Vec<Value>, cx: &mut Cx) {
+        let before = self.executed();
+        for (slot, value) in (first..).zip(values) {
+            self.learn(slot, value, cx);
+        }
+        self.execute(cx);
+        // An answer that says nothing new asks nothing: else each copy of an answer would ask, which is answered in turn.
+        if self.executed() > before {
+            self.fetching = None;
+            if self.wanted > self.executed() {
+                self.ask(from, cx);
+            }
+        }
+    }
+
+    pub(super) fn on_snapshot(&mut self, from: NodeId, last: Slot, chunk: &Chunk, cx: &mut Cx) {
+        if last <= self.executed() {
+            self.incoming = None;
+            return;
+        }
+        let wanted = |incoming: &Option<Incoming<Slot>>| incoming.as_ref().map_or(0, Incoming::wanted);
+        let before = wanted(&self.incoming);
+        match Incoming::take(&mut self.incoming, from, last, chunk) {
+            Taken::Whole(bytes) => {
+                self.install(last, bytes, cx);
+                self.fetching = None;
+                if self.wanted > self.executed() {
+                    self.ask(from, cx);
+                }
+            }
+            // As above: a piece that brings nothing asks for nothing.
+            Taken::Wanted(wanted) if wanted > before => self.ask(from, cx),
+            Taken::Wanted(_) => {}
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The log: one Prepare, then Accepts only; gaps, catching up, trimming, leases, members.
+
+use std::time::Duration;
+
+use perjury_systems::api::{Failure, Reconfigure, Value};
+use perjury_systems::paxos::multi::{Decree, Message, Paxos, Timer, Trace};
+use perjury_systems::replica::Replica;
+use perjury_systems::{Command, NodeId};
+
+use super::net::Net;
+
+type Log = Net<Paxos>;
+
+const ALL: [u16; 3] = [1, 2, 3];
+
+fn led_by(node: u16, settings: &[(&str, &str)]) -> Log {
+    let mut net: Log = Net::new(3, 1, settings);
+    net.timer(node, Timer::Election);
+    net.settle(&ALL);
+    assert!(net.replica(node).leading().is_some());
+    net
+}
+
+fn count(net: &Log, wanted: impl Fn(&Message) -> bool) -> usize {
+    net.packets
+        .iter()
+        .filter(|(_, _, message)| wanted(message))
+        .count()
+}
+
+#[test]
+fn a_stable_leader_asks_for_no_more_promises() {
+    let mut net = led_by(1, &[]);
+    let ballot = net.replica(1).leading();
+    for value in 0..5 {
+        let write = net.write(1, "x", value);
+        assert_eq!(
+            count(&net, |message| matches!(message, Message::Prepare { .. })),
+            0
+        );
+        assert_eq!(
+            count(&net, |message| matches!(message, Message::Accept { .. })),
+            2,
+            "one to each other"
+        );
+        net.settle(&ALL);
+        assert!(matches!(net.answer(write), Some(Ok(_))));
+    }
+    assert_eq!(net.replica(1).leading(), ballot);
+    assert_eq!(net.replica(2).machine().hash(), net.replica(1).machine().hash());
+}
+
+#[test]
+fn accepts_are_pipelined_up_to_alpha() {
+    let mut net = led_by(1, &[("alpha", "3")]);
+    for value in 0..5 {
+        net.write(1, "x", value);
+    }
+    let open = net.replica(1).accepted().len();
+    assert_eq!(open, 3, "as many slots are open as may be");
+    net.settle(&ALL);
+    assert_eq!(net.replica(1).machine().applied(), 5);
+}
+
+#[test]
+fn a_new_leader_proposes_what_was_accepted_and_fills_the_gap_before_it() {
+    let mut net = led_by(1, &[]);
+    let first = net.write(1, "x", 1);
+    net.packets.clear();
+    let second = net.write(1, "y", 2);
+    // Only the second command reaches n2; nobody but n1 has the first.
+    net.packets.retain(|(from, to, _)| (*from, *to) == (1, 2));
+    net.deliver(1, 2);
+    net.packets.clear();
+    assert_eq!(net.replica(2).accepted().keys().copied().collect::<Vec<_>>(), [2]);
+    net.timer(2, Timer::Election);
+    net.settle(&[2, 3]);
+    let accepted = net.replica(3).accepted();
+    assert!(matches!(**accepted[&1].value, Decree::Noop), "{:?}", accepted[&1]);
+    assert!(matches!(**accepted[&2].value, Decree::Command(_)));
+    let read = net.read(2, "y");
+    net.settle(&[2, 3]);
+    assert_eq!(net.value(read), Some(Value::Int(2)));
+    // The first leader hears of it: one of its commands has lost its slot, the other was chosen.
+    net.timer(2, Timer::Heartbeat);
+    net.settle(&ALL);
+    net.timer(1, Timer::Fetch);
+    net.settle(&ALL);
+    assert!(
+        matches!(net.answer(first), Some(Err(Failure::Unavailable { .. }))),
+        "{:?}",
+        net.answer(first)
+    );
+    assert!(
+        matches!(net.answer(second), Some(Ok(_))),
+        "{:?}",
+        net.answer(second)
+    );
+}
+
+#[test]
+fn a_notice_is_believed_only_of_what_was_accepted_in_its_ballot() {
+    let mut net = led_by(1, &[]);
+    net.write(1, "x", 1);
+    net.packets.clear();
+    // n2 leads without n1's vote, and gets another command chosen in the first slot.
+    net.timer(2, Timer::Election);
+    net.settle(&[2, 3]);
+    net.write(2, "x", 2);
+    net.settle(&[2, 3]);
+    net.timer(2, Timer::Heartbeat);
+    // n1 accepted its own command in slot 1 and must ask what was chosen there.
+    net.deliver(2, 1);
+    assert_eq!(net.replica(1).machine().applied(), 0);
+    assert_eq!(count(&net, |message| matches!(message, Message::Fetch { .. })), 1);
+    net.settle(&ALL);
+    assert_eq!(net.replica(1).machine().hash(), net.replica(2).machine().hash());
+}
+
+#[test]
+fn a_deposed_leader_gets_nothing_accepted() {
+    let mut net = led_by(1, &[]);
+    net.timer(2, Timer::Election);
+    net.settle(&[2, 3]);
+    let late = net.write(1, "x", 1);
+    net.settle(&ALL);
+    assert_eq!(net.replica(1).leading(), None);
+    assert!(!matches!(net.answer(late), Some(Ok(_))));
+    assert!(
+        net.traces
+            .iter()
+            .any(|(node, trace)| *node == 1 && matches!(trace, Trace::SteppedDown { .. }))
+    );
+}
+
+#[test]
+fn who_lags_behind_what_is_trimmed_gets_a_snapshot() {
+    let settings = [
+        ("snapshot-every", "5"),
+        ("snapshot-keep", "0"),
+        ("chunk-bytes", "64"),
+    ];
+    let mut net = led_by(1, &settings);
+    for value in 0..12 {
+        net.write(1, "x", value);
+        net.settle(&[1, 2]);
+    }
+    assert!(net.replica(1).trimmed() >= 10);
+    net.timer(1, Timer::Heartbeat);
+    net.settle(&ALL);
+    for _ in 0..5 {
+        net.now += Duration::from_millis(60);
+        net.timer(3, Timer::Fetch);
+        net.settle(&ALL);
+    }
+    assert_eq!(net.replica(3).machine().hash(), net.replica(1).machine().hash());
+    assert!(
+        net.traces
+            .iter()
+            .any(|(node, trace)| *node == 3 && matches!(trace, Trace::SnapshotInstalled { .. }))
+    );
+    // And it comes back with it.
+    net.restart(3);
+    assert!(net.replica(3).machine().applied() >= 10);
+}
+
+#[test]
+fn a_lagging_node_that_leads_waits_for_what_others_have_trimmed() {
+    let settings = [("snapshot-every", "5"), ("snapshot-keep", "0")];
+    let mut net = led_by(1, &settings);
+    for value in 0..12 {
+        net.write(1, "x", value);
+        net.settle(&[1, 2]);
+    }
+    net.timer(3, Timer::Election);
+    net.settle(&[2, 3]);
+    let read = net.read(3, "x");
+    for _ in 0..5 {
+        net.now += Duration::from_millis(60);
+        net.timer(3, Timer::Heartbeat);
+        net.timer(3, Timer::Fetch);
+        net.settle(&[2, 3]);
+    }
+    assert_eq!(net.value(read), Some(Value::Int(11)), "{:?}", net.answer(read));
+}
+
+#[test]
+fn an_acceptor_does_not_promise_to_others_while_the_leader_has_a_lease() {
+    for (reads, refuses) in [("lease", true), ("quorum", false)] {
+        let mut net = led_by(1, &[("reads", reads)]);
+        net.timer(1, Timer::Heartbeat);
+        net.settle(&ALL);
+        let read = net.read(1, "x");
+        net.settle(&ALL);
+        assert_eq!(net.value(read), Some(Value::Nil));
+        net.timer(2, Timer::Election);
+        net.deliver(2, 3);
+        let promised = count(&net, |message| matches!(message, Message::Promise { .. }));
+        assert_eq!(promised == 0, refuses, "{reads}");
+        if refuses {
+            net.packets.clear();
+            net.now += Duration::from_secs(1);
+            net.timer(2, Timer::Election);
+            net.deliver(2, 3);
+            assert_eq!(
+                count(&net, |message| matches!(message, Message::Promise { .. })),
+                1
+            );
+        }
+    }
+}
+
+#[test]
+fn a_write_waits_for_every_replica_that_may_read() {
+    let mut net = led_by(1, &[("reads", "replicas")]);
+    for _ in 0..3 {
+        net.timer(1, Timer::Heartbeat);
+        net.settle(&ALL);
+    }
+    let local = net.read(3, "x");
+    assert_eq!(net.value(local), Some(Value::Nil), "n3 reads alone");
+    let write = net.write(1, "x", 1);
+    net.settle(&[1, 2]);
+    assert_eq!(
+        net.answer(write),
+        None,
+        "a majority has accepted it, and n3 may still read"
+    );
+    net.now += Duration::from_millis(400);
+    net.timer(1, Timer::Heartbeat);
+    net.settle(&[1, 2]);
+    assert!(matches!(net.answer(write), Some(Ok(_))), "n3's lease is over");
+    let refused = net.read(3, "x");
+    assert!(matches!(
+        net.answer(refused),
+        Some(Err(Failure::Unavailable { .. }))
+    ));
+}
+
+#[test]
+fn members_change_alpha_slots_after_the_decree() {
+    let mut net = led_by(1, &[("alpha", "4"), ("catch-up-lag", "0")]);
+    let four = [1, 2, 3, 4];
+    let join = net.ask(1, Command::Reconfigure(Reconfigure::Join(NodeId(4))));
+    for _ in 0..8 {
+        net.settle(&four);
+        net.now += Duration::from_millis(60);
+        net.timer(1, Timer::Heartbeat);
+        net.settle(&four);
+        net.timer(4, Timer::Fetch);
+    }
+    assert!(matches!(net.answer(join), Some(Ok(_))), "{:?}", net.answer(join));
+    assert_eq!(net.replica(1).status().voters, [1, 2, 3, 4].map(NodeId));
+    let effective = net.traces.iter().filter_map(|(_, trace)| match trace {
+        Trace::ConfigExecuted { slot, effective, .. } => Some(effective - slot),
+        _ => None,
+    });
+    assert!(effective.into_iter().all(|after| after == 4));
+    // Three of four are needed now.
+    let write = net.write(1, "x", 1);
+    net.settle(&[1, 2]);
+    assert_eq!(net.answer(write), None);
+    net.timer(1, Timer::Heartbeat);
+    net.settle(&[1, 2, 4]);
+    assert!(matches!(net.answer(write), Some(Ok(_))));
+}
+
+#[test]
+fn a_leader_hands_over_when_it_is_asked() {
+    let mut net = led_by(1, &[("reads", "lease")]);
+    let id = net.ask(1, Command::Transfer { to: Some(NodeId(3)) });
+    net.settle(&ALL);
+    assert!(net.replica(3).leading().is_some());
+    assert!(matches!(net.answer(id), Some(Ok(_))));
+}
