@@ -60,3 +60,27 @@ fn a_swarm_run_is_the_same_every_time() {
         assert_eq!(compare(&setup), Ok(None), "seed {seed}");
     }
 }
+
+#[test]
+fn planted_bugs_of_every_kind_are_found_within_a_few_runs() {
+    for name in [
+        "zab/fle-vote-order-not-total",
+        "zab/observer-votes-counted",
+        "zab/epoch-reused",
+        "zab/leader-skips-ahead-check",
+        "zab/current-epoch-before-history",
+        "zab/memory-db-retained-across-election",
+        "zab/partial-snap-then-diff",
+        "zab/committedlog-hole",
+        "zab/ack-before-fsync",
+        "zab/non-idempotent-txn-log",
+        "zab/sync-without-quorum",
+        "zab/forwarded-retry-applied-twice",
+    ] {
+        let mutant = perjury_systems::registry::mutant(name).expect("it is planted");
+        let mut campaign = campaign(60);
+        campaign.swarm = Swarm::for_mutant(campaign.swarm.base, mutant);
+        let tally = hunt(&campaign, &|| false, &mut |_| {}).expect("it can be run");
+        assert_eq!(tally.failed, 1, "{name}: {:?}", tally.mutant_runs);
+    }
+}

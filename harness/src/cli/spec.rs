@@ -9,6 +9,8 @@ use perjury_nemesis::{Class, Nemesis, Plan, stream};
 use perjury_results::{Machine, SCHEMA, TestRecord, Timestamp, run_id};
 use perjury_simulator::Case;
 use perjury_systems::registry::{self, SYSTEMS, System};
+use perjury_systems::replica::Replica as _;
+use perjury_systems::zab::Zab;
 
 use super::args::{Environment, TargetArg, TestArgs};
 use super::{Trouble, cases};
@@ -59,6 +61,7 @@ pub fn record(args: &TestArgs, seed: u64) -> Result<TestRecord, Trouble> {
         .map_err(|error| usage(format!("{error}")))?;
     let workload = workload(&args.system, args.workload.as_deref())?;
     let (mutant, settings) = planted(&args.system, args.mutant.as_deref(), &args.settings)?;
+    is_judged(&args.system, &settings)?;
     let plan = match &args.plan {
         Some(file) => read_plan(file, args.nodes)?,
         None => draw_plan(args, &nemesis, &settings, seed)?,
@@ -156,6 +159,18 @@ pub fn planted(
         .collect();
     settings.extend(given);
     Ok((Some(name), settings))
+}
+
+/// Refuses settings under which a system promises less than tests judge it by.
+fn is_judged(system: &str, settings: &BTreeMap<String, String>) -> Result<(), Trouble> {
+    if system == Zab::NAME && settings.get("reads").is_some_and(|reads| reads == "local") {
+        return Err(Trouble::Usage(
+            "reads=local promises sequential consistency, and tests judge linearizability: a test would accuse a system \
+             that keeps its promise; `perjury cluster --system zab --set reads=local` serves such reads by hand"
+                .to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// The workload that is asked for, or the system's usual one.

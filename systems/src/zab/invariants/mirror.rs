@@ -30,8 +30,8 @@ impl Mirror {
         if self.shadow.as_ref().is_some_and(|(until, _)| durable >= *until) {
             self.shadow = None;
         }
-        self.durable = log.durable();
         if traces.is_empty() {
+            self.durable = log.durable();
             return Ok(());
         }
         for trace in traces {
@@ -44,19 +44,18 @@ impl Mirror {
                     let mut before = std::mem::take(self);
                     before.shadow = None;
                     self.base = log.base();
-                    self.durable = log.durable();
                     self.shadow = Some((zab.epochs_at(), Box::new(before)));
                 }
                 Trace::Recovered { .. } => {
                     *self = Mirror {
                         base: log.base(),
-                        durable: log.durable(),
                         ..Mirror::default()
                     };
                 }
                 _ => {}
             }
         }
+        self.durable = log.durable();
         let gone = self.txns.partition_point(|(zxid, _)| *zxid <= log.base());
         self.txns.drain(..gone);
         self.base = log.base();
