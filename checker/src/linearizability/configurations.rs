@@ -38,6 +38,9 @@ pub(crate) struct Config<const N: usize> {
     pub taken: Bits<N>,
     /// Operations that may be left out, or take effect later.
     pub free: Bits<N>,
+    /// What it has used of the operations that never completed, each weighed by how scarce it is. Of ways to
+    /// the same configuration the cheapest is remembered; that does not change what is possible.
+    pub cost: u32,
     /// Whether another configuration has replaced it.
     pub dead: bool,
 }
@@ -49,6 +52,7 @@ impl<const N: usize> Config<N> {
             trail: u32::MAX,
             taken: [0; N],
             free: [0; N],
+            cost: 0,
             dead: false,
         }
     }
@@ -131,6 +135,13 @@ impl<const N: usize> Set<N> {
             }
             let spent = &self.used[place * self.stride..][..self.stride];
             if known.covers(&config, pure) && spent.iter().zip(used).all(|(known, new)| known <= new) {
+                if config.cost < known.cost
+                    && (known.taken, known.free) == (config.taken, config.free)
+                    && spent == used
+                {
+                    let known = &mut self.configs[place];
+                    (known.cost, known.trail) = (config.cost, config.trail);
+                }
                 return;
             }
             if config.covers(known, pure) && spent.iter().zip(used).all(|(known, new)| new <= known) {
@@ -178,8 +189,8 @@ impl<const N: usize> Set<N> {
     /// Keeps those that have used least and for which the fewest operations wait.
     pub(crate) fn keep_best(&mut self, most: usize, waiting: impl Fn(&Config<N>) -> usize) {
         let cost = |place: usize| {
-            let used: usize = self.used(place).iter().map(|&used| usize::from(used)).sum();
-            (used, waiting(&self.configs[place]), place)
+            let config = &self.configs[place];
+            (config.cost, waiting(config), place)
         };
         let mut costs: Vec<_> = (0..self.configs.len()).map(cost).collect();
         costs.sort_unstable();

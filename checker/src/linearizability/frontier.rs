@@ -86,6 +86,8 @@ struct Pending {
     blind: bool,
     /// Whether they are counted. If not, they may be used as often as it helps.
     counted: bool,
+    /// What using one costs.
+    cost: u32,
 }
 
 impl<const N: usize> Frontier<N> {
@@ -112,12 +114,13 @@ impl<const N: usize> Frontier<N> {
     }
 
     /// Announces operations that never complete. They come before the first event.
-    pub(crate) fn announce<S: Spec>(&mut self, spec: &S, class: u32, counted: bool) {
+    pub(crate) fn announce<S: Spec>(&mut self, spec: &S, class: u32, counted: bool, cost: u32) {
         self.pending.push(Pending {
             class,
             available: 0,
             blind: spec.blind(class),
             counted,
+            cost,
         });
         for set in [&mut self.now, &mut self.next, &mut self.forced] {
             set.widen(self.pending.len());
@@ -300,6 +303,7 @@ impl<const N: usize> Frontier<N> {
                 available,
                 blind,
                 counted,
+                cost,
             } = self.pending[position];
             if available == 0 || (counted && used[position] >= available) {
                 continue;
@@ -310,6 +314,7 @@ impl<const N: usize> Frontier<N> {
             };
             let mut after = config;
             after.state = state;
+            after.cost = after.cost.saturating_add(cost);
             self.settle(spec, &mut after, blind, PENDING | position as u32);
             if after.state == config.state && after.free == config.free {
                 continue;
@@ -394,7 +399,7 @@ impl<const N: usize> Frontier<N> {
     /// How a surviving configuration came about: the effects, the first first. Only if they were traced.
     pub(crate) fn trail(&self) -> Option<Vec<Effect>> {
         let effects = self.effects.as_ref()?;
-        let best = self.now.configs.first()?;
+        let best = self.now.configs.iter().min_by_key(|config| config.cost)?;
         let mut trail = Vec::new();
         let mut at = best.trail;
         while at != NONE {

@@ -292,7 +292,7 @@ impl<M: Model> Object<M> {
             let known = self.pending.iter().position(|&other| other == class);
             let position = known.unwrap_or_else(|| {
                 self.pending.push(class);
-                self.frontier.announce(&self.spec, class, true);
+                self.frontier.announce(&self.spec, class, true, 1);
                 self.pending.len() - 1
             });
             self.frontier.pend(position);

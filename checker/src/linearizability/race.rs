@@ -64,6 +64,9 @@ const GROWTH: u64 = 4;
 /// Configurations that one event may take while operations are treated as inexhaustible. Of some models the
 /// states then never end.
 const UNCOUNTED: u64 = 4096;
+/// The price of an operation that never completed, divided among all that cannot be told apart from it: a way
+/// to the end that uses few of them, and rather those that there are many of, uses fewest too often.
+const PRICE: u32 = 256;
 /// Configurations that the first beam keeps, and how much wider each beam is than the one before.
 const BEAM: usize = 32;
 const WIDENING: usize = 8;
@@ -155,7 +158,8 @@ impl<'a, const N: usize> Race<'a, N> {
             } else {
                 self.search.states().max(patience)
             };
-            if let Some(raced) = self.refine(spec, &mut walk, turn) {
+            // Once the depth-first search is stuck, it is mostly because there is no order.
+            if let Some(raced) = self.refine(spec, &mut walk, turn.saturating_mul(GROWTH)) {
                 return raced;
             }
             if round > 0 {
@@ -188,8 +192,9 @@ impl<'a, const N: usize> Race<'a, N> {
     fn walk<S: Spec>(&self, spec: &S, most: usize, exact: bool) -> Walk<N> {
         let trace = self.rules.order || (!exact && self.counted.contains(&false));
         let mut frontier = Frontier::new(self.roots, most, trace);
-        for (&class, &counted) in self.plan.pending.iter().zip(&self.counted) {
-            frontier.announce(spec, class, counted || exact);
+        let Plan { pending, supply, .. } = self.plan;
+        for ((&class, &supply), &counted) in pending.iter().zip(supply).zip(&self.counted) {
+            frontier.announce(spec, class, counted || exact, PRICE / supply.max(1));
         }
         Walk {
             frontier,

@@ -108,8 +108,9 @@ pub(super) struct Plan {
     /// For an operation that never completed, the place of its action among `pending`.
     pub(super) slot: Vec<u32>,
     pub(super) width: usize,
-    /// The distinct actions of operations that never completed.
+    /// The distinct actions of operations that never completed, and how often each is there.
     pub(super) pending: Vec<u32>,
+    pub(super) supply: Vec<u32>,
 }
 
 impl Plan {
@@ -123,12 +124,14 @@ impl Plan {
         pending.sort_unstable();
         pending.dedup();
         let mut slot = vec![0; ops.len()];
+        let mut supply = vec![0; pending.len()];
         let (mut free, mut width) = (Vec::new(), 0);
         for step in &steps {
             let index = step.op as usize;
             if ops[index].returned == NEVER {
                 if let Ok(position) = pending.binary_search(&ops[index].class) {
                     slot[index] = position as u32;
+                    supply[position] += 1;
                 }
             } else if step.completes {
                 free.push(slot[index]);
@@ -144,6 +147,7 @@ impl Plan {
             slot,
             width,
             pending,
+            supply,
         }
     }
 }

@@ -294,11 +294,24 @@ fn ordered_if(
     initial: &Value,
     step: &dyn Fn(&Operation, &Value) -> Option<Value>,
 ) -> bool {
-    let required: Vec<bool> = operations.iter().map(|operation| required(operation)).collect();
+    assert!(operations.len() <= 32, "the oracle is for small histories");
+    let set = |member: &dyn Fn(&Operation) -> bool| {
+        let members = operations
+            .iter()
+            .enumerate()
+            .filter(|(_, operation)| member(operation));
+        members.fold(0, |set: u32, (index, _)| set | 1 << index)
+    };
+    let required = set(required);
+    let windows = operations.iter().map(|operation| Window {
+        before: required & set(&|other| other.returned() < operation.invoked.index),
+        after: set(&|other| other.invoked.index > operation.returned()),
+    });
     place(
         operations,
-        &required,
-        &mut vec![false; operations.len()],
+        &windows.collect::<Vec<_>>(),
+        required,
+        0,
         initial,
         step,
     )
@@ -312,37 +325,31 @@ fn constrains(operation: &Operation) -> bool {
     }
 }
 
+/// Of one operation: the required ones that ended before it began, and those that began when it had ended.
+struct Window {
+    before: u32,
+    after: u32,
+}
+
+/// Whether the operations that are not in `placed` can follow those that are. Sets are masks of positions.
 fn place(
     operations: &[&Operation],
-    required: &[bool],
-    placed: &mut Vec<bool>,
+    windows: &[Window],
+    required: u32,
+    placed: u32,
     state: &Value,
     step: &dyn Fn(&Operation, &Value) -> Option<Value>,
 ) -> bool {
-    if (0..operations.len()).all(|index| placed[index] || !required[index]) {
+    if required & !placed == 0 {
         return true;
     }
-    for index in 0..operations.len() {
-        let operation = operations[index];
-        // Nothing may come after an operation whose window began only when its own had ended; those that were
-        // placed before are checked here, those that have to be placed yet as well.
-        let too_early = (0..operations.len()).any(|other| {
-            !placed[other] && required[other] && operations[other].returned() < operation.invoked.index
-        });
-        let too_late = (0..operations.len())
-            .any(|other| placed[other] && operations[other].invoked.index > operation.returned());
-        if placed[index] || too_early || too_late {
-            continue;
-        }
-        if let Some(next) = step(operation, state) {
-            placed[index] = true;
-            if place(operations, required, placed, &next, step) {
-                return true;
-            }
-            placed[index] = false;
-        }
-    }
-    false
+    windows.iter().enumerate().any(|(index, window)| {
+        let this = 1 << index;
+        let in_time = placed & (this | window.after) == 0 && window.before & !placed == 0;
+        in_time
+            && step(operations[index], state)
+                .is_some_and(|next| place(operations, windows, required, placed | this, &next, step))
+    })
 }
 
 fn legal(operation: &Operation, state: &Value, empty: bool) -> Option<Value> {
