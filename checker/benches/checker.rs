@@ -1,15 +1,15 @@
 //! How fast histories are checked and what memory that takes: `cargo bench -p perjury-checker`.
 //!
 //! Prints a table in Markdown. What is measured is the check of a history that lies in memory: CPU time of the
-//! whole process, the fastest of several goes, and the most memory allocated at once during a check, beyond the
-//! history itself. `PERJURY_HISTORIES` names the folder of the recorded etcd logs; without it their row is left
+//! whole process and the time on the clock, the fastest of several goes each; the memory that the history takes; and the
+//! most memory allocated at once during a check, beyond the history itself. `PERJURY_HISTORIES` names the folder of the recorded etcd logs; without it their row is left
 //! out. A name, or a part of one, as argument picks the rows.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
 use perjury_checker::budget::Budget;
@@ -71,17 +71,18 @@ fn cpu() -> Duration {
 #[derive(Clone, Copy)]
 struct Cost {
     cpu: Duration,
+    wall: Duration,
     bytes: usize,
 }
 
 fn measured<T>(work: impl FnOnce() -> T) -> (Cost, T) {
     let before = HELD.load(Ordering::Relaxed);
     MOST.store(before, Ordering::Relaxed);
-    let start = cpu();
+    let (clock, start) = (Instant::now(), cpu());
     let result = black_box(work());
-    let cpu = cpu() - start;
+    let (cpu, wall) = (cpu() - start, clock.elapsed());
     let bytes = MOST.load(Ordering::Relaxed).saturating_sub(before);
-    (Cost { cpu, bytes }, result)
+    (Cost { cpu, wall, bytes }, result)
 }
 
 const GOES: usize = 5;
@@ -91,14 +92,18 @@ fn fastest<T>(mut work: impl FnMut() -> T) -> (Cost, T) {
     for _ in 1..GOES {
         let (cost, next) = measured(&mut work);
         best.cpu = best.cpu.min(cost.cpu);
+        best.wall = best.wall.min(cost.wall);
         best.bytes = best.bytes.max(cost.bytes);
         result = next;
     }
     (best, result)
 }
 
-fn history(events: Vec<Event>) -> History {
-    History::from_events(events).expect("generated histories are well-formed")
+/// The history of these events, and the bytes that it holds.
+fn history(events: Vec<Event>) -> (History, usize) {
+    let before = HELD.load(Ordering::Relaxed);
+    let history = History::from_events(events.iter().cloned()).expect("generated histories are well-formed");
+    (history, HELD.load(Ordering::Relaxed).saturating_sub(before))
 }
 
 fn thousands(number: u64) -> String {
@@ -127,12 +132,15 @@ impl Table {
         self.wanted.is_empty() || self.wanted.iter().any(|part| name.contains(part))
     }
 
-    fn row(&self, name: &str, operations: u64, cost: &Cost, answer: &str) {
-        let megabytes = cost.bytes as f64 / 1e6;
+    fn row(&self, name: &str, operations: u64, cost: &Cost, held: usize, answer: &str) {
+        let megabytes = |bytes: usize| bytes as f64 / 1e6;
         println!(
-            "| {name} | {} | {} | {megabytes:.1} MB | {answer} |",
+            "| {name} | {} | {} | {} | {:.1} MB | {:.1} MB | {answer} |",
             thousands(operations),
-            ms(cost.cpu)
+            ms(cost.cpu),
+            ms(cost.wall),
+            megabytes(cost.bytes),
+            megabytes(held),
         );
     }
 
@@ -140,14 +148,14 @@ impl Table {
         if !self.wants(name) {
             return;
         }
-        let history = history(make());
+        let (history, held) = history(make());
         let options = Options {
             threads: NonZero::new(threads).unwrap_or(NonZero::<usize>::MIN),
             ..Options::default()
         };
         let (cost, finding) = fastest(|| check(&history, cell, &options));
         let answer = format!("{} by {}", finding.verdict, finding.method);
-        self.row(name, history.operations.len() as u64, &cost, &answer);
+        self.row(name, history.operations.len() as u64, &cost, held, &answer);
     }
 
     fn register(&self) {
@@ -158,6 +166,8 @@ impl Table {
             (20, 10_000),
             (20, 100_000),
             (20, 1_000_000),
+            (50, 10_000),
+            (50, 100_000),
             (50, 1_000_000),
         ] {
             let recipe = Recipe {
@@ -224,15 +234,18 @@ impl Table {
             (20, 1000),
             (20, 10_000),
             (20, 100_000),
+            (20, 1_000_000),
         ] {
             let recipe = recipe(clients, operations, Some(5), 0);
             let name = format!("CAS over five values, C={clients}");
             self.judge(&name, || linearizable(&recipe), &Cell::cas_register(), 1);
         }
         for unknown_permille in [10, 50] {
-            let recipe = recipe(10, 10_000, Some(5), unknown_permille);
-            let name = format!("CAS over five values, C=10, {} % unknown", unknown_permille / 10);
-            self.judge(&name, || linearizable(&recipe), &Cell::cas_register(), 1);
+            for operations in [10_000, 100_000, 1_000_000] {
+                let recipe = recipe(10, operations, Some(5), unknown_permille);
+                let name = format!("CAS over five values, C=10, {} % unknown", unknown_permille / 10);
+                self.judge(&name, || linearizable(&recipe), &Cell::cas_register(), 1);
+            }
         }
         for (clients, unknown_permille) in [(5, 0), (10, 0), (20, 0), (5, 50), (10, 50), (20, 50)] {
             self.illegal(&recipe(clients, 1000, Some(5), unknown_permille));
@@ -255,13 +268,13 @@ impl Table {
             return;
         }
         let options = |witnesses| Options {
-            budget: Budget::default().with_states(2_000_000),
+            budget: Budget::default().with_states(200_000),
             threads: NonZero::<usize>::MIN,
             witnesses,
             ..Options::default()
         };
-        let (mut bare, mut explained) = (Vec::new(), Vec::new());
-        let (mut undecided, mut bytes) = (0, 0);
+        let (mut bare, mut clock, mut explained) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut undecided, mut bytes, mut held) = (0, 0, 0);
         for seed in 0..100 {
             let mut events = linearizable(&Recipe {
                 seed,
@@ -270,12 +283,14 @@ impl Table {
             for permille in [300, 400, 500, 600, 700, 800] {
                 make_stale(&mut events, permille, 7);
             }
-            let history = history(events);
+            let (history, size) = history(events);
+            held = held.max(size);
             let (cost, finding) = measured(|| check(&history, &Cell::cas_register(), &options(0)));
             undecided += u32::from(finding.verdict == Verdict::Unknown);
             if finding.verdict == Verdict::Invalid {
                 let (again, _) = measured(|| check(&history, &Cell::cas_register(), &options(0)));
                 bare.push(cost.cpu.min(again.cpu));
+                clock.push(cost.wall.min(again.wall));
                 bytes = bytes.max(cost.bytes);
                 explained.push(
                     measured(|| check(&history, &Cell::cas_register(), &options(1)))
@@ -285,6 +300,7 @@ impl Table {
             }
         }
         bare.sort_unstable();
+        clock.sort_unstable();
         explained.sort_unstable();
         let middle = |costs: &[Duration]| costs.get(costs.len() / 2).copied().unwrap_or_default();
         let last = |costs: &[Duration]| costs.last().copied().unwrap_or_default();
@@ -297,9 +313,10 @@ impl Table {
         );
         let cost = Cost {
             cpu: middle(&bare),
+            wall: middle(&clock),
             bytes,
         };
-        self.row(&name, operations, &cost, &answer);
+        self.row(&name, operations, &cost, held, &answer);
     }
 
     fn etcd(&self) {
@@ -321,8 +338,11 @@ impl Table {
             };
             let mut sum = Cost {
                 cpu: Duration::ZERO,
+                wall: Duration::ZERO,
                 bytes: 0,
             };
+            let before = HELD.load(Ordering::Relaxed);
+            let mut held = 0;
             let (mut operations, mut slowest, mut invalid) = (0, (Duration::ZERO, String::new()), 0);
             for file in &files {
                 let text = std::fs::read_to_string(file).expect("a log");
@@ -332,6 +352,10 @@ impl Table {
                 operations += history.operations.len() as u64;
                 invalid += u32::from(finding.verdict == Verdict::Invalid);
                 sum.cpu += cost.cpu;
+                sum.wall += cost.wall;
+                held += HELD
+                    .load(Ordering::Relaxed)
+                    .saturating_sub(before + text.capacity());
                 sum.bytes = sum.bytes.max(cost.bytes);
                 let stem = file.file_stem().unwrap_or_default().to_string_lossy();
                 slowest = slowest.max((cost.cpu, stem.into_owned()));
@@ -342,7 +366,7 @@ impl Table {
                 ms(slowest.0),
                 slowest.1
             );
-            self.row(name, operations, &sum, &answer);
+            self.row(name, operations, &sum, held, &answer);
         }
     }
 
@@ -366,7 +390,7 @@ impl Table {
                 values: Some(5),
                 ..Recipe::default()
             };
-            let history = history(linearizable(&recipe));
+            let (history, held) = history(linearizable(&recipe));
             for method in [Method::Search, Method::Frontier] {
                 let options = Options {
                     threads: NonZero::<usize>::MIN,
@@ -376,7 +400,7 @@ impl Table {
                 let (cost, finding) = fastest(|| check(&history, &Cell::cas_register(), &options));
                 let name = format!("CAS over five values, C=5, by the {} alone", method.name());
                 let answer = format!("{} by {}", finding.verdict, finding.method);
-                self.row(&name, 100_000, &cost, &answer);
+                self.row(&name, 100_000, &cost, held, &answer);
             }
         }
         let recipe = Recipe {
@@ -396,10 +420,15 @@ impl Table {
             events.iter().for_each(|event| write_event(event, &mut text));
         });
         let size = format!("{} MB of text", text.len() / 1_000_000);
-        self.row("write history.jsonl", 500_000, &cost, &size);
+        self.row("write history.jsonl", 500_000, &cost, 0, &size);
         let text = String::from_utf8(text).expect("JSON is UTF-8");
-        let (cost, _) = fastest(|| Format::Jsonl.read(text.as_bytes()));
-        self.row("read history.jsonl", 500_000, &cost, &size);
+        let (cost, parsed) = fastest(|| {
+            Format::Jsonl
+                .read(text.as_bytes())
+                .expect("what was written can be read")
+        });
+        let operations = parsed.history.operations.len();
+        self.row("read history.jsonl", operations as u64, &cost, cost.bytes, &size);
     }
 }
 
@@ -409,8 +438,8 @@ fn main() {
         .filter(|name| !name.starts_with("--"))
         .collect();
     let table = Table { wanted };
-    println!("| family (C saturated clients) | operations | CPU ms | memory | |");
-    println!("|---|--:|--:|--:|---|");
+    println!("| family (C saturated clients) | operations | CPU ms | clock ms | memory | history | |");
+    println!("|---|--:|--:|--:|--:|--:|---|");
     table.etcd();
     table.register();
     table.cas();

@@ -103,7 +103,7 @@ impl fmt::Display for Spent {
     }
 }
 
-/// How often a search asks whether the time is up, in configurations.
+/// How often a search asks whether the time is up, in configurations, where steps are known to be quick.
 const STATES_BETWEEN_CLOCK_READINGS: u64 = 64;
 
 /// Counts what one search spends.
@@ -113,6 +113,8 @@ pub(crate) struct Meter<'a> {
     states: u64,
     /// Bytes that others hold who share the budget.
     pub(crate) elsewhere: u64,
+    /// How many configurations go by between two looks at the clock.
+    between: u64,
 }
 
 impl<'a> Meter<'a> {
@@ -121,7 +123,13 @@ impl<'a> Meter<'a> {
             budget,
             states: 0,
             elsewhere: 0,
+            between: STATES_BETWEEN_CLOCK_READINGS,
         }
+    }
+
+    /// Looks at the clock at every configuration from now on: a step may take long.
+    pub(crate) fn watch_closely(&mut self) {
+        self.between = 1;
     }
 
     /// Charges one configuration, given the bytes held at present.
@@ -133,7 +141,7 @@ impl<'a> Meter<'a> {
         if bytes + self.elsewhere > self.budget.bytes {
             return Err(Spent::Bytes(self.budget.bytes));
         }
-        if self.states.is_multiple_of(STATES_BETWEEN_CLOCK_READINGS) && self.budget.expired() {
+        if self.states.is_multiple_of(self.between) && self.budget.expired() {
             return Err(Spent::Time);
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Counters: `increment` by an integer (which may be negative), `read` the sum.
+//! Counters: `increment` (or `add`) an integer, which may be negative, and `read` the sum.
 //!
 //! ```text
 //!  process 0   [─ +1 ok ─]
@@ -54,7 +54,7 @@ pub fn check(history: &History, initial: i64) -> Finding {
     };
     let sentence = match verdict {
         Verdict::Valid => format!("All {reads} reads lie within what the increments allow."),
-        Verdict::Unknown => format!("Not decided: {}.", unknown.join("; ")),
+        Verdict::Unknown => words::undecided(&unknown),
         Verdict::Invalid => {
             let first = witnesses
                 .first()
@@ -133,8 +133,9 @@ fn running(mut entries: Vec<(u64, i128)>) -> Vec<(u64, [i128; 2])> {
 impl<'h> Counter<'h> {
     fn add(&mut self, operation: &'h Operation, initial: i64) -> Result<(), String> {
         match (&operation.f, operation.completion.outcome) {
-            (Function::Increment, Outcome::Fail) | (Function::Read, Outcome::Fail | Outcome::Info) => Ok(()),
-            (Function::Increment, _) => {
+            (Function::Increment | Function::Add, Outcome::Fail)
+            | (Function::Read, Outcome::Fail | Outcome::Info) => Ok(()),
+            (Function::Increment | Function::Add, _) => {
                 let delta = match operation.argument {
                     Value::Int(delta) => i128::from(delta),
                     Value::Nil => 1,

@@ -60,7 +60,7 @@ pub fn check(history: &History) -> Finding {
     };
     let sentence = match verdict {
         Verdict::Valid => format!("No two processes held a lease at the same time in {grants} grants."),
-        Verdict::Unknown => format!("Not decided: {}.", unknown.join("; ")),
+        Verdict::Unknown => words::undecided(&unknown),
         Verdict::Invalid => {
             let first: Option<&Witness> = witnesses.first();
             let story = first.and_then(|witness| witness.story.last().cloned());

@@ -23,15 +23,24 @@
 //! # Ok::<(), perjury_checker::HistoryError>(())
 //! ```
 //!
-//! A history in a file, whatever wrote it ([`formats`] says what is understood):
+//! A history in a file, whatever wrote it ([`formats`] says what is understood). Two processes compare and set, from the
+//! same value, and both succeed:
 //!
-//! ```no_run
+//! ```
 //! use std::{fs::File, io::BufReader};
-//! use perjury_checker::{Options, formats, models::ModelName};
+//! use perjury_checker::{Options, Verdict, formats, models::ModelName};
 //!
-//! let parsed = formats::read(BufReader::new(File::open("history.edn")?), None)?;
+//! # let path = std::env::temp_dir().join(format!("perjury-lost-update-{}.edn", std::process::id()));
+//! # std::fs::write(&path, "{:process 0, :type :invoke, :f :cas, :value [0 1]}
+//! # {:process 1, :type :invoke, :f :cas, :value [0 2]}
+//! # {:process 0, :type :ok, :f :cas, :value [0 1]}
+//! # {:process 1, :type :ok, :f :cas, :value [0 2]}
+//! # ")?;
+//! let parsed = formats::read(BufReader::new(File::open(&path)?), None)?; // none: the format is recognised
+//! # std::fs::remove_file(&path)?;
 //! let finding = ModelName::CasRegister.check(&parsed.history, &parsed.options, &Options::default());
 //! println!("{}: {}", finding.verdict, finding.sentence);
+//! assert_eq!(finding.verdict, Verdict::Invalid);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

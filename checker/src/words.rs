@@ -157,3 +157,15 @@ pub(crate) fn sentence(text: &str) -> String {
         None => String::new(),
     }
 }
+
+/// The most reasons for `unknown` that are told one by one.
+const REASONS: usize = 3;
+
+/// Why nothing was decided, in a sentence.
+pub(crate) fn undecided(reasons: &[String]) -> String {
+    let mut told = reasons[..reasons.len().min(REASONS)].join("; ");
+    if reasons.len() > REASONS {
+        told += &format!("; {} more", reasons.len() - REASONS);
+    }
+    format!("Not decided: {told}.")
+}

@@ -1,12 +1,16 @@
 //! What a caller relies on: budgets hold, threads do not matter, names and formats are understood.
 
 use std::num::NonZero;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use perjury_checker::budget::Budget;
 use perjury_checker::formats::{Format, read};
 use perjury_checker::generate::{Load, Recipe, linearizable, make_stale};
-use perjury_checker::models::{Cell, ModelName, ModelOptions};
-use perjury_checker::{Finding, History, Method, Options, Value, Verdict, check};
+use perjury_checker::models::{Cell, Model, ModelName, ModelOptions, Unsupported};
+use perjury_checker::{
+    Finding, Function, History, HistoryBuilder, Method, Operation, Options, Outcome, Value, Verdict, check,
+};
 
 fn history(recipe: &Recipe) -> History {
     History::from_events(linearizable(recipe)).unwrap()
@@ -38,6 +42,95 @@ fn a_spent_budget_is_unknown_and_says_so() {
         check(&history, &Cell::cas_register(), &Options::default()).verdict,
         Verdict::Valid
     );
+}
+
+/// A model of a user's whose states never meet again: what was appended, in order. It counts its steps.
+struct Endless(Arc<AtomicU64>);
+
+impl Model for Endless {
+    type State = Vec<i64>;
+    type Action = (bool, i64);
+
+    fn name(&self) -> &str {
+        "endless"
+    }
+
+    fn init(&self) -> Vec<i64> {
+        Vec::new()
+    }
+
+    fn action(&self, operation: &Operation) -> Result<Option<(bool, i64)>, Unsupported> {
+        match (&operation.f, &operation.argument, &operation.completion.value) {
+            (Function::Append, Value::Int(value), _) => Ok(Some((true, *value))),
+            (Function::Read, _, Value::Int(last)) => Ok(Some((false, *last))),
+            _ => Err(Unsupported::function(self.name(), operation)),
+        }
+    }
+
+    fn step(&self, state: &Vec<i64>, &(append, value): &(bool, i64)) -> Option<Vec<i64>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        if append {
+            Some([&state[..], &[value]].concat())
+        } else {
+            // Nobody can have read this.
+            (state.iter().sum::<i64>() == value).then(|| state.clone())
+        }
+    }
+
+    fn describe(&self, state: &Vec<i64>) -> Value {
+        state.iter().copied().map(Value::Int).collect::<Vec<_>>().into()
+    }
+
+    fn bytes(&self, state: &Vec<i64>) -> usize {
+        size_of_val(state) + size_of_val(&state[..])
+    }
+}
+
+/// Sixteen appends in flight at once, and then a read that none of their orders explains.
+fn hopeless() -> History {
+    let mut recorder = HistoryBuilder::default();
+    for process in 0..16 {
+        recorder
+            .invoke(process, 0, "append", "x", process as i64)
+            .unwrap();
+    }
+    for process in 0..16 {
+        recorder.complete(process, 1, Outcome::Ok, Value::Nil).unwrap();
+    }
+    recorder.invoke(0, 2, "read", "x", Value::Nil).unwrap();
+    recorder.complete(0, 3, Outcome::Ok, -1).unwrap();
+    recorder.finish()
+}
+
+#[test]
+fn budgets_hold_inside_a_users_model() {
+    let history = hopeless();
+    let steps = Arc::new(AtomicU64::new(0));
+    let model = Endless(Arc::clone(&steps));
+    for method in [Method::Cheapest, Method::Search, Method::Frontier] {
+        let within = |budget: Budget| {
+            steps.store(0, Ordering::Relaxed);
+            let options = Options {
+                budget,
+                method,
+                ..Options::default()
+            };
+            let finding = check(&history, &model, &options);
+            assert_eq!(finding.verdict, Verdict::Unknown, "{}", finding.sentence);
+            (finding.sentence, steps.load(Ordering::Relaxed))
+        };
+        // However long one step takes: the clock is read at every configuration, and each tries 17 steps at most.
+        let clock = Arc::clone(&steps);
+        let late = Budget::unlimited().until(move || clock.load(Ordering::Relaxed) > 1000);
+        let (sentence, taken) = within(late);
+        assert!(sentence.contains("the time was up"), "{sentence}");
+        assert!(taken <= 1000 + 2 * 17, "{method:?} took {taken} steps");
+        let (sentence, _) = within(Budget::unlimited().with_states(5000));
+        assert!(sentence.contains("5000 configurations"), "{sentence}");
+        let (sentence, taken) = within(Budget::unlimited().with_bytes(1 << 20));
+        assert!(sentence.contains("1 MiB"), "{sentence}");
+        assert!(taken < 100_000, "{method:?} took {taken} steps");
+    }
 }
 
 #[test]

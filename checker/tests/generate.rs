@@ -19,7 +19,7 @@ fn recipes(load: Load) -> impl Iterator<Item = Recipe> {
         .zip(0..)
         .map(move |((values, unknown_permille), seed)| Recipe {
             load,
-            values: if load == Load::AppendList { None } else { values },
+            values: values.filter(|_| load.draws_values()),
             unknown_permille,
             operations: 120,
             clients: 4,

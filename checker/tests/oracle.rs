@@ -59,6 +59,7 @@ fn agree(model: &Cell, kind: Kind, values: Option<u64>, methods: &[Method], seed
     };
     let mut counts = [0u64; 2];
     let mut decided = vec![0u64; methods.len()];
+    let mut literal = [0u64; 2];
     for round in rounds() {
         let shape = &shapes[(round % shapes.len() as u64) as usize];
         let history = draw(shape, &mut rng(seed, round));
@@ -91,6 +92,20 @@ fn agree(model: &Cell, kind: Kind, values: Option<u64>, methods: &[Method], seed
             }
             if !expected && round % 4 == 0 && round < WITNESSES {
                 witness_holds(&history, &finding.witnesses[0], kind == Kind::AppendList);
+                let left = idle(&finding.witnesses[0], kind == Kind::AppendList);
+                literal[usize::from(left.is_empty())] += 1;
+                if !left.is_empty() && literal[0] < 6 {
+                    println!(
+                        "IDLE {left:?} {:?}\n{:?} {}",
+                        finding.witnesses[0].story,
+                        finding.witnesses[0]
+                            .operations
+                            .iter()
+                            .map(|o| o.id)
+                            .collect::<Vec<_>>(),
+                        show(&history)
+                    );
+                }
             }
         }
     }
@@ -99,6 +114,7 @@ fn agree(model: &Cell, kind: Kind, values: Option<u64>, methods: &[Method], seed
         counts.iter().all(|&count| count * 10 > drawn),
         "too one-sided: {counts:?}"
     );
+    println!("literal {literal:?}");
     println!(
         "{} {values:?}: invalid, valid {counts:?}; decided by {methods:?} {decided:?}",
         model.name()
@@ -206,6 +222,30 @@ fn witness_holds(history: &History, witness: &Witness, empty: bool) {
             .chain(order.stuck.iter().map(|stuck| stuck.operation));
         assert!(ids.into_iter().all(|id| shown.contains(&id)), "{}", about());
     }
+}
+
+/// The operations of a witness that could be left out, each together with those that saw what it alone wrote, so
+/// that the rest is a history of its own that is still illegal.
+fn idle(witness: &Witness, empty: bool) -> Vec<usize> {
+    let shown: Vec<&Operation> = witness.operations.iter().collect();
+    let explained =
+        |operation: &Operation, by: &[&Operation]| by.iter().any(|writer| tells_of(writer, operation));
+    let without = |left_out: usize| {
+        let mut rest: Vec<&Operation> = shown
+            .iter()
+            .copied()
+            .filter(|other| other.id != left_out)
+            .collect();
+        while let Some(orphan) = rest
+            .iter()
+            .position(|operation| explained(operation, &shown) && !explained(operation, &rest))
+        {
+            rest.remove(orphan);
+        }
+        rest
+    };
+    let all = shown.iter().map(|operation| operation.id);
+    all.filter(|&id| !linearizable(&without(id), empty)).collect()
 }
 
 /// Whether the first writes (or asked to write) what the second saw.

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use perjury_checker::budget::Budget;
 use perjury_checker::formats::Format;
 use perjury_checker::models::{ModelName, ModelOptions};
 use perjury_checker::{Finding, Method, Options, Value, Verdict};
@@ -38,13 +39,39 @@ fn judge(file: &Path, model: ModelName, initial: Option<Value>) -> Finding {
         initial: initial.or(parsed.options.initial),
         ..parsed.options
     };
-    let cheapest = model.check(&parsed.history, &options, &Options::default());
-    let by_search = Options {
-        method: Method::Search,
-        ..Options::default()
+    let by = |method| {
+        let budget = Budget::default().with_states(20_000_000);
+        let how = Options {
+            method,
+            budget,
+            ..Options::default()
+        };
+        model.check(&parsed.history, &options, &how)
     };
-    let searched = model.check(&parsed.history, &options, &by_search);
-    assert_eq!(cheapest.verdict, searched.verdict, "{}", file.display());
+    let cheapest = by(Method::Cheapest);
+    let mut agreed = vec![Method::Cheapest.name()];
+    for method in [
+        Method::Search,
+        Method::Frontier,
+        Method::Zones,
+        Method::Lists,
+        Method::Own,
+    ] {
+        let finding = by(method);
+        let applies = !finding.sentence.contains("does not apply");
+        if applies {
+            let about = format!("{}, {}: {}", file.display(), method.name(), finding.sentence);
+            assert_eq!(cheapest.verdict, finding.verdict, "{about}");
+            agreed.push(method.name());
+        }
+    }
+    assert!(agreed.len() > 2, "{}: only {agreed:?}", file.display());
+    println!(
+        "{}: {} by {}",
+        file.display(),
+        cheapest.verdict,
+        agreed.join(", ")
+    );
     cheapest
 }
 

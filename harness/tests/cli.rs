@@ -66,7 +66,10 @@ fn wrong_usage_is_254_and_names_the_mend() {
     refuses(&["check", "-", "--format", "xml"], &["jsonl"]);
     refuses(&["check", "-"], &["-:1: there is nothing in it"]);
     refuses(&["generate", "--model", "bank"], &["there is no model", "set"]);
-    refuses(&["generate", "--model", "multi-register"], &["only of register"]);
+    refuses(
+        &["generate", "--model", "unique-ids", "--values", "3"],
+        &["--values"],
+    );
     refuses(&["generate", "--format", "xml"], &["jsonl"]);
     refuses(&["generate", "--plant", "typo"], &["stale-read, lost-write"]);
     refuses(

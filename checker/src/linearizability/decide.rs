@@ -54,6 +54,9 @@ pub(crate) trait Decide: Spec {
     /// Decides a key by the method, or by the cheapest.
     fn decide(&mut self, ops: &[Op], method: Method, budget: &Budget) -> Decided;
 
+    /// Looks for a legal order from any of the roots by search and frontier, without what is useless.
+    fn race(&mut self, ops: &[Op], roots: &[u32], rules: Rules, budget: &Budget) -> Raced;
+
     /// A legal order of the operations (indexes), once the method has found that there is one; none if finding
     /// it again costs more than the budget.
     fn linearize(&mut self, ops: &[Op], method: Method, budget: &Budget) -> Option<Vec<usize>>;
@@ -71,6 +74,10 @@ impl<M: Model> Decide for Numbered<'_, M> {
             Method::Zones | Method::Lists | Method::Own => not_applicable(method),
             Method::Cheapest | Method::Search | Method::Frontier => by_race(ops, self, method, budget),
         }
+    }
+
+    fn race(&mut self, ops: &[Op], roots: &[u32], rules: Rules, budget: &Budget) -> Raced {
+        race_of_any_model(ops, self, roots, rules, budget)
     }
 
     fn linearize(&mut self, ops: &[Op], method: Method, budget: &Budget) -> Option<Vec<usize>> {
@@ -109,6 +116,10 @@ impl Decide for CellSpec {
                 by_race(&ops, self, method, budget)
             }
         }
+    }
+
+    fn race(&mut self, ops: &[Op], roots: &[u32], rules: Rules, budget: &Budget) -> Raced {
+        race_from(ops, self, roots, rules, budget)
     }
 
     fn linearize(&mut self, ops: &[Op], method: Method, budget: &Budget) -> Option<Vec<usize>> {
@@ -166,9 +177,9 @@ fn not_applicable(method: Method) -> Decided {
 }
 
 /// Decides by the search, the frontier, or the two raced.
-fn by_race<S: Spec>(ops: &[Op], spec: &mut S, method: Method, budget: &Budget) -> Decided {
+fn by_race<S: Decide>(ops: &[Op], spec: &mut S, method: Method, budget: &Budget) -> Decided {
     let initial = spec.init();
-    let raced = race_from(ops, spec, &[initial], Rules::new(method), budget);
+    let raced = spec.race(ops, &[initial], Rules::new(method), budget);
     let Raced {
         answer,
         states,
@@ -201,8 +212,13 @@ fn by_race<S: Spec>(ops: &[Op], spec: &mut S, method: Method, budget: &Budget) -
     }
 }
 
+/// The race for whichever model. The search behind it is large; so it is compiled once, and not for each model.
+fn race_of_any_model(ops: &[Op], spec: &mut dyn Spec, roots: &[u32], rules: Rules, budget: &Budget) -> Raced {
+    race_from(ops, spec, roots, rules, budget)
+}
+
 /// Looks for a legal order from any of the roots, without what is useless.
-pub(crate) fn race_from<S: Spec>(
+fn race_from<S: Spec + ?Sized>(
     ops: &[Op],
     spec: &mut S,
     roots: &[u32],
@@ -230,11 +246,11 @@ pub(crate) fn race_from<S: Spec>(
     raced
 }
 
-fn order_by_race<S: Spec>(ops: &[Op], spec: &mut S, method: Method, budget: &Budget) -> Option<Vec<usize>> {
+fn order_by_race<S: Decide>(ops: &[Op], spec: &mut S, method: Method, budget: &Budget) -> Option<Vec<usize>> {
     let initial = spec.init();
     let rules = Rules {
         order: true,
         ..Rules::new(method)
     };
-    race_from(ops, spec, &[initial], rules, budget).order
+    spec.race(ops, &[initial], rules, budget).order
 }

@@ -114,7 +114,7 @@ impl<const N: usize> Frontier<N> {
     }
 
     /// Announces operations that never complete. They come before the first event.
-    pub(crate) fn announce<S: Spec>(&mut self, spec: &S, class: u32, counted: bool, cost: u32) {
+    pub(crate) fn announce<S: Spec + ?Sized>(&mut self, spec: &S, class: u32, counted: bool, cost: u32) {
         self.pending.push(Pending {
             class,
             available: 0,
@@ -152,7 +152,7 @@ impl<const N: usize> Frontier<N> {
     }
 
     /// An operation that will complete is invoked.
-    pub(crate) fn invoke<S: Spec>(&mut self, spec: &mut S, invoked: Invoked) {
+    pub(crate) fn invoke<S: Spec + ?Sized>(&mut self, spec: &mut S, invoked: Invoked) {
         let Invoked {
             slot,
             class,
@@ -190,7 +190,7 @@ impl<const N: usize> Frontier<N> {
     ///
     /// # Errors
     /// If no configuration is left, or the limit was reached.
-    pub(crate) fn complete<S: Spec>(
+    pub(crate) fn complete<S: Spec + ?Sized>(
         &mut self,
         spec: &mut S,
         slot: u32,
@@ -281,7 +281,7 @@ impl<const N: usize> Frontier<N> {
     }
 
     /// Lets one more operation take effect, in every way.
-    fn force<S: Spec>(&mut self, spec: &mut S, config: Config<N>, used: &[u16], own: u32) {
+    fn force<S: Spec + ?Sized>(&mut self, spec: &mut S, config: Config<N>, used: &[u16], own: u32) {
         for slot in ones(self.waiting(&config)) {
             if slot != own && self.yields(&config, slot) {
                 continue;
@@ -326,7 +326,7 @@ impl<const N: usize> Frontier<N> {
     }
 
     /// What follows from an effect by itself.
-    fn settle<S: Spec>(&mut self, spec: &mut S, config: &mut Config<N>, blind: bool, what: u32) {
+    fn settle<S: Spec + ?Sized>(&mut self, spec: &mut S, config: &mut Config<N>, blind: bool, what: u32) {
         if blind {
             for (free, (blind, taken)) in config.free.iter_mut().zip(self.blind.iter().zip(&config.taken)) {
                 *free |= blind & !taken;

@@ -7,6 +7,7 @@ use super::{Linearization, Part};
 use crate::history::Key;
 use crate::models::Unsupported;
 use crate::verdict::{Finding, Verdict, Witness};
+use crate::words;
 
 /// What was decided about one key.
 pub(super) struct Judged {
@@ -26,9 +27,6 @@ pub(super) struct Merged<'k> {
     unknown: Vec<String>,
     orders: Vec<Linearization>,
 }
-
-/// The most reasons for `unknown` that are told one by one.
-const REASONS: usize = 3;
 
 impl<'k> Merged<'k> {
     pub(super) fn add(&mut self, judged: Result<Judged, Unsupported>, key: Option<&'k Key>) {
@@ -93,13 +91,7 @@ impl<'k> Merged<'k> {
                     of(keys)
                 )
             }
-            Verdict::Unknown => {
-                let mut reasons = self.unknown.iter().take(REASONS).cloned().collect::<Vec<_>>();
-                if self.unknown.len() > REASONS {
-                    reasons.push(format!("{} more", self.unknown.len() - REASONS));
-                }
-                format!("Not decided: {}.", reasons.join("; "))
-            }
+            Verdict::Unknown => words::undecided(&self.unknown),
             Verdict::Invalid => {
                 let broken = self.invalid.keys().next().copied().flatten();
                 let count = self.invalid.len();

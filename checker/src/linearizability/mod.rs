@@ -30,8 +30,59 @@
 //! | `frontier` | everything | exponential in what is in flight at once; memory as well | just-in-time linearization: Lowe, 2017 |
 //! | `search` | everything | exponential in what is in flight at once | Wing and Gong, 1993; Lowe, 2017 |
 //!
-//! The last two are raced against each other: the depth-first search soon finds one legal order of many, the
-//! frontier sees soon that there is none. They answer `unknown` when their [`Budget`] is spent, and never guess.
+//! **Zones.** Where every value is written once, each read names its write. A write and the reads of its value are a
+//! *cluster*, which stands in one piece in any legal order. Between the earliest completion `f` and the latest
+//! invocation `s` of a cluster lies its *zone*:
+//!
+//! ```text
+//!  [─ write 1 ─]                                             f < s, a forward zone: all that time the
+//!                f ├──────── zone of 1 ────────┤ s           value must be 1
+//!                                              [─ read 1 ─]
+//!                     [─ write 2 ─]
+//!                       [─ read 2 ──]                        s < f, a backward zone: some instant in it
+//!                       s ├─┤ f                              will do
+//! ```
+//!
+//! There is a legal order exactly if no read completed before its write was invoked, no two forward zones overlap, and
+//! no backward zone lies inside a forward one, as that of 2 does here: at any instant of it the value must be 1. A
+//! compare-and-set from `a` to `b` chains the cluster of `b` to that of `a`, and a chain behaves as one cluster. A write
+//! whose outcome is unknown counts if its value was seen, and is left out otherwise. Sorting the zones and sweeping over
+//! them once takes O(n log n), however many operations are in flight, and however many of them are unknown. Where a
+//! compare-and-set failed without telling what it saw, it is fitted into the order that the sweep gives; if it does not
+//! fit there, the search has to look at other orders.
+//!
+//! **Lists** give their order away: every read shows the whole past. The longest list that was read is the order of
+//! the appends, all other reads must be prefixes of it, and the order only has to be compared with real time.
+//!
+//! **Own** methods are those of a model ([`Model::decide`]). Queues, stacks and unordered queues into which each value is
+//! put once are decided by the windows in which a value must be inside; sets by each element on its own or by what their
+//! reads show; a versioned register by its versions. [`models`](crate::models) has them with their conditions.
+//!
+//! **Frontier.** Events are taken in their order, and the set of all *configurations* is kept that the history so far
+//! allows: a state, and which of the operations in flight have taken effect in it.
+//!
+//! ```text
+//!  process 0   [──── write 1 ────]
+//!  process 1      [─ write 2 ─]
+//!  process 2          [─ read 1 ──────]
+//!                             ▲ write 2 completes, so it has taken effect: 2, or 2 and then 1, or 1 and then 2
+//!                                ▲ write 1 completes: (1, read 1 done) remains, and (2), in which read 1 waits
+//!                                     ▲ read 1 completes: only (1) remains. Were nothing left, the history would be
+//!                                       illegal, whatever comes later
+//! ```
+//!
+//! Reads take effect as soon as they are legal; of configurations of which one can do all that another can, only that
+//! one is kept; operations that cannot be told apart are counted. The number of configurations is exponential in what
+//! is in flight, at worst, but does not depend on the length of the history, so that the frontier also works while a
+//! test is running ([`Online`]).
+//!
+//! **Search** goes depth-first through the same configurations and remembers those that it has seen. It finds one legal
+//! order among many sooner than the frontier, and sees later that there is none.
+//!
+//! So the two are raced against each other, in slices of one [`Budget`], and the frontier first looks for cheap proofs
+//! from both sides: if there is no order even though unknown operations could take effect as often as it helps, there is
+//! none; and if a beam of a few configurations reaches the end, there is one. What is left when the budget is spent is
+//! `unknown`, with how far it got: nothing is ever guessed.
 //!
 //! # Explanations
 //!
@@ -56,6 +107,7 @@ mod pieces;
 mod problem;
 mod race;
 mod search;
+mod slots;
 mod story;
 mod straight;
 mod witness;

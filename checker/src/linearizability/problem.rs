@@ -41,6 +41,10 @@ pub(crate) trait Spec {
     }
     /// Memory held, in bytes.
     fn bytes(&self) -> u64;
+    /// Whether a step may take long, since it is not one of ours.
+    fn foreign(&self) -> bool {
+        false
+    }
     /// Which of the operations, all of them optional ones, may be left out without changing the answer; none if
     /// that cannot be told.
     fn useless(&self, _ops: &[Op]) -> Option<Vec<bool>> {
@@ -144,6 +148,10 @@ impl<M: Model> Spec for Numbered<'_, M> {
 
     fn blind(&self, class: u32) -> bool {
         self.model.blind(&self.actions[class as usize])
+    }
+
+    fn foreign(&self) -> bool {
+        true
     }
 
     fn bytes(&self) -> u64 {

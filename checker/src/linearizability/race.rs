@@ -72,12 +72,17 @@ const BEAM: usize = 32;
 const WIDENING: usize = 8;
 
 /// Looks for a legal order of `ops`, which stand in the order of invocation, from any of the roots.
-pub(crate) fn race<S: Spec>(ops: &[Op], spec: &mut S, roots: &[u32], rules: Rules, budget: &Budget) -> Raced {
+pub(crate) fn race<S: Spec + ?Sized>(
+    ops: &[Op],
+    spec: &mut S,
+    roots: &[u32],
+    rules: Rules,
+    budget: &Budget,
+) -> Raced {
     let plan = Plan::new(ops);
     match plan.width {
         0..=64 => Race::<1>::new(&plan, ops, roots, rules, budget).run(spec),
-        65..=128 => Race::<2>::new(&plan, ops, roots, rules, budget).run(spec),
-        129..=512 => Race::<8>::new(&plan, ops, roots, rules, budget).run(spec),
+        65..=512 => Race::<8>::new(&plan, ops, roots, rules, budget).run(spec),
         513..=WIDEST => Race::<64>::new(&plan, ops, roots, rules, budget).run(spec),
         width => Raced {
             answer: Answer::TooWide(width),
@@ -133,9 +138,12 @@ impl<'a, const N: usize> Race<'a, N> {
         }
     }
 
-    fn run<S: Spec>(mut self, spec: &mut S) -> Raced {
+    fn run<S: Spec + ?Sized>(mut self, spec: &mut S) -> Raced {
         for (counted, &class) in self.counted.iter_mut().zip(&self.plan.pending) {
             *counted = !spec.repeatable(class);
+        }
+        if spec.foreign() {
+            self.meter.watch_closely();
         }
         let alone = self.rules.method;
         let mut walk: Option<Walk<N>> = None;
@@ -173,7 +181,7 @@ impl<'a, const N: usize> Race<'a, N> {
         self.ended(Answer::Spent(Spent::Time), false, self.rules.loser(), None)
     }
 
-    fn searched<S: Spec>(mut self, spec: &mut S, answer: Answer) -> Raced {
+    fn searched<S: Spec + ?Sized>(mut self, spec: &mut S, answer: Answer) -> Raced {
         let wanted = self.rules.order && answer == Answer::Legal;
         let order = wanted.then(|| self.search.order(spec)).flatten();
         self.ended(answer, true, Method::Search, order)
@@ -189,7 +197,7 @@ impl<'a, const N: usize> Race<'a, N> {
         }
     }
 
-    fn walk<S: Spec>(&self, spec: &S, most: usize, exact: bool) -> Walk<N> {
+    fn walk<S: Spec + ?Sized>(&self, spec: &S, most: usize, exact: bool) -> Walk<N> {
         let trace = self.rules.order || (!exact && self.counted.contains(&false));
         let mut frontier = Frontier::new(self.roots, most, trace);
         let Plan { pending, supply, .. } = self.plan;
@@ -204,7 +212,12 @@ impl<'a, const N: usize> Race<'a, N> {
     }
 
     /// One turn of the frontier, with refinement.
-    fn refine<S: Spec>(&mut self, spec: &mut S, walk: &mut Option<Walk<N>>, turn: u64) -> Option<Raced> {
+    fn refine<S: Spec + ?Sized>(
+        &mut self,
+        spec: &mut S,
+        walk: &mut Option<Walk<N>>,
+        turn: u64,
+    ) -> Option<Raced> {
         let mut spent = 0;
         loop {
             let mut current = match walk.take() {
@@ -246,7 +259,7 @@ impl<'a, const N: usize> Race<'a, N> {
     }
 
     /// A beam, from the beginning to the end or until it has had its turn.
-    fn beam<S: Spec>(&mut self, spec: &mut S, most: usize, turn: u64) -> Option<Raced> {
+    fn beam<S: Spec + ?Sized>(&mut self, spec: &mut S, most: usize, turn: u64) -> Option<Raced> {
         let mut walk = self.walk(spec, most, true);
         match self.advance(spec, &mut walk, turn, u64::MAX) {
             Turn::Through => {
@@ -265,7 +278,7 @@ impl<'a, const N: usize> Race<'a, N> {
 
     /// Leads a frontier through the history until it has tried so many more configurations. `event` is the most
     /// that one event may take.
-    fn advance<S: Spec>(&mut self, spec: &mut S, walk: &mut Walk<N>, turn: u64, event: u64) -> Turn {
+    fn advance<S: Spec + ?Sized>(&mut self, spec: &mut S, walk: &mut Walk<N>, turn: u64, event: u64) -> Turn {
         let Race { plan, ops, meter, .. } = self;
         let end = walk.states.saturating_add(turn);
         // One event may take more than what is left of the turn, but not much more.
@@ -348,7 +361,7 @@ impl<'a, const N: usize> Race<'a, N> {
 
     /// The order that a way to the end makes: with the reads as soon as they are legal, and the hidden writes
     /// where they were hidden.
-    fn replay<S: Spec>(&self, spec: &mut S, path: &[Effect]) -> Option<Vec<usize>> {
+    fn replay<S: Spec + ?Sized>(&self, spec: &mut S, path: &[Effect]) -> Option<Vec<usize>> {
         let Race { plan, ops, .. } = self;
         let mut pending = vec![std::collections::VecDeque::new(); plan.pending.len()];
         let mut occupant = vec![usize::MAX; plan.width];

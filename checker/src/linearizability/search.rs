@@ -9,7 +9,9 @@
 //!   the others and frees the read.
 //! - **Memo.** A configuration is the position in the history, the state, and which operations in flight have
 //!   taken effect; the past beyond that does not matter. It is explored once. Its size follows the concurrency
-//!   and not the length of the history. Where nothing is in flight (a quiescent cut) it is the state alone.
+//!   and not the length of the history. Where nothing is in flight (a quiescent cut) it is the state alone. What is
+//!   remembered of the past is forgotten when the search has got well past it, so that the memo does not grow with
+//!   the history either; should the search ever come back there, it explores once more.
 //! - **Symmetry.** Of several operations in flight with equal actions, the one that completes first goes first.
 //!   Operations that never completed are counted, not told apart.
 //! - **Dominance.** A configuration that has used up more of the never-completed operations than another that
@@ -158,8 +160,6 @@ struct Frame<const N: usize> {
     step: u32,
     state: u32,
     taken: Bits<N>,
-    /// Where its counts of used pending operations stand.
-    used: u32,
     /// Whether nothing has been chosen at this completion yet.
     fresh: bool,
     choice: u32,
@@ -173,6 +173,56 @@ struct Place<const N: usize> {
     fresh: bool,
 }
 
+/// Configurations that were explored.
+struct Memo<const N: usize> {
+    /// For each place, the last vector of counts with which it was explored.
+    places: FxHashMap<Place<N>, u32>,
+    /// Vectors of counts, one count for each pending action, and for each vector the next one of its place.
+    counts: Vec<u32>,
+    next: Vec<u32>,
+}
+
+impl<const N: usize> Default for Memo<N> {
+    fn default() -> Self {
+        Memo {
+            places: FxHashMap::default(),
+            counts: Vec::new(),
+            next: Vec::new(),
+        }
+    }
+}
+
+impl<const N: usize> Memo<N> {
+    /// Whether the place was explored with no more used than this.
+    fn covers(&self, place: &Place<N>, used: &[u32]) -> bool {
+        let mut entry = self.places.get(place).copied().unwrap_or(NONE);
+        while entry != NONE {
+            let known = &self.counts[entry as usize * used.len()..][..used.len()];
+            if known.iter().zip(used).all(|(known, used)| known <= used) {
+                return true;
+            }
+            entry = self.next[entry as usize];
+        }
+        false
+    }
+
+    fn insert(&mut self, place: Place<N>, used: &[u32]) {
+        let fresh = self.next.len() as u32;
+        let head = self.places.entry(place).or_insert(NONE);
+        self.next.push(std::mem::replace(head, fresh));
+        self.counts.extend_from_slice(used);
+    }
+
+    fn bytes(&self) -> usize {
+        let places = self.places.capacity() * (size_of::<Place<N>>() + 5);
+        places + self.counts.capacity() * 4 + self.next.capacity() * 4
+    }
+}
+
+/// How many configurations are remembered at least before the older half is forgotten; and only once the search has
+/// got further than ever before.
+const GENERATION: usize = 1 << 14;
+
 /// A search that can be interrupted.
 pub(super) struct Search<'a, const N: usize> {
     plan: &'a Plan,
@@ -185,11 +235,14 @@ pub(super) struct Search<'a, const N: usize> {
     occupant: Vec<u32>,
     previous: Vec<u32>,
     available: Vec<u32>,
-    memo: FxHashMap<Place<N>, u32>,
-    /// Vectors of counts, one count for each pending action, and for each vector the next one of its place.
-    counts: Vec<u32>,
-    next: Vec<u32>,
+    memo: Memo<N>,
+    /// What was remembered before that.
+    older: Memo<N>,
     stack: Vec<Frame<N>>,
+    /// For each frame, how many of each pending action it has used.
+    used: Vec<u32>,
+    /// The same of the configuration that is being made.
+    using: Vec<u32>,
     /// The first event that no order found so far gets past.
     furthest: usize,
     states: u64,
@@ -211,10 +264,11 @@ impl<'a, const N: usize> Search<'a, N> {
             occupant: vec![NONE; plan.width],
             previous: vec![NONE; ops.len()],
             available: vec![0; plan.pending.len()],
-            memo: FxHashMap::default(),
-            counts: Vec::new(),
-            next: Vec::new(),
+            memo: Memo::default(),
+            older: Memo::default(),
             stack: Vec::new(),
+            used: Vec::new(),
+            using: vec![0; plan.pending.len()],
             furthest: 0,
             states: 0,
             progress: 0,
@@ -232,7 +286,7 @@ impl<'a, const N: usize> Search<'a, N> {
     }
 
     /// The order that the choices on the stack make, once they have led to the end.
-    pub(super) fn order<S: Spec>(&mut self, spec: &mut S) -> Option<Vec<usize>> {
+    pub(super) fn order<S: Spec + ?Sized>(&mut self, spec: &mut S) -> Option<Vec<usize>> {
         let frames = std::mem::take(&mut self.stack);
         let mut waiting: Vec<VecDeque<u32>> = vec![VecDeque::new(); self.plan.pending.len()];
         for (index, op) in self.ops.iter().enumerate().filter(|(_, op)| op.returned == NEVER) {
@@ -269,7 +323,12 @@ impl<'a, const N: usize> Search<'a, N> {
 
     /// Goes on until the question is decided, the budget is spent, or so many configurations have been explored
     /// without getting any further; then the answer is none.
-    pub(super) fn go<S: Spec>(&mut self, spec: &mut S, meter: &mut Meter, patience: u64) -> Option<Answer> {
+    pub(super) fn go<S: Spec + ?Sized>(
+        &mut self,
+        spec: &mut S,
+        meter: &mut Meter,
+        patience: u64,
+    ) -> Option<Answer> {
         self.progress = self.states;
         loop {
             while let Some(answer) = self.choose(spec, meter) {
@@ -288,8 +347,8 @@ impl<'a, const N: usize> Search<'a, N> {
             };
             self.root = root;
             self.seek(0);
-            let unused = vec![0; self.plan.pending.len()];
-            if let Some(answer) = self.arrive(spec, meter, root, [0; N], &unused, None) {
+            self.using.fill(0);
+            if let Some(answer) = self.arrive(spec, meter, root, [0; N], None) {
                 return Some(answer);
             }
         }
@@ -345,7 +404,7 @@ impl<'a, const N: usize> Search<'a, N> {
 
     /// Goes on from the cursor to the next completion of an operation that has not taken effect. Pure actions
     /// take effect as soon as they are legal, and `placed` is told.
-    fn settle<S: Spec>(
+    fn settle<S: Spec + ?Sized>(
         &mut self,
         spec: &mut S,
         state: u32,
@@ -375,19 +434,21 @@ impl<'a, const N: usize> Search<'a, N> {
         }
     }
 
-    /// Settles, and pushes the configuration reached unless it was explored before.
-    fn arrive<S: Spec>(
+    /// Settles, and pushes the configuration reached, which has used what `using` says, unless it was explored before.
+    fn arrive<S: Spec + ?Sized>(
         &mut self,
         spec: &mut S,
         meter: &mut Meter,
         state: u32,
         mut taken: Bits<N>,
-        used: &[u32],
         from: Option<usize>,
     ) -> Option<Answer> {
         self.settle(spec, state, &mut taken, |_| ());
         if self.cursor > self.furthest {
             (self.furthest, self.progress) = (self.cursor, self.states);
+            if self.memo.places.len() > GENERATION {
+                self.older = std::mem::take(&mut self.memo);
+            }
         }
         if self.cursor == self.plan.steps.len() {
             return Some(Answer::Legal);
@@ -399,7 +460,10 @@ impl<'a, const N: usize> Search<'a, N> {
             taken,
             fresh,
         };
-        let used = self.remember(place, used)?;
+        if self.memo.covers(&place, &self.using) || self.older.covers(&place, &self.using) {
+            return None;
+        }
+        self.memo.insert(place, &self.using);
         self.states += 1;
         if let Err(spent) = meter.charge(self.bytes() + spec.bytes()) {
             return Some(Answer::Spent(spent));
@@ -408,37 +472,17 @@ impl<'a, const N: usize> Search<'a, N> {
             step: self.cursor as u32,
             state,
             taken,
-            used,
             fresh,
             choice: 0,
         });
+        self.used.extend_from_slice(&self.using);
         None
     }
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> u64 {
-        let memo = self.memo.capacity() * (size_of::<Place<N>>() + 5);
-        let rest = self.counts.capacity() * 4 + self.next.capacity() * 4;
-        (memo + rest + self.stack.capacity() * size_of::<Frame<N>>()) as u64
-    }
-
-    /// Records a configuration; none if one that is at least as good was there before.
-    fn remember(&mut self, place: Place<N>, used: &[u32]) -> Option<u32> {
-        let fresh = self.next.len() as u32;
-        let stride = self.plan.pending.len();
-        let head = self.memo.entry(place).or_insert(NONE);
-        let mut entry = *head;
-        while entry != NONE {
-            let known = &self.counts[entry as usize * stride..][..stride];
-            if known.iter().zip(used).all(|(known, used)| known <= used) {
-                return None;
-            }
-            entry = self.next[entry as usize];
-        }
-        self.next.push(*head);
-        *head = fresh;
-        self.counts.extend_from_slice(used);
-        Some(fresh)
+        let stack = self.stack.capacity() * size_of::<Frame<N>>() + self.used.capacity() * 4;
+        (self.memo.bytes() + self.older.bytes() + stack) as u64
     }
 
     /// Tries the next choice of the newest configuration; none when all is explored.
@@ -446,7 +490,7 @@ impl<'a, const N: usize> Search<'a, N> {
         clippy::option_option,
         reason = "outer: is anything left; inner: is the search decided"
     )]
-    fn choose<S: Spec>(&mut self, spec: &mut S, meter: &mut Meter) -> Option<Option<Answer>> {
+    fn choose<S: Spec + ?Sized>(&mut self, spec: &mut S, meter: &mut Meter) -> Option<Option<Answer>> {
         let frame = self.stack.last_mut()?;
         let choice = frame.choice;
         frame.choice += 1;
@@ -454,21 +498,20 @@ impl<'a, const N: usize> Search<'a, N> {
             step,
             state,
             mut taken,
-            used,
             fresh,
             ..
         } = frame;
         self.seek(step as usize);
         let returning = self.plan.steps[step as usize].op;
         let own = self.plan.slot[returning as usize];
-        let stride = self.plan.pending.len();
         let width = self.plan.width as u32;
-        let mut used = self.counts[used as usize * stride..][..stride].to_vec();
+        let before = self.used.len() - self.using.len();
+        self.using.copy_from_slice(&self.used[before..]);
         let class = match choice {
             // An optional operation may go without ever having taken effect.
             0 if !self.ops[returning as usize].required && fresh => {
                 self.forward();
-                return Some(self.arrive(spec, meter, state, taken, &used, None));
+                return Some(self.arrive(spec, meter, state, taken, None));
             }
             0 => return Some(None),
             1 => {
@@ -487,15 +530,16 @@ impl<'a, const N: usize> Search<'a, N> {
                 let position = (choice - 2 - width) as usize;
                 let Some(&class) = self.plan.pending.get(position) else {
                     self.stack.pop();
+                    self.used.truncate(before);
                     return Some(None);
                 };
                 let twin = self
                     .waiting(&taken)
                     .any(|slot| self.occupant(slot).class == class);
-                if used[position] >= self.available[position] || twin {
+                if self.using[position] >= self.available[position] || twin {
                     return Some(None);
                 }
-                used[position] += 1;
+                self.using[position] += 1;
                 if spec.step(state, class) == Some(state) {
                     return Some(None);
                 }
@@ -505,7 +549,7 @@ impl<'a, const N: usize> Search<'a, N> {
         let Some(next) = spec.step(state, class) else {
             return Some(None);
         };
-        Some(self.arrive(spec, meter, next, taken, &used, Some(step as usize)))
+        Some(self.arrive(spec, meter, next, taken, Some(step as usize)))
     }
 
     /// Whether another operation that cannot be told apart goes first.

@@ -3,8 +3,10 @@
 //! The method is that of [`zones`](super::zones), for the commonest histories and without compiling them first:
 //! one pass over the operations keeps, for each value, when its write was invoked and completed, the earliest
 //! completion and the latest invocation of its reads, and nothing else. The zones are then sorted by their lower
-//! ends, and one sweep compares each with the forward zone that it stands in. A pass may be split over threads,
-//! since what it keeps are minima and maxima.
+//! ends, and one sweep compares each with the forward zone that it stands in.
+//!
+//! Where there are several keys, or several threads to share a long history, the pass only deals the operations out
+//! to their keys, sixteen bytes each; and then each key is judged on its own, close together in memory.
 //!
 //! Where clusters are in conflict, the operations on their values are all that matters: every conflict of a
 //! prefix of the history is one of the whole history, and no other value can excuse it. So the explanation of a
@@ -12,9 +14,12 @@
 //!
 //! Whatever does not fit (compare-and-sets, a value written twice, texts) is left to the general way.
 
+use std::sync::Mutex;
+
 use rustc_hash::FxHashMap;
 
 use super::in_parallel;
+use super::slots::{EMPTY, NEVER, NONE, Slot, Table};
 use crate::history::{Function, History, Key, Operation, Outcome, Value};
 use crate::models::{Cell, Model};
 
@@ -37,6 +42,9 @@ pub(super) struct Judged<'h> {
 
 /// The most conflicts that are looked at apart from the rest of a history.
 const MOST_CONFLICTS: usize = 4096;
+
+/// Up to how many keys the tables of all are small enough to be filled at once.
+const FEW_KEYS: usize = 4;
 
 /// How many operations make a second thread worth its while.
 const OPERATIONS_PER_THREAD: usize = 50_000;
@@ -61,172 +69,83 @@ pub(super) fn judge<'h>(history: &'h History, cell: &Cell, threads: usize) -> Op
         }
     }
     let parts = (all.len() / OPERATIONS_PER_THREAD).clamp(1, threads);
-    let mut passes = if parts == 1 {
+    let mut tallies: Vec<Vec<Tally>> = Vec::new();
+    if parts == 1 && trial.keys.len() <= FEW_KEYS {
+        for Tally { table, .. } in &mut trial.keys {
+            // As many as so far, in the same measure.
+            table.expect(table.used * all.len() / tried.max(1));
+        }
         trial.take(&all[tried..]);
-        vec![trial]
+        tallies.extend(trial.keys.into_iter().map(|tally| vec![tally]));
     } else {
         let bound = |part: usize| all.len() * part / parts;
-        in_parallel(parts, parts, |part| {
+        let dealt = in_parallel(parts, parts, |part| {
             let mut pass = Pass::new(cell, initial);
+            pass.deals = true;
             pass.take(&all[bound(part)..bound(part + 1)]);
-            pass
-        })
-    }
-    .into_iter();
-    let mut first = passes.next()?;
-    let mut later: Vec<Vec<Tally>> = (0..first.keys.len()).map(|_| Vec::new()).collect();
-    for pass in passes {
-        for tally in pass.keys {
-            let place = first.place(tally.key);
-            if place == later.len() {
-                later.push(Vec::new());
+            pass.keys
+        });
+        let mut places: FxHashMap<Option<&Key>, usize> = FxHashMap::default();
+        for tally in dealt.into_iter().flatten() {
+            let place = *places.entry(tally.key).or_insert(tallies.len());
+            match tallies.get_mut(place) {
+                Some(parts) => parts.push(tally),
+                None => tallies.push(vec![tally]),
             }
-            later[place].push(tally);
         }
     }
-    let mut tallies: Vec<(Tally, Vec<Tally>)> = first.keys.into_iter().zip(later).collect();
-    tallies.sort_unstable_by_key(|(tally, _)| tally.key);
-    let tallies: Vec<_> = tallies.into_iter().map(std::sync::Mutex::new).collect();
+    tallies.sort_unstable_by_key(|parts| parts[0].key);
+    let tallies: Vec<_> = tallies.into_iter().map(Mutex::new).collect();
     let judged = in_parallel(threads, tallies.len(), |place| {
-        let mut tally = tallies[place].lock().ok()?;
-        let (mine, others) = &mut *tally;
-        others.drain(..).for_each(|other| mine.absorb(&other));
-        let straight = mine.judge(all, initial);
-        mine.table = Table::default();
+        // Taken out, so that what it holds is free again as soon as the key is judged.
+        let parts = std::mem::take(&mut *tallies[place].lock().ok()?);
+        let mine = parts.into_iter().reduce(Tally::followed_by)?.settled();
         Some(Judged {
             key: mine.key,
-            straight,
+            straight: mine.judge(all, initial),
             operations: mine.operations,
         })
     });
     judged.into_iter().collect()
 }
 
-/// Positions are shifted by one, so that 0 is before everything, and are less than this.
-const NEVER: u32 = (1 << 31) - 1;
-const NONE: u32 = u32::MAX;
-
-/// What is kept of a value.
+/// An operation of a key: what it read or wrote, and when.
 #[derive(Clone, Copy)]
-struct Slot {
+struct Entry {
     value: i64,
-    /// When its write was invoked; none if nobody wrote it.
-    written: u32,
-    /// When its write completed.
-    acknowledged: u32,
-    /// The earliest completion of a read.
-    first: u32,
-    /// The earliest and the latest invocation of a read; none if nobody read it.
-    begun: u32,
-    last: u32,
+    invoked: u32,
+    returned: u32,
+    writes: bool,
 }
 
-const EMPTY: Slot = Slot {
-    value: 0,
-    written: NONE,
-    acknowledged: NONE,
-    first: NONE,
-    begun: NONE,
-    last: NONE,
-};
+/// The same in sixteen bytes: the position of the completion, and in the highest bit whether it wrote.
+#[derive(Clone, Copy)]
+struct Packed {
+    value: i64,
+    invoked: u32,
+    end: u32,
+}
 
-impl Slot {
-    fn is_empty(&self) -> bool {
-        self.written == NONE && self.begun == NONE
-    }
+const WRITES: u32 = 1 << 31;
 
-    fn read(&mut self, invoked: u32, returned: u32) {
-        self.first = self.first.min(returned);
-        self.begun = self.begun.min(invoked);
-        self.last = if self.last == NONE {
-            invoked
-        } else {
-            self.last.max(invoked)
-        };
-    }
-
-    /// Adds reads that were kept elsewhere.
-    fn join(&mut self, other: &Slot) {
-        if other.begun != NONE {
-            self.read(other.last, other.first);
-            self.begun = self.begun.min(other.begun);
+impl From<Entry> for Packed {
+    fn from(entry: Entry) -> Self {
+        Packed {
+            value: entry.value,
+            invoked: entry.invoked,
+            end: entry.returned | if entry.writes { WRITES } else { 0 },
         }
-    }
-
-    /// The ends of the zone: the earliest completion and the latest invocation.
-    fn zone(&self) -> (u32, u32) {
-        let read = if self.last == NONE { 0 } else { self.last };
-        (self.acknowledged.min(self.first), self.written.max(read))
     }
 }
 
-/// Values by open addressing. Values that follow each other have homes that follow each other, so that what was
-/// written one after the other lies together; if that crowds, they are scattered.
-#[derive(Default)]
-struct Table {
-    slots: Vec<Slot>,
-    used: usize,
-    /// How many bits of a value say nothing, since the values of a key are that far apart.
-    shift: u32,
-    scattered: bool,
-}
-
-/// The longest way from a value's home before values are scattered.
-const CROWD: usize = 32;
-
-impl Table {
-    fn home(&self, value: i64) -> usize {
-        let value = value as u64;
-        let hash = if self.scattered {
-            (value ^ value >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 24
-        } else {
-            value >> self.shift
-        };
-        hash as usize & (self.slots.len() - 1)
-    }
-
-    /// The slot of a value, which may be empty.
-    fn find(&mut self, value: i64) -> usize {
-        let fill = if self.scattered { 2 } else { 3 };
-        if self.used * 4 >= self.slots.len() * fill {
-            self.rebuild((self.slots.len() * 2).max(64));
+impl From<Packed> for Entry {
+    fn from(packed: Packed) -> Self {
+        Entry {
+            value: packed.value,
+            invoked: packed.invoked,
+            returned: packed.end & !WRITES,
+            writes: packed.end & WRITES != 0,
         }
-        loop {
-            let mut place = self.home(value);
-            let mut steps = 0;
-            while self.scattered || steps < CROWD {
-                let slot = &self.slots[place];
-                if slot.is_empty() {
-                    self.used += 1;
-                    return place;
-                }
-                if slot.value == value {
-                    return place;
-                }
-                place = (place + 1) & (self.slots.len() - 1);
-                steps += 1;
-            }
-            self.scattered = true;
-            self.rebuild(self.slots.len());
-        }
-    }
-
-    fn rebuild(&mut self, room: usize) {
-        let (low, high) = self.values().fold((i64::MAX, i64::MIN), |(low, high), slot| {
-            (low.min(slot.value), high.max(slot.value))
-        });
-        let apart = high.wrapping_sub(low) as u64 / (self.used as u64).max(1);
-        self.shift = apart.max(1).ilog2();
-        let old = std::mem::replace(&mut self.slots, vec![EMPTY; room]);
-        self.used = 0;
-        for slot in old.into_iter().filter(|slot| !slot.is_empty()) {
-            let place = self.find(slot.value);
-            self.slots[place] = slot;
-        }
-    }
-
-    fn values(&self) -> impl Iterator<Item = &Slot> {
-        self.slots.iter().filter(|slot| !slot.is_empty())
     }
 }
 
@@ -234,6 +153,8 @@ impl Table {
 struct Tally<'h> {
     key: Option<&'h Key>,
     table: Table,
+    /// Operations that were dealt out and are not in the table yet.
+    dealt: Vec<Packed>,
     /// The reads of the initial value.
     initial: Slot,
     operations: u64,
@@ -245,6 +166,8 @@ struct Pass<'h> {
     initial: Option<i64>,
     unknown_nil: bool,
     keys: Vec<Tally<'h>>,
+    /// Whether operations are only dealt out.
+    deals: bool,
     places: FxHashMap<Option<&'h Key>, usize>,
     /// The keys seen last, by where they lie in memory: the same key mostly lies in the same place.
     recent: Vec<Option<(&'h Key, usize)>>,
@@ -258,6 +181,7 @@ impl<'h> Pass<'h> {
             initial,
             unknown_nil: cell.nil_is_unknown(),
             keys: Vec::new(),
+            deals: false,
             places: FxHashMap::default(),
             recent: vec![None; RECENT],
         }
@@ -269,6 +193,7 @@ impl<'h> Pass<'h> {
             keys.push(Tally {
                 key,
                 table: Table::default(),
+                dealt: Vec::new(),
                 initial: EMPTY,
                 operations: 0,
                 general: false,
@@ -304,34 +229,37 @@ impl<'h> Pass<'h> {
                 continue;
             };
             let completion = &operation.completion;
-            match (&operation.f, completion.outcome) {
-                (Function::Write, Outcome::Fail) | (Function::Read, Outcome::Fail | Outcome::Info) => {}
-                (Function::Write, _) => match operation.argument {
-                    Value::Int(value) if self.initial != Some(value) => {
-                        let place = tally.table.find(value);
-                        let slot = &mut tally.table.slots[place];
-                        tally.general |= slot.written != NONE;
-                        (slot.value, slot.written, slot.acknowledged) = (value, invoked, returned);
-                        tally.operations += 1;
+            let (value, writes) = match (&operation.f, completion.outcome) {
+                (Function::Write, Outcome::Fail) | (Function::Read, Outcome::Fail | Outcome::Info) => {
+                    continue;
+                }
+                (Function::Write, _) => (&operation.argument, true),
+                (Function::Read, _) => (&completion.value, false),
+                _ => {
+                    tally.general = true;
+                    continue;
+                }
+            };
+            match *value {
+                Value::Int(value) if self.initial != Some(value) => {
+                    let entry = Entry {
+                        value,
+                        invoked,
+                        returned,
+                        writes,
+                    };
+                    if self.deals {
+                        tally.dealt.push(entry.into());
+                    } else {
+                        tally.add(entry);
                     }
-                    _ => tally.general = true,
-                },
-                (Function::Read, _) => match completion.value {
-                    Value::Nil if self.unknown_nil => {}
-                    Value::Int(value) if self.initial != Some(value) => {
-                        let place = tally.table.find(value);
-                        let slot = &mut tally.table.slots[place];
-                        slot.value = value;
-                        slot.read(invoked, returned);
-                        tally.operations += 1;
-                    }
-                    Value::Nil if self.initial.is_some() => tally.general = true,
-                    Value::Nil | Value::Int(_) => {
-                        tally.initial.read(invoked, returned);
-                        tally.operations += 1;
-                    }
-                    _ => tally.general = true,
-                },
+                    tally.operations += 1;
+                }
+                Value::Nil if self.unknown_nil && !writes => {}
+                Value::Nil | Value::Int(_) if !writes && (self.initial.is_none() || *value != Value::Nil) => {
+                    tally.initial.read(invoked, returned);
+                    tally.operations += 1;
+                }
                 _ => tally.general = true,
             }
         }
@@ -358,21 +286,41 @@ fn ends(zone: u64) -> (u32, u32, bool) {
 }
 
 impl<'h> Tally<'h> {
-    /// Adds what another pass kept of the same key.
-    fn absorb(&mut self, other: &Tally<'h>) {
+    /// With what another pass kept of the same key later in the history.
+    fn followed_by(mut self, other: Self) -> Self {
         self.general |= other.general;
         self.operations += other.operations;
-        for slot in other.table.values() {
-            let place = self.table.find(slot.value);
-            let mine = &mut self.table.slots[place];
-            self.general |= mine.written != NONE && slot.written != NONE;
-            if slot.written != NONE {
-                (mine.written, mine.acknowledged) = (slot.written, slot.acknowledged);
-            }
-            mine.value = slot.value;
-            mine.join(slot);
-        }
+        self.dealt.extend(other.dealt);
         self.initial.join(&other.initial);
+        self
+    }
+
+    /// With everything that was dealt out in its table.
+    fn settled(mut self) -> Self {
+        if !self.general {
+            self.table.expect(
+                self.dealt
+                    .iter()
+                    .filter(|packed| packed.end & WRITES != 0)
+                    .count(),
+            );
+            for packed in std::mem::take(&mut self.dealt) {
+                self.add(packed.into());
+            }
+        }
+        self
+    }
+
+    fn add(&mut self, entry: Entry) {
+        let place = self.table.find(entry.value);
+        let slot = &mut self.table.slots[place];
+        slot.value = entry.value;
+        if entry.writes {
+            self.general |= slot.written != NONE;
+            (slot.written, slot.acknowledged) = (entry.invoked, entry.returned);
+        } else {
+            slot.read(entry.invoked, entry.returned);
+        }
     }
 
     fn judge(&self, all: &'h [Operation], initial: Option<i64>) -> Straight<'h> {
@@ -522,27 +470,6 @@ fn conflicts(zones: &[u64]) -> Option<Vec<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn values_are_found_again_however_they_crowd() {
-        for step in [1, 64, 4096, 1 << 40, -7] {
-            let mut table = Table::default();
-            for round in 0..2 {
-                for number in 0..5000i64 {
-                    let place = table.find(number * step);
-                    let slot = &mut table.slots[place];
-                    assert_eq!(slot.is_empty(), round == 0, "{number} × {step}");
-                    (slot.value, slot.written) = (number * step, number as u32);
-                }
-            }
-            assert_eq!((table.used, table.values().count()), (5000, 5000));
-            assert!(
-                table.slots.len() <= 1 << 16,
-                "{step} takes {} slots",
-                table.slots.len()
-            );
-        }
-    }
 
     #[test]
     fn zones_are_sorted_by_their_lower_ends() {

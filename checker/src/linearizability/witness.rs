@@ -8,7 +8,7 @@
 //! weakening any one of its operations as well makes an order possible.
 
 use super::Method;
-use super::decide::{Decide, Evidence, Found, race_from};
+use super::decide::{Decide, Evidence, Found};
 use super::problem::Op;
 use super::race::Rules;
 use super::search::Answer;
@@ -242,7 +242,9 @@ impl<S: Decide> Minimiser<'_, S> {
             None
         };
         if let Some(roots) = roots {
-            let raced = race_from(&inside, self.spec, &roots, Rules::new(Method::Cheapest), &attempt);
+            let raced = self
+                .spec
+                .race(&inside, &roots, Rules::new(Method::Cheapest), &attempt);
             self.states += raced.states;
             self.gave_up |= !matches!(raced.answer, Answer::Legal | Answer::Illegal(_));
             return matches!(raced.answer, Answer::Illegal(_));

@@ -20,6 +20,7 @@
 //! ([`Model::action`]), and what that does to a state ([`Model::step`]). Everything else has a default.
 
 mod cell;
+mod counter;
 mod fenced_lock;
 mod multi_register;
 mod mutex;
@@ -36,6 +37,7 @@ use crate::budget::Budget;
 use crate::history::{Operation, Value};
 
 pub use cell::{Cell, CellAction, NilRead};
+pub use counter::{Counter, CounterAction};
 pub use fenced_lock::{FencedLock, FencedLockAction};
 pub use multi_register::{Access, MultiRegister};
 pub use mutex::{Mutex, MutexAction};

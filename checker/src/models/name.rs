@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{
-    Cell, FencedLock, FifoQueue, MultiRegister, Mutex, NilRead, Nondeterministic, Stack, UnorderedQueue,
-    VersionedRegister,
+    Cell, Counter, FencedLock, FifoQueue, MultiRegister, Mutex, NilRead, Nondeterministic, Stack,
+    UnorderedQueue, VersionedRegister,
 };
 use crate::history::{History, Value};
 use crate::linearizability::{Options, check};
@@ -44,13 +44,15 @@ pub enum ModelName {
     LinearizableSet,
     /// [`crate::counter::check`].
     Counter,
+    /// [`super::Counter`].
+    LinearizableCounter,
     /// [`crate::unique_ids::check`].
     UniqueIds,
 }
 
 impl ModelName {
     /// Every name.
-    pub const ALL: [ModelName; 16] = [
+    pub const ALL: [ModelName; 17] = [
         ModelName::Register,
         ModelName::CasRegister,
         ModelName::AppendList,
@@ -66,6 +68,7 @@ impl ModelName {
         ModelName::Set,
         ModelName::LinearizableSet,
         ModelName::Counter,
+        ModelName::LinearizableCounter,
         ModelName::UniqueIds,
     ];
 
@@ -87,6 +90,7 @@ impl ModelName {
             ModelName::Set => "set",
             ModelName::LinearizableSet => "linearizable-set",
             ModelName::Counter => "counter",
+            ModelName::LinearizableCounter => "linearizable-counter",
             ModelName::UniqueIds => "unique-ids",
         }
     }
@@ -118,6 +122,7 @@ impl ModelName {
             ModelName::LinearizableSet => "add, remove, contains, read all elements; linearizability",
             ModelName::UniqueIds => "generate: no id twice",
             ModelName::Counter => "increment, read: every read within the bounds of what was acknowledged",
+            ModelName::LinearizableCounter => "increment, read the sum; linearizability",
         }
     }
 
@@ -132,6 +137,10 @@ impl ModelName {
             check(history, &cell, options)
         };
         let initial = model.initial.clone();
+        let sum = match initial {
+            Some(Value::Int(sum)) => sum,
+            _ => 0,
+        };
         match self {
             ModelName::Register => cell(Cell::register()),
             ModelName::CasRegister => cell(Cell::cas_register()),
@@ -154,14 +163,8 @@ impl ModelName {
             ModelName::LinearizableSet => check(history, &super::Set, options),
             ModelName::UniqueIds => crate::unique_ids::check(history),
             ModelName::Set => crate::sets::check(history),
-            ModelName::Counter => {
-                let initial = if let Some(Value::Int(initial)) = initial {
-                    initial
-                } else {
-                    0
-                };
-                crate::counter::check(history, initial)
-            }
+            ModelName::Counter => crate::counter::check(history, sum),
+            ModelName::LinearizableCounter => check(history, &Counter::new(sum), options),
         }
     }
 }

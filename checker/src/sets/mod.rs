@@ -72,7 +72,7 @@ fn judge(history: &History, every_read: bool) -> Finding {
             "Every one of {} reads shows what it must and nothing else; no acknowledged element is lost.",
             found.reads
         ),
-        Verdict::Unknown => format!("Not decided: {}.", found.unknown.join("; ")),
+        Verdict::Unknown => words::undecided(&found.unknown),
         Verdict::Invalid => found.sentence(),
     };
     found.witnesses.truncate(WITNESSES);

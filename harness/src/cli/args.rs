@@ -277,7 +277,7 @@ pub enum NilReadArg {
 /// The options of `generate`.
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
-    /// What the clients use: register, cas-register, key-value, append-list, mutex, set, counter.
+    /// What the clients use: any model that `perjury list models` names.
     #[arg(long, short, env = "PERJURY_MODEL", default_value = "register")]
     pub model: String,
     /// How many operations.
@@ -295,8 +295,9 @@ pub struct GenerateArgs {
     /// The share of operations that never learn their outcome, as 0.05 or 5%.
     #[arg(long, env = "PERJURY_UNKNOWN", value_name = "SHARE", default_value = "0", value_parser = permille)]
     pub unknown: u64,
-    /// Plant a violation: stale-read, lost-write, dirty-read, phantom, lost-update (cas-register, key-value),
-    /// double-grant (mutex).
+    /// Plant a violation: stale-read, lost-write, dirty-read, phantom, lost-update (where there is a compare-and-set),
+    /// double-grant (locks and leases), stale-token (fenced-lock), doubled (queues, stack, unique-ids), out-of-order
+    /// (fifo-queue, stack).
     #[arg(long, env = "PERJURY_PLANT", value_name = "VIOLATION")]
     pub plant: Option<String>,
     /// The seed; drawn if not given, and printed to standard error.

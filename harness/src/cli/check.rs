@@ -121,11 +121,15 @@ fn show(out: &mut impl Write, finding: &Finding, took: Duration) -> std::io::Res
             writeln!(out, "    {order}")?;
         }
     }
+    let method = if finding.method.is_empty() {
+        "no method"
+    } else {
+        &finding.method
+    };
     writeln!(
         out,
-        "\n{} operations, by {}, {} configurations explored, {:.3} s",
+        "\n{} operations, by {method}, {} configurations explored, {:.3} s",
         finding.operations,
-        finding.method,
         finding.states,
         took.as_secs_f64()
     )

@@ -17,9 +17,12 @@ pub fn generate(args: &GenerateArgs) -> Outcome {
     let load = load(&args.model)?;
     let format: Format = parsed(&args.format)?;
     let plant = args.plant.as_deref().map(|name| plant(name, load)).transpose()?;
-    if load == Load::AppendList && args.values.is_some() {
-        let problem = "--values: the elements of an append list are always unique; leave it out";
-        return Err(Trouble::Usage(problem.to_owned()));
+    if args.values.is_some() && !load.draws_values() {
+        let problem = format!(
+            "--values: clients of a {} write no values that could be drawn; leave it out",
+            load.model()
+        );
+        return Err(Trouble::Usage(problem));
     }
     if format == Format::EtcdLog && args.keys > 1 {
         let problem = "--format etcd-log has no keys; leave --keys at 1, or choose another format";
