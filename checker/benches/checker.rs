@@ -9,7 +9,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 use perjury_checker::budget::Budget;
@@ -62,9 +62,13 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-fn cpu() -> Duration {
-    let now = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).expect("every system has this clock");
-    Duration::from(now)
+fn now(clock: ClockId) -> Duration {
+    Duration::from(clock_gettime(clock).expect("every system has this clock"))
+}
+
+/// The CPU time of the process, and the time.
+fn clocks() -> [Duration; 2] {
+    [ClockId::CLOCK_PROCESS_CPUTIME_ID, ClockId::CLOCK_MONOTONIC].map(now)
 }
 
 /// What a piece of work cost.
@@ -78,9 +82,10 @@ struct Cost {
 fn measured<T>(work: impl FnOnce() -> T) -> (Cost, T) {
     let before = HELD.load(Ordering::Relaxed);
     MOST.store(before, Ordering::Relaxed);
-    let (clock, start) = (Instant::now(), cpu());
+    let before_it = clocks();
     let result = black_box(work());
-    let (cpu, wall) = (cpu() - start, clock.elapsed());
+    let after_it = clocks();
+    let [cpu, wall] = [0, 1].map(|clock| after_it[clock] - before_it[clock]);
     let bytes = MOST.load(Ordering::Relaxed).saturating_sub(before);
     (Cost { cpu, wall, bytes }, result)
 }

@@ -71,7 +71,19 @@ impl Finding {
     }
 }
 
-/// The smallest sub-history that still proves the violation, and why.
+/// A sub-history that still proves the violation, as small as it can be, and why.
+///
+/// Its operations play two parts. *Evidence* is taken at its word. *Sources* only show where the values come from that
+/// the evidence saw: they count for what they wrote. A value that nobody is shown to have written would be a violation
+/// by itself, though none of the history's; so an operation can only be left out together with those that saw what it
+/// alone wrote. In this sense the witness is minimal: it is illegal, and it becomes legal when any one operation is left
+/// out.
+///
+/// And it proves something: its evidence has no legal order even if every other operation of the history may have taken
+/// effect at any instant of its window, or not at all. That asks for more than the witness alone shows where values
+/// repeat, or where a failed compare-and-set only says what the value was not: then an operation may be there because
+/// without it another one, which is not shown, would be an excuse. Where making a witness smaller would have cost too
+/// much, its story says so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Witness {
     /// The key; none where the model has a single object.
