@@ -186,7 +186,7 @@ impl<const N: usize> Set<N> {
         }
     }
 
-    /// Keeps those that have used least and for which the fewest operations wait.
+    /// Keeps the cheapest, and of these those for which the fewest operations wait.
     pub(crate) fn keep_best(&mut self, most: usize, waiting: impl Fn(&Config<N>) -> usize) {
         let cost = |place: usize| {
             let config = &self.configs[place];
@@ -248,7 +248,8 @@ mod tests {
         let mut set = Set::default();
         set.widen(2);
         for used in [[1, 1], [2, 0], [0, 1], [0, 2], [2, 1]] {
-            set.insert(config(0, 0), &used, &[0]);
+            let cost = u32::from(used[0] + used[1]);
+            set.insert(Config { cost, ..config(0, 0) }, &used, &[0]);
         }
         set.bury();
         let mut kept: Vec<&[u16]> = (0..set.configs.len()).map(|place| set.used(place)).collect();
