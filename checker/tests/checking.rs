@@ -152,6 +152,43 @@ fn a_proven_violation_wins_over_a_key_that_is_not_decided() {
     assert_eq!(finding.verdict, Verdict::Invalid, "{}", finding.sentence);
 }
 
+/// Histories of many keys, or long ones shared by threads, are dealt out to their keys first.
+#[test]
+fn keys_that_are_dealt_out_are_judged_as_by_the_search() {
+    let mut counts = [0; 2];
+    let few = |seed| (20, 600, 1 + seed % 3);
+    let recipes = (0..150).map(few).chain([(1, 120_000, 2), (9, 110_000, 3)]);
+    for (seed, (keys, operations, threads)) in (0..).zip(recipes) {
+        let recipe = Recipe {
+            keys,
+            operations,
+            unknown_permille: 50 * (seed % 2),
+            seed,
+            ..Recipe::default()
+        };
+        let mut events = linearizable(&recipe);
+        for permille in [300, 600, 900].into_iter().take(seed as usize % 4) {
+            make_stale(&mut events, permille, 2);
+        }
+        let history = History::from_events(events).unwrap();
+        let by = |method, threads| {
+            let options = Options {
+                method,
+                threads: NonZero::new(threads as usize).unwrap(),
+                ..Options::default()
+            };
+            let finding = check(&history, &Cell::register(), &options);
+            (finding.verdict, finding.operations, finding.witnesses.len())
+        };
+        let dealt = by(Method::Cheapest, threads);
+        assert_eq!(dealt, by(Method::Zones, 1), "{recipe:?}");
+        let (verdict, ..) = by(Method::Search, 1);
+        assert_eq!(dealt.0, verdict, "{recipe:?}");
+        counts[usize::from(verdict == Verdict::Valid)] += 1;
+    }
+    assert!(counts.iter().all(|&count| count > 20), "{counts:?}");
+}
+
 #[test]
 fn the_finding_does_not_depend_on_the_number_of_threads() {
     for seed in 0..5 {
