@@ -234,6 +234,14 @@ mod tests {
                     played.told
                 );
                 assert!(played.mutant.differed > 0, "{name} {mutant}");
+                let seen = played.violations.iter().any(Violation::is_black_box);
+                // Clients of a cluster that stands still see nothing that is wrong.
+                let stalls = mutant == "raft/learner-refuses-vote";
+                assert!(
+                    seen || stalls || schedule.system != "raft",
+                    "{name} {mutant}: {:#?}",
+                    played.violations
+                );
             }
         }
     }
