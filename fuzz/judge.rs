@@ -55,6 +55,7 @@ fn events(operation: &Operation) -> impl Iterator<Item = Event> {
         error: None,
         observed: None,
         version: None,
+        quorum: None,
     };
     let invocation = Event {
         node: operation.node.clone(),
@@ -65,6 +66,7 @@ fn events(operation: &Operation) -> impl Iterator<Item = Event> {
         error: completion.error.clone(),
         observed: completion.observed.clone(),
         version: completion.version,
+        quorum: completion.quorum.clone(),
         ..event(
             at,
             match completion.outcome {

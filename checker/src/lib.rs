@@ -147,6 +147,7 @@
 //! | [`linearizability`] | registers, lists, key-value, locks, queues, stacks, sets, or any [`models::Model`] |
 //! | [`sets`] | nothing that was added is lost, doubled or made up |
 //! | [`counter`] | every read is within what the increments allow |
+//! | [`quorum`] | registers that are kept by quorums: regularity, who took part, how stale reads are |
 //! | [`leases`] | no two processes hold a lease at the same time |
 //! | [`unique_ids`] | no id is given out twice |
 
@@ -160,6 +161,7 @@ pub mod leases;
 pub mod levels;
 pub mod linearizability;
 pub mod models;
+pub mod quorum;
 pub mod sets;
 pub mod unique_ids;
 pub mod verdict;
@@ -169,6 +171,6 @@ mod words;
 pub use history::{
     Completion, Event, EventKind, Function, History, HistoryBuilder, HistoryError, Key, Moment,
 };
-pub use history::{Operation, Outcome, Process, Value};
+pub use history::{Operation, Outcome, Process, Quorum, Tag, Value};
 pub use linearizability::{Linearization, Method, Options, check, verify};
 pub use verdict::{Finding, Verdict, Witness};

@@ -39,6 +39,7 @@ fn draw(
             error: None,
             observed: None,
             version: None,
+            quorum: None,
         });
     };
     while started < operations || !open.is_empty() {

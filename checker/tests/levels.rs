@@ -346,6 +346,7 @@ fn history(operations: &[(u64, &str, i64, u64, u64)]) -> History {
                 error: None,
                 observed: None,
                 version: None,
+                quorum: None,
             });
         }
     }

@@ -215,7 +215,8 @@ fn an_answer_in_single_bytes_is_an_answer() {
         Answer::Ok {
             value: Value::Nil,
             version: Some(3),
-            term: 1
+            term: 1,
+            quorum: None
         }
     );
 }

@@ -49,6 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     let answer = Answer::Ok {
                         value,
                         version: Some(operations),
+                        quorum: None,
                         term: 1,
                     };
                     pending.push_back(Input::Answer {

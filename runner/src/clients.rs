@@ -178,7 +178,12 @@ impl Client {
         open.attempt = None;
         let node = open.node;
         Some(match answer {
-            Answer::Ok { value, version, .. } => {
+            Answer::Ok {
+                value,
+                version,
+                quorum,
+                ..
+            } => {
                 if changes(&open.call.f) {
                     self.leader = Some(node);
                     self.obeyed = Some(node);
@@ -189,6 +194,7 @@ impl Client {
                     error: None,
                     observed: None,
                     version,
+                    quorum,
                     node: Some(node),
                 };
                 Next::End(end)
@@ -208,6 +214,7 @@ impl Client {
                     error: Some(error),
                     observed: observed.filter(|_| settled),
                     version: version.filter(|_| settled),
+                    quorum: None,
                     node: Some(node),
                 })
             }
@@ -286,6 +293,7 @@ impl Open {
             error: Some(error),
             observed: None,
             version: None,
+            quorum: None,
             node: Some(self.node),
         }
     }
@@ -303,6 +311,7 @@ mod tests {
         Answer::Ok {
             value: Value::Nil,
             version: None,
+            quorum: None,
             term: 1,
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use perjury_checker::linearizability::Watch;
 use perjury_checker::{
-    Completion, Event, EventKind, Function, History, Moment, Operation, Outcome, Process, Value,
+    Completion, Event, EventKind, Function, History, Moment, Operation, Outcome, Process, Quorum, Value,
 };
 use perjury_nemesis::Node;
 use perjury_workloads::Call;
@@ -19,6 +19,7 @@ pub(crate) struct End {
     pub(crate) error: Option<Arc<str>>,
     pub(crate) observed: Option<Value>,
     pub(crate) version: Option<u64>,
+    pub(crate) quorum: Option<Arc<Quorum>>,
     pub(crate) node: Option<Node>,
 }
 
@@ -112,6 +113,7 @@ impl Recorder {
             error: None,
             observed: None,
             version: None,
+            quorum: None,
         };
         self.tell(event, out);
         id
@@ -138,6 +140,7 @@ impl Recorder {
             error: end.error.clone(),
             observed: end.observed.clone(),
             version: end.version,
+            quorum: end.quorum.clone(),
         };
         operation.completion = Completion {
             outcome: end.outcome,
@@ -146,6 +149,7 @@ impl Recorder {
             error: end.error,
             observed: end.observed,
             version: end.version,
+            quorum: end.quorum,
             node,
         };
         self.tell(event, out);
@@ -175,6 +179,7 @@ impl Recorder {
             error: error.map(Arc::from),
             observed: None,
             version: None,
+            quorum: None,
         };
         self.history.faults.push(event.clone());
         out.push(Action::Notice(Notice::Event(event)));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use perjury_checker::{Event, Value};
+use perjury_checker::{Event, Quorum, Value};
 use perjury_nemesis::{Node, Resolved};
 use perjury_workloads::Call;
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,8 @@ pub enum Answer {
         version: Option<u64>,
         /// The term, ballot or epoch under which it was answered.
         term: u64,
+        /// Which replicas took part, where the system tells.
+        quorum: Option<Arc<Quorum>>,
     },
     /// It surely did not happen, and another node would say the same.
     Failed {

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::environment::{End, Environment};
 use crate::likelihood::Branch;
 use crate::setup::Setup;
-use crate::systems::{self, Drawn, Simulated, Visitor};
+use crate::systems::{self, Drawn, Simulated, Visitor, promise_of};
 use crate::world::{Line, Played, Recording, Transcript, Unwatched};
 
 /// What is wanted of a run besides its outcome. Nothing here changes what happens in it, but for `invariants` (a
@@ -230,8 +230,11 @@ fn validate_as<R: Simulated>(setup: &Setup) -> Result<(), ConfigError> {
         .options
         .validate(&setup.plan)
         .map_err(|error| ConfigError(error.0))?;
-    perjury_workloads::build(&setup.workload.name, &setup.workload.options())
-        .map_err(|error| ConfigError(error.to_string()))?;
+    perjury_workloads::build(
+        &setup.workload.name,
+        &setup.workload.options(promise_of::<R>(&setup.cluster())),
+    )
+    .map_err(|error| ConfigError(error.to_string()))?;
     if let Some(script) = &setup.script {
         script.validate(setup.options.nodes).map_err(ConfigError)?;
     }
@@ -259,8 +262,11 @@ pub fn run(setup: &Setup, wanted: &Wanted) -> Result<Outcome, ConfigError> {
 /// If the setup cannot be run.
 pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, ConfigError> {
     validate_as::<R>(setup)?;
-    let workload = perjury_workloads::build(&setup.workload.name, &setup.workload.options())
-        .map_err(|error| ConfigError(error.to_string()))?;
+    let workload = perjury_workloads::build(
+        &setup.workload.name,
+        &setup.workload.options(promise_of::<R>(&setup.cluster())),
+    )
+    .map_err(|error| ConfigError(error.to_string()))?;
     let mut runner = Runner::new(setup.options.clone(), workload, setup.plan.clone())
         .map_err(|error| ConfigError(error.0))?;
     if let Some(script) = &setup.script {
@@ -274,6 +280,7 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
         Box::new(Unwatched)
     };
     let mut environment = Environment::<R>::new(setup, runner, watch, wanted.notices);
+    environment.has_trial &= R::MAJORITY_SERVES;
     environment.world.transcript = wanted.transcript.map(|(from, to)| Transcript {
         from,
         to,

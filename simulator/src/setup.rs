@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use perjury_checker::quorum::Promise;
 use perjury_nemesis::Plan;
 use perjury_runner::Options;
 use perjury_systems::replica::{Cluster, NodeId};
@@ -84,12 +85,13 @@ impl Work {
         }
     }
 
-    /// Its shape, as the workloads take it.
-    pub fn options(&self) -> perjury_workloads::Options {
+    /// Its shape, as the workloads take it, for a system that promises so much.
+    pub fn options(&self, promise: Promise) -> perjury_workloads::Options {
         perjury_workloads::Options {
             keys: self.keys,
             values: self.values,
             ops_per_key: self.ops_per_key,
+            promise,
         }
     }
 }

@@ -148,6 +148,28 @@ pub struct Request {
     pub session: Option<Session>,
     /// What it wants.
     pub command: Command,
+    /// How it wants it, where the system leaves a choice.
+    pub wish: Wish,
+}
+
+impl Request {
+    /// A request that leaves every choice to the cluster.
+    pub fn new(session: Option<Session>, command: Command) -> Self {
+        Request {
+            session,
+            command,
+            wish: Wish::default(),
+        }
+    }
+}
+
+/// What a client may ask of one request, where the system leaves it a choice; it is the cluster's choice otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Wish {
+    /// How many replicas have to store a write.
+    pub w: Option<u16>,
+    /// How many replicas have to answer a read.
+    pub r: Option<u16>,
 }
 
 /// What a client is told.
@@ -159,6 +181,38 @@ pub struct Response {
     pub term: u64,
     /// What came of it.
     pub result: Result<Reply, Failure>,
+    /// Which replicas took part in a success, where the system asks several.
+    pub quorum: Option<Box<Quorum>>,
+}
+
+/// A version of a key in a store without a leader: the greater one is the newer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Tag {
+    /// The counter, or the time, that orders versions.
+    pub counter: u64,
+    /// The node that gave it out: it breaks ties.
+    pub node: NodeId,
+    /// Which life of that node gave it out: it keeps versions apart.
+    pub life: u32,
+}
+
+/// Which replicas took part in an operation that succeeded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quorum {
+    /// The epoch of the ring under which it was carried out.
+    pub epoch: u64,
+    /// The key's replicas in that epoch.
+    pub of: Vec<NodeId>,
+    /// Those that it had before, while the ring changes: then enough of both have to answer.
+    pub before: Vec<NodeId>,
+    /// How many replicas had to answer.
+    pub need: u16,
+    /// The version that was written, or that the value read has.
+    pub tag: Option<Tag>,
+    /// Those that answered and were counted, each with the version that it then had.
+    pub answers: Vec<(NodeId, Option<Tag>)>,
+    /// For a read that was written back: those that stored what it returned, before it returned.
+    pub stored: Vec<NodeId>,
 }
 
 /// A success.

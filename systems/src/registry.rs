@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::marks::Mark;
+use crate::nwr;
 use crate::paxos;
 use crate::raft;
 use crate::replica::{MutantInfo, Replica};
@@ -36,7 +37,7 @@ pub struct System {
 }
 
 /// Every bundled system.
-pub const SYSTEMS: &[System] = &[RAFT, BASIC_PAXOS, PAXOS, ZAB];
+pub const SYSTEMS: &[System] = &[RAFT, BASIC_PAXOS, PAXOS, ZAB, NWR];
 
 const RAFT: System = System {
     name: raft::Raft::NAME,
@@ -128,6 +129,27 @@ const ZAB: System = System {
     marks: zab::MARKS,
 };
 
+const NWR: System = System {
+    name: nwr::Nwr::NAME,
+    about: "Quorum NWR: a store without a leader; W replicas store a write, R answer a read, any node coordinates",
+    promise: "regular with W + R > N, linearizable with reads=abd, convergence otherwise",
+    workloads: &["register", "set"],
+    cannot: &[],
+    drift_limit_ppm: |_| None,
+    story: &[
+        "Recovered",
+        "Amnesiac",
+        "Adopted",
+        "CaughtUp",
+        "GaveUp",
+        "Hinted",
+        "Done",
+    ],
+    settings: nwr::SETTINGS,
+    mutants: nwr::MUTANTS,
+    marks: nwr::MARKS,
+};
+
 /// Something to be done with a system's type.
 pub trait Visitor {
     /// What comes of it.
@@ -144,6 +166,7 @@ pub fn visit<V: Visitor>(name: &str, visitor: V) -> Option<V::Output> {
         zab::Zab::NAME => Some(visitor.visit::<zab::Zab>()),
         paxos::BasicPaxos::NAME => Some(visitor.visit::<paxos::BasicPaxos>()),
         paxos::Paxos::NAME => Some(visitor.visit::<paxos::Paxos>()),
+        nwr::Nwr::NAME => Some(visitor.visit::<nwr::Nwr>()),
         _ => None,
     }
 }

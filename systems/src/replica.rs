@@ -364,6 +364,18 @@ pub enum Difficulty {
     Hard,
 }
 
+/// What a system promises of the values that it keeps, under its settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Promise {
+    /// Each operation takes effect at one instant between its invocation and its completion.
+    Linearizable,
+    /// A read returns the last write that completed before it, or one that was under way.
+    Regular,
+    /// Replicas agree in the end; until then a read may return anything that was written.
+    Eventual,
+}
+
 /// One node of a replicated system.
 pub trait Replica: Clone + Debug + Sized + 'static {
     /// What nodes say to each other.
@@ -418,6 +430,12 @@ pub trait Replica: Clone + Debug + Sized + 'static {
 
     /// How often the planted mistake, if there is one, was asked and decided otherwise.
     fn mutant_counts(&self) -> MutantCounts;
+
+    /// What it promises under the cluster's settings, which have passed [`Replica::validate`].
+    fn promise(cluster: &Cluster) -> Promise {
+        let _ = cluster;
+        Promise::Linearizable
+    }
 
     /// Judges what a cluster's nodes recorded of themselves; none for a system without invariants over traces.
     fn judge() -> Option<Box<dyn Judge<Self::Trace>>> {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use perjury_checker::quorum::Promise;
+
 use crate::workload::Workload;
 use crate::{append, cas, counter, once, register, set};
 
@@ -14,6 +16,8 @@ pub struct Options {
     pub values: Option<u32>,
     /// Operations on a key before a fresh one takes its place; none for the workload's own choice.
     pub ops_per_key: Option<u64>,
+    /// What the system promises of a register: that is what is judged.
+    pub promise: Promise,
 }
 
 /// A workload that has a name.

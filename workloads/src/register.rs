@@ -4,11 +4,14 @@
 //! {"f": "write", "key": "k0", "value": 7}      {"f": "read", "key": "k0", "value": 7}
 //! ```
 //!
+//! What is judged is what the system promises: linearizability, or less ([`perjury_checker::quorum`]).
+//!
 //! No value is written twice, so that a read names the write that it saw and linearizability is decided in
 //! O(n log n) (Gibbons and Korach, Testing Shared Memories, 1997).
 
 use perjury_checker::linearizability::{Online, Watch};
 use perjury_checker::models::Cell;
+use perjury_checker::quorum::{self, Promise};
 use perjury_checker::{Finding, Function, History, Operation, Value};
 use rand_chacha::ChaCha8Rng;
 
@@ -25,6 +28,7 @@ const READS_PERCENT: u32 = 50;
 pub struct Register {
     keys: Keys,
     values: Values,
+    promise: Promise,
 }
 
 impl Register {
@@ -34,6 +38,7 @@ impl Register {
         Register {
             keys: Keys::new(options.keys.unwrap_or(KEYS), options.ops_per_key.unwrap_or(share)),
             values: Values::new(options.values),
+            promise: options.promise,
         }
     }
 }
@@ -66,11 +71,12 @@ impl Workload for Register {
     }
 
     fn judge(&self, history: &History, options: &perjury_checker::Options) -> Vec<Finding> {
-        vec![perjury_checker::check(history, &Cell::register(), options)]
+        quorum::judge(history, self.promise, options)
     }
 
     fn watch(&self) -> Option<Box<dyn Watch>> {
-        Some(Box::new(Online::new(Cell::register())))
+        let linearizable = self.promise == Promise::Linearizable;
+        linearizable.then(|| Box::new(Online::new(Cell::register())) as Box<dyn Watch>)
     }
 
     fn minimum(&self) -> Minimum {

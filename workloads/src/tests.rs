@@ -39,6 +39,7 @@ fn completed(call: &Call, outcome: Outcome, value: Value, observed: Option<Value
             error: observed.as_ref().map(|_| Arc::from("precondition-failed")),
             observed,
             version: None,
+            quorum: None,
             node: None,
         },
     }

@@ -152,6 +152,7 @@ impl Recorder {
             error,
             observed,
             version,
+            quorum: None,
         };
         self.builder
             .push(event)
@@ -239,6 +240,7 @@ pub(super) fn etcd_log(input: impl BufRead) -> Result<Parsed, FormatError> {
             error: None,
             observed: None,
             version: None,
+            quorum: None,
         };
         match datum {
             Next::Datum(Edn::Keyword(reason)) => event.error = Some(reason),

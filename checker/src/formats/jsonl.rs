@@ -94,6 +94,11 @@ pub fn write_event(event: &Event, out: &mut Vec<u8>) {
         out.extend_from_slice(b",\"version\":");
         integer(i128::from(version), out);
     }
+    if let Some(quorum) = &event.quorum {
+        out.extend_from_slice(b",\"quorum\":");
+        // Numbers and lists of numbers can always be encoded.
+        serde_json::to_writer(&mut *out, &**quorum).expect("evidence can be encoded into memory");
+    }
     out.extend_from_slice(b"}\n");
 }
 
@@ -178,7 +183,7 @@ fn quoted(text: &str, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{Function, Outcome};
+    use crate::history::{Function, Outcome, Quorum, Tag};
 
     fn event(index: u64, kind: EventKind) -> Event {
         Event {
@@ -193,6 +198,7 @@ mod tests {
             error: None,
             observed: None,
             version: None,
+            quorum: None,
         }
     }
 
@@ -223,6 +229,15 @@ mod tests {
                 kind: EventKind::Info,
                 f: Function::Other(odd.into()),
                 version: Some(u64::MAX),
+                quorum: Some(Arc::new(Quorum {
+                    epoch: 2,
+                    of: vec![1, 2, 3],
+                    before: vec![],
+                    need: 2,
+                    tag: Some(Tag(7, 2, u32::MAX)),
+                    answers: vec![(2, Some(Tag(7, 2, u32::MAX))), (3, None)],
+                    stored: vec![],
+                })),
                 ..plain.clone()
             },
             Event {

@@ -366,6 +366,7 @@ impl Generator {
             error: error.map(Into::into),
             observed,
             version,
+            quorum: None,
         });
         self.recorded += 1;
     }

@@ -80,6 +80,7 @@ impl HistoryBuilder {
                     error: event.error,
                     observed: event.observed,
                     version: event.version,
+                    quorum: event.quorum,
                     node: event.node,
                 };
             }
@@ -113,6 +114,7 @@ impl HistoryBuilder {
             error: None,
             observed: None,
             version: None,
+            quorum: None,
         };
         self.push(event)
     }
@@ -149,6 +151,7 @@ impl HistoryBuilder {
             error: None,
             observed: None,
             version: None,
+            quorum: None,
         };
         self.push(event)
     }

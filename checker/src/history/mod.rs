@@ -1,6 +1,7 @@
 //! The history: events as they are recorded, and the operations they pair up to.
 
 mod builder;
+mod quorum;
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Serialize};
 
 pub use builder::{HistoryBuilder, HistoryError, Problem};
+pub use quorum::{Quorum, Tag};
 
 /// A value that a client wrote, read, or compared with. In JSON it is itself: `null`, `7`, `"x"`, `[1, 2]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -330,6 +332,9 @@ pub struct Event {
     /// The store's own version of the value, where the system tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
+    /// Which replicas took part, where the system tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<Arc<Quorum>>,
 }
 
 /// A field that is present is `Some`, also when it is `null`.
@@ -373,6 +378,9 @@ pub struct Completion {
     pub observed: Option<Value>,
     /// The store's own version of the value.
     pub version: Option<u64>,
+    /// Which replicas took part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<Arc<Quorum>>,
     /// The node that answered.
     pub node: Option<Arc<str>>,
 }
@@ -387,6 +395,7 @@ impl Completion {
             error: None,
             observed: None,
             version: None,
+            quorum: None,
             node: None,
         }
     }

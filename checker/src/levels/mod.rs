@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::Budget;
 use crate::history::Operation;
-use crate::models::Model;
+use crate::models::{Cell, Model};
 use crate::verdict::Verdict;
 
 use cell::Register;
@@ -142,6 +142,12 @@ pub(crate) fn of_key<M: Model>(operations: &[&Operation], model: &M, budget: &Bu
     ];
     held.extend(sessions::judge(&register));
     KeyLevels { held, k: Some(k) }
+}
+
+/// The reads among one key's operations that no regular register may have answered so; none if the operations are not
+/// those of a register.
+pub(crate) fn irregular<'h>(cell: &Cell, operations: &[&'h Operation]) -> Option<Vec<&'h Operation>> {
+    Some(regular::lies(&Register::new(cell, operations)?))
 }
 
 /// Puts the keys' levels together; `open` says that other keys were not decided.

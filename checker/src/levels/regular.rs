@@ -15,6 +15,7 @@
 
 use super::Held;
 use super::cell::{Act, INITIAL, Register};
+use crate::history::Operation;
 
 /// Whether the register is regular, and whether it is safe.
 pub(super) fn judge(register: &Register<'_>) -> [Held; 2] {
@@ -35,6 +36,16 @@ pub(super) fn judge(register: &Register<'_>) -> [Held; 2] {
         }
     }
     [regular, safe]
+}
+
+/// The reads that no regular register may have answered so.
+pub(super) fn lies<'h>(register: &Register<'h>) -> Vec<&'h Operation> {
+    let writes = Writes::new(register);
+    let reads = register.acts.iter().filter(|act| !act.pending());
+    reads
+        .filter(|act| !writes.may_say(act))
+        .map(|act| act.operation)
+        .collect()
 }
 
 /// A write: when it was invoked and when it completed, its place among the acts, and its value.

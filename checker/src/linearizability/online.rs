@@ -234,6 +234,7 @@ impl<M: Model> Object<M> {
             error: event.error.clone(),
             observed: event.observed.clone(),
             version: event.version,
+            quorum: None,
             node: event.node.clone(),
         };
         self.waiting.push_back(Waiting::Completion(number));

@@ -86,6 +86,7 @@ pub fn draw(shape: &Shape, rng: &mut Rng) -> History {
                 error: error.map(Into::into),
                 observed,
                 version: None,
+                quorum: None,
             });
             index += 1;
         };

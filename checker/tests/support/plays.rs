@@ -50,6 +50,7 @@ pub fn draw(rng: &mut Rng, play: &mut dyn Play, info_percent: u64) -> History {
             error: (kind == EventKind::Fail).then(|| PRECONDITION_FAILED.into()),
             observed: None,
             version,
+            quorum: None,
         });
     };
     while started < operations || !open.is_empty() {

@@ -85,7 +85,8 @@ impl Ready {
         config.traces = true;
         config.messages = true;
         config.validate().map_err(|error| usage(error.to_string()))?;
-        let workload = perjury_workloads::build(&record.workload, &work.options())
+        let promise = perjury_simulator::promised(&record.system, &config.cluster());
+        let workload = perjury_workloads::build(&record.workload, &work.options(promise))
             .map_err(|error| usage(error.to_string()))?;
         let runner =
             Runner::new(options, workload, record.plan.clone()).map_err(|error| usage(error.to_string()))?;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use perjury_checker::{Function, Value};
+use perjury_checker::{Function, Quorum, Value};
 use perjury_nemesis::Node;
 use perjury_runner::Answer;
 use perjury_workloads::Call;
@@ -17,6 +17,7 @@ struct Done {
     value: Value,
     version: u64,
     term: u64,
+    quorum: Option<Quorum>,
 }
 
 #[derive(Deserialize)]
@@ -65,6 +66,7 @@ pub fn conclude(call: &Call, end: &End) -> Answer {
                 // A transaction over several keys has no one version.
                 version: (done.version > 0).then_some(done.version),
                 term: done.term,
+                quorum: done.quorum.map(Arc::new),
             },
             Err(_) => nonsense(),
         };

@@ -12,7 +12,8 @@
 //! | `POST /leadership` | `{"to":3}` or `{}` | hands leadership over |
 //!
 //! A value is JSON: `null`, an integer, a text, or a list of values. The headers `perjury-client` and
-//! `perjury-sequence`, given together, make a request safe to send again.
+//! `perjury-sequence`, given together, make a request safe to send again. Where the system asks several replicas, `?w=2&r=2`
+//! says how many have to store a write or answer a read, and the answer's `quorum` names those that did.
 //!
 //! | status | meaning |
 //! |---|---|

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
-use perjury_systems::api::{Command, Failure, Reconfigure, Request, Response, Session};
+use perjury_checker::Quorum;
+use perjury_systems::api::{Command, Failure, Reconfigure, Request, Response, Session, Wish};
 use perjury_systems::replica::NodeId;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -57,22 +58,52 @@ pub(crate) async fn serve(listener: TcpListener, me: NodeId, ask: Arc<dyn Fn(Ask
     }
 }
 
-async fn read(State(gate): State<Gate>, Path(key): Path<Arc<str>>, headers: HeaderMap) -> HttpResponse {
-    gate.request(&headers, Ok(Command::Read { key })).await
+/// What a client may add to a path: `?w=2&r=2`.
+fn wish(query: Option<&str>) -> Result<Wish, String> {
+    let mut wish = Wish::default();
+    for part in query
+        .unwrap_or_default()
+        .split('&')
+        .filter(|part| !part.is_empty())
+    {
+        let number = |text: &str| text.parse().ok();
+        let known = match part.split_once('=') {
+            Some(("w", text)) => number(text).map(|w| wish.w = Some(w)),
+            Some(("r", text)) => number(text).map(|r| wish.r = Some(r)),
+            _ => None,
+        };
+        known.ok_or_else(|| format!("what may follow the path is such as ?w=2&r=2, not {part:?}"))?;
+    }
+    Ok(wish)
+}
+
+async fn read(
+    State(gate): State<Gate>,
+    Path(key): Path<Arc<str>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> HttpResponse {
+    gate.wish(&headers, Ok(Command::Read { key }), query).await
 }
 
 async fn write(
     State(gate): State<Gate>,
     Path(key): Path<Arc<str>>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Bytes,
 ) -> HttpResponse {
     let command = parse::<Plain>(&body, "7").map(|Plain(value)| Command::Write { key, value });
-    gate.request(&headers, command).await
+    gate.wish(&headers, command, query).await
 }
 
-async fn delete(State(gate): State<Gate>, Path(key): Path<Arc<str>>, headers: HeaderMap) -> HttpResponse {
-    gate.request(&headers, Ok(Command::Delete { key })).await
+async fn delete(
+    State(gate): State<Gate>,
+    Path(key): Path<Arc<str>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> HttpResponse {
+    gate.wish(&headers, Ok(Command::Delete { key }), query).await
 }
 
 #[derive(Deserialize)]
@@ -192,9 +223,23 @@ fn session(headers: &HeaderMap) -> Result<Option<Session>, String> {
 
 impl Gate {
     async fn request(&self, headers: &HeaderMap, command: Result<Command, String>) -> HttpResponse {
-        let request =
-            session(headers).and_then(|session| command.map(|command| Request { session, command }));
-        let request = match request {
+        self.wish(headers, command, None).await
+    }
+
+    async fn wish(
+        &self,
+        headers: &HeaderMap,
+        command: Result<Command, String>,
+        query: Option<String>,
+    ) -> HttpResponse {
+        let request = || -> Result<Request, String> {
+            Ok(Request {
+                session: session(headers)?,
+                command: command?,
+                wish: wish(query.as_deref())?,
+            })
+        };
+        let request = match request() {
             Ok(request) => request,
             Err(message) => return bad_request(self.me, message),
         };
@@ -213,6 +258,8 @@ struct DoneBody<'a> {
     version: u64,
     node: NodeId,
     term: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quorum: Option<Quorum>,
 }
 
 #[derive(Serialize)]
@@ -253,6 +300,7 @@ fn respond(response: &Response) -> HttpResponse {
                 version: reply.version,
                 node: response.node,
                 term: response.term,
+                quorum: response.quorum.as_deref().map(perjury_simulator::evidence),
             };
             return json_response(StatusCode::OK, &body);
         }
@@ -308,5 +356,23 @@ fn json_response(status: StatusCode, body: &impl Serialize) -> HttpResponse {
             response
         }
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_is_understood_or_refused() {
+        let two = Wish {
+            w: Some(2),
+            r: Some(3),
+        };
+        assert_eq!(wish(Some("w=2&r=3")), Ok(two));
+        assert_eq!(wish(None), Ok(Wish::default()));
+        for nonsense in ["w", "w=", "w=x", "w=-1", "n=3", "w=70000"] {
+            assert!(wish(Some(nonsense)).is_err(), "{nonsense}");
+        }
     }
 }

@@ -86,6 +86,7 @@ impl Replica for Memory {
                 node: self.me,
                 term: 1,
                 result,
+                quorum: None,
             },
         );
     }

@@ -381,6 +381,7 @@ impl<R: Replica> Protocol<R> {
                     node,
                     term,
                     result: Err(Failure::Indefinite { reason }),
+                    quorum: None,
                 });
             }
         }

@@ -10,6 +10,7 @@ mod messages;
 mod nodes;
 mod page;
 mod picture;
+mod quorum;
 mod scale;
 pub mod store;
 mod story;

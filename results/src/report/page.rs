@@ -15,6 +15,7 @@ use super::charts::Charts;
 use super::logs::Logs;
 use super::messages;
 use super::picture::Picture;
+use super::quorum::Quorums;
 use super::story::{self, Piece, Sentence};
 use super::tables::{self, FaultRow, Judgement, Table};
 use super::timeline::Timeline;
@@ -67,6 +68,7 @@ struct Page<'e> {
     messages_left_out: Option<String>,
     charts: Option<Charts>,
     availability: Availability,
+    quorums: Quorums,
     functions: Table,
     kinds: Table,
     recovery: Table,
@@ -186,6 +188,7 @@ pub fn render(evidence: &Evidence) -> Result<String, askama::Error> {
         timeline,
         charts: Charts::of(evidence),
         availability: Availability::of(evidence),
+        quorums: Quorums::of(evidence),
         functions: verdict.map(tables::functions).unwrap_or_default(),
         kinds: verdict.map(tables::kinds).unwrap_or_default(),
         recovery: verdict.map(tables::recovery).unwrap_or_default(),

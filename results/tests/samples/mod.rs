@@ -7,7 +7,7 @@ use std::sync::Arc;
 use perjury_checker::history::PRECONDITION_FAILED;
 use perjury_checker::models::Cell;
 use perjury_checker::{
-    Event, EventKind, Finding, Function, History, Options, Process, Value, Verdict, Witness,
+    Event, EventKind, Finding, Function, History, Options, Process, Quorum, Tag, Value, Verdict, Witness,
 };
 use perjury_nemesis::{Link, Node, Plan, Resolved};
 use perjury_results::{
@@ -281,6 +281,7 @@ fn events(pending: &[Pending]) -> Vec<Event> {
             error: None,
             observed: None,
             version: None,
+            quorum: None,
         };
         events.push(event(
             operation.invoked,
@@ -296,6 +297,8 @@ fn events(pending: &[Pending]) -> Vec<Event> {
             let mut completion = event(returned, operation.kind, value);
             completion.error = operation.error.map(Into::into);
             completion.observed.clone_from(&operation.observed);
+            completion.quorum = (operation.f == Function::Read && operation.kind == EventKind::Ok)
+                .then(|| quorum(operation.node).into());
             events.push(completion);
         }
     }
@@ -304,6 +307,21 @@ fn events(pending: &[Pending]) -> Vec<Event> {
         event.index = index;
     }
     events
+}
+
+/// Two of three replicas answered a read.
+fn quorum(node: u64) -> Quorum {
+    let tag = Some(Tag(7, 2, 1));
+    let other = (node % 5) as u16 + 1;
+    Quorum {
+        epoch: 0,
+        of: vec![1, 2, 3, 4, 5],
+        before: Vec::new(),
+        need: 2,
+        tag,
+        answers: vec![(other, tag), (other % 5 + 1, None)],
+        stored: Vec::new(),
+    }
 }
 
 fn faults(sample: &Sample) -> Vec<FaultRecord> {

@@ -20,6 +20,7 @@ fn anything(rng: &mut impl RngExt, attempts: &[u64]) -> Input {
         0 | 1 => Answer::Ok {
             value: 7.into(),
             version: None,
+            quorum: None,
             term: id.into(),
         },
         2 => Answer::Failed {
@@ -170,6 +171,7 @@ fn a_cluster_that_does_not_recover_is_a_violation() {
                         Answer::Ok {
                             value: perjury_checker::Value::Nil,
                             version: None,
+                            quorum: None,
                             term: 1,
                         }
                     };

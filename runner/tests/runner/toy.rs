@@ -100,6 +100,7 @@ impl Store {
                 return Answer::Ok {
                     value,
                     version: Some(past.len() as u64),
+                    quorum: None,
                     term: 1,
                 };
             }
@@ -149,6 +150,7 @@ impl Store {
         Answer::Ok {
             value: Value::Nil,
             version: Some(past.len() as u64),
+            quorum: None,
             term: 1,
         }
     }

@@ -466,7 +466,7 @@ impl<R: Simulated> Stage<R> {
     fn reconfigure(&mut self, node: NodeId, change: Reconfigure) {
         let command = Command::Reconfigure(change);
         let session = None;
-        self.ask(node, Request { session, command }, None);
+        self.ask(node, Request::new(session, command), None);
     }
 
     fn ask(&mut self, node: NodeId, request: Request, call: Option<Call>) -> RequestId {
@@ -551,6 +551,7 @@ impl<R: Simulated> Stage<R> {
             error,
             observed: None,
             version: None,
+            quorum: None,
         });
     }
 

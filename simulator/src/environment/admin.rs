@@ -182,10 +182,7 @@ impl<R: Replica> Environment<R> {
             },
             (false, _) => Reconfigure::Leave(member),
         };
-        let request = Request {
-            session: None,
-            command: Command::Reconfigure(reconfigure),
-        };
+        let request = Request::new(None, Command::Reconfigure(reconfigure));
         let at = self.world.now() + self.client_latency();
         self.ask(at, node, ticket, request);
         self.world
@@ -204,10 +201,7 @@ impl<R: Replica> Environment<R> {
         };
         for node in left {
             if below(&mut self.rng, 100) < LEARN_PERCENT {
-                let request = Request {
-                    session: None,
-                    command: Command::Reconfigure(Reconfigure::Learn(NodeId(node.0))),
-                };
+                let request = Request::new(None, Command::Reconfigure(Reconfigure::Learn(NodeId(node.0))));
                 let at = self.world.now() + self.client_latency();
                 // Nobody waits for the answer.
                 self.ask(at, leader, ADMIN_TICKETS, request);
@@ -258,10 +252,7 @@ impl<R: Replica> Environment<R> {
             .unwrap_or_default();
         let missing = self.members.iter().find(|member| !voters.contains(member));
         if let Some(missing) = missing {
-            let request = Request {
-                session: None,
-                command: Command::Reconfigure(Reconfigure::Join(*missing)),
-            };
+            let request = Request::new(None, Command::Reconfigure(Reconfigure::Join(*missing)));
             let at = self.world.now() + self.client_latency();
             // Nobody waits for the answer.
             self.ask(at, leader, ADMIN_TICKETS, request);
@@ -281,12 +272,12 @@ impl<R: Replica> Environment<R> {
         let Some((leader, _)) = self.world.leader() else {
             return;
         };
-        let request = Request {
-            session: None,
-            command: Command::Transfer {
+        let request = Request::new(
+            None,
+            Command::Transfer {
                 to: (to > 0).then_some(NodeId(to)),
             },
-        };
+        );
         let at = self.world.now() + self.client_latency();
         // Nobody waits for the answer.
         self.ask(at, leader, ADMIN_TICKETS, request);

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use perjury_checker::{Function, Value};
+use perjury_checker::{Function, Quorum, Tag, Value};
 use perjury_nemesis::Node;
 use perjury_runner::Answer;
-use perjury_systems::api::{self, Command, Failure, MicroOp, Request, Response, Session};
+use perjury_systems::api::{self, Command, Failure, MicroOp, Request, Response, Session, Wish};
+use perjury_systems::replica::NodeId;
 use perjury_workloads::Call;
 
 /// Translates a call.
@@ -50,6 +51,7 @@ pub(crate) fn request(call: &Call, session: Option<(u64, u64)>) -> Result<Reques
     Ok(Request {
         session: session.map(|(client, sequence)| Session { client, sequence }),
         command,
+        wish: Wish::default(),
     })
 }
 
@@ -95,6 +97,24 @@ fn from_api(value: api::Value) -> Value {
     }
 }
 
+/// What a system tells of its quorums, as it stands in a history.
+pub fn evidence(quorum: &api::Quorum) -> Quorum {
+    let tag = |tag: api::Tag| Tag(tag.counter, tag.node.0, tag.life);
+    let numbers = |nodes: &[NodeId]| nodes.iter().map(|node| node.0).collect();
+    let answers = quorum.answers.iter();
+    Quorum {
+        epoch: quorum.epoch,
+        of: numbers(&quorum.of),
+        before: numbers(&quorum.before),
+        need: quorum.need,
+        tag: quorum.tag.map(tag),
+        answers: answers
+            .map(|(node, version)| (node.0, version.map(tag)))
+            .collect(),
+        stored: numbers(&quorum.stored),
+    }
+}
+
 /// What the client of a call may conclude from a response.
 pub(crate) fn conclude(call: &Call, response: Response) -> Answer {
     let version = |version: u64| Some(version).filter(|version| *version > 0);
@@ -103,6 +123,10 @@ pub(crate) fn conclude(call: &Call, response: Response) -> Answer {
             value: result(call, from_api(reply.value)),
             version: version(reply.version),
             term: response.term,
+            quorum: response
+                .quorum
+                .as_deref()
+                .map(|quorum| Arc::new(evidence(quorum))),
         },
         Err(Failure::Precondition {
             observed,
@@ -156,7 +180,6 @@ fn is_read(word: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use perjury_systems::replica::NodeId;
 
     fn call(f: Function, value: Value) -> Call {
         Call {
@@ -173,6 +196,7 @@ mod tests {
                 node: NodeId(1),
                 term: 2,
                 result: Err(failure),
+                quorum: None,
             };
             conclude(&call(Function::Write, Value::Int(1)), response)
         };

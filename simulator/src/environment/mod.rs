@@ -108,7 +108,7 @@ pub(crate) struct Environment<R: Replica> {
     admins: Admins,
     /// The kinds of faults that the plan has.
     kinds: BTreeSet<&'static str>,
-    has_trial: bool,
+    pub(crate) has_trial: bool,
     trial: Option<Trial>,
     /// A majority that did not serve.
     stalled: Option<Vec<Node>>,
@@ -524,10 +524,7 @@ impl<R: Replica> Environment<R> {
         let Some(asked) = self.script.as_ref().and_then(|script| script.requests.get(place)) else {
             return;
         };
-        let request = Request {
-            session: None,
-            command: asked.command.clone(),
-        };
+        let request = Request::new(None, asked.command.clone());
         self.world
             .ask(self.world.now(), asked.node, ADMIN_TICKETS, request);
     }

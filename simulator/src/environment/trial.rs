@@ -94,13 +94,13 @@ impl<R: Replica> Environment<R> {
         }
         let node = trial.quorum[trial.asked % trial.quorum.len()];
         trial.asked += 1;
-        let request = Request {
-            session: None,
-            command: Command::Write {
+        let request = Request::new(
+            None,
+            Command::Write {
                 key: "trial-of-a-quorum".into(),
                 value: Value::Int(trial.asked as i64),
             },
-        };
+        );
         self.world.ask(now, node, TRIAL_TICKET, request);
         self.world.alarm(now + self.weather.slowed(PAUSE), Alarm::Trial);
     }

@@ -209,6 +209,7 @@ impl Table {
             error,
             observed,
             version: None,
+            quorum: None,
         }
     }
 }

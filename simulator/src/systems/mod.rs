@@ -1,15 +1,19 @@
 //! The systems that can be simulated, by name: with their invariants, and what campaigns draw of each.
 
 mod basic_paxos;
+mod nwr;
 mod paxos;
 mod raft;
 mod zab;
 
 use std::collections::BTreeMap;
 
+use perjury_checker::quorum as judged;
+use perjury_systems::nwr::Nwr;
 use perjury_systems::paxos::{BasicPaxos, Paxos};
 use perjury_systems::raft::Raft;
-use perjury_systems::replica::{Cluster, ConfigError, Replica};
+use perjury_systems::registry;
+use perjury_systems::replica::{Cluster, ConfigError, Promise, Replica};
 use perjury_systems::zab::Zab;
 use rand_chacha::ChaCha8Rng;
 
@@ -24,6 +28,8 @@ pub trait Simulated: Replica {
 
     /// Every node serves clients, and none ever leads.
     const LEADERLESS: bool = false;
+    /// Whether any majority of the nodes serves every key.
+    const MAJORITY_SERVES: bool = true;
 
     /// Watches a cluster that has not started.
     fn invariants(cluster: &Cluster) -> Box<dyn Invariants<Self>>;
@@ -79,6 +85,28 @@ pub(crate) fn simpler(system: &str) -> &'static [(&'static str, &'static str)] {
     visit(system, Simpler).unwrap_or_default()
 }
 
+/// What a system promises of a register under these settings, as the checkers have it. One that is not bundled is held to
+/// linearizability.
+pub fn promised(system: &str, cluster: &Cluster) -> judged::Promise {
+    struct Promised<'a>(&'a Cluster);
+    impl registry::Visitor for Promised<'_> {
+        type Output = judged::Promise;
+        fn visit<R: Replica>(self) -> Self::Output {
+            promise_of::<R>(self.0)
+        }
+    }
+    registry::visit(system, Promised(cluster)).unwrap_or_default()
+}
+
+/// The same, by the system's type.
+pub(crate) fn promise_of<R: Replica>(cluster: &Cluster) -> judged::Promise {
+    match R::promise(cluster) {
+        Promise::Linearizable => judged::Promise::Linearizable,
+        Promise::Regular => judged::Promise::Regular,
+        Promise::Eventual => judged::Promise::Eventual,
+    }
+}
+
 /// What campaigns draw of a system.
 ///
 /// # Errors
@@ -95,7 +123,7 @@ pub fn drawing(system: &str) -> Result<Drawing, ConfigError> {
 }
 
 /// The names of all systems that can be simulated.
-pub const NAMES: &[&str] = &[Raft::NAME, BasicPaxos::NAME, Paxos::NAME, Zab::NAME];
+pub const NAMES: &[&str] = &[Raft::NAME, BasicPaxos::NAME, Paxos::NAME, Zab::NAME, Nwr::NAME];
 
 /// Does something with the system of this name.
 ///
@@ -107,6 +135,7 @@ pub(crate) fn visit<V: Visitor>(name: &str, visitor: V) -> Result<V::Output, Con
         BasicPaxos::NAME => Ok(visitor.visit::<BasicPaxos>()),
         Paxos::NAME => Ok(visitor.visit::<Paxos>()),
         Zab::NAME => Ok(visitor.visit::<Zab>()),
+        Nwr::NAME => Ok(visitor.visit::<Nwr>()),
         _ => Err(ConfigError(format!(
             "no system called {name:?} can be simulated; there are: {}",
             NAMES.join(", ")

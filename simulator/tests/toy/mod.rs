@@ -63,6 +63,7 @@ impl Toy {
             node: self.me,
             term: 1,
             result,
+            quorum: None,
         };
         if self.mutant.as_deref() == Some("answer-before-fsync") {
             cx.reply_now(id, response);

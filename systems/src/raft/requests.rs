@@ -60,14 +60,7 @@ impl Raft {
             Command::Reconfigure(change) => self.reconfigure(id, change, cx),
             Command::Transfer { to } => self.transfer(id, to, cx),
             command if command.reads_only() => self.read(id, command, cx),
-            command => self.propose(
-                id,
-                Payload::Command(Request {
-                    session: request.session,
-                    command,
-                }),
-                cx,
-            ),
+            command => self.propose(id, Payload::Command(Request::new(request.session, command)), cx),
         }
     }
 
@@ -197,6 +190,7 @@ impl Raft {
             node: self.me,
             term: self.term,
             result,
+            quorum: None,
         };
         cx.reply_now(id, response);
     }

@@ -483,7 +483,7 @@ mod tests {
             client: u64::MAX,
             sequence: 1,
         });
-        let payload = Payload::Command(Request { session, command }).into();
+        let payload = Payload::Command(Request::new(session, command)).into();
         let entry = Entry { at, payload };
         comes_back(Record::Entry(entry.clone()));
         comes_back(Record::HardState(HardState {

@@ -153,10 +153,7 @@ impl Machine {
                 self.replicated.set(txn.zxid, values, answer, capacity);
             }
             Change::Operation(command) => {
-                let request = Request {
-                    session: txn.session,
-                    command: command.clone(),
-                };
+                let request = Request::new(txn.session, command.clone());
                 self.replicated
                     .apply(txn.zxid, Some(&request), capacity, Duration::ZERO, &Decided);
             }

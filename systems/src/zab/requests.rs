@@ -240,6 +240,7 @@ impl Zab {
             node: self.me,
             term: u64::from(self.epochs.current),
             result,
+            quorum: None,
         };
         cx.reply_now(id, response);
     }

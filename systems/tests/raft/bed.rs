@@ -278,18 +278,12 @@ impl<W: Watch> Bed<W> {
 
     pub fn command(&mut self, node: u16, command: Command) -> RequestId {
         let session = None;
-        self.invoke(NodeId(node), Request { session, command })
+        self.invoke(NodeId(node), Request::new(session, command))
     }
 
     pub fn reconfigure(&mut self, node: NodeId, change: Reconfigure) -> RequestId {
         let command = Command::Reconfigure(change);
-        self.invoke(
-            node,
-            Request {
-                session: None,
-                command,
-            },
-        )
+        self.invoke(node, Request::new(None, command))
     }
 
     /// When something happens next.

@@ -373,13 +373,7 @@ impl Run {
             }
             Fault::Transfer => {
                 let command = Command::Transfer { to: None };
-                self.bed.invoke(
-                    leader,
-                    Request {
-                        session: None,
-                        command,
-                    },
-                );
+                self.bed.invoke(leader, Request::new(None, command));
             }
         }
     }
@@ -436,7 +430,7 @@ impl Run {
             sequence: client.sequence,
         });
         let command = self.operations[operation].command.clone();
-        let id = self.bed.invoke(client.aim, Request { session, command });
+        let id = self.bed.invoke(client.aim, Request::new(session, command));
         self.clients[index].open = Some((id, operation, self.bed.time));
     }
 

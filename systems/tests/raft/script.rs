@@ -204,10 +204,7 @@ impl Script {
     pub fn request(&mut self, id: u16, command: Command) -> RequestId {
         self.requests += 1;
         let name = RequestId(self.requests);
-        let request = Request {
-            session: None,
-            command,
-        };
+        let request = Request::new(None, command);
         self.drive(id, |driver, times, out| {
             driver.step(Event::Request { id: name, request }, times, out)
         });

@@ -241,10 +241,7 @@ impl Bed {
     }
 
     pub fn ask(&mut self, node: NodeId, command: Command) -> u64 {
-        let request = Request {
-            session: None,
-            command,
-        };
+        let request = Request::new(None, command);
         self.ask_for(node, request)
     }
 

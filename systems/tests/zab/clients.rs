@@ -24,16 +24,16 @@ fn every_server_takes_every_request() {
 fn a_request_that_is_sent_twice_is_carried_out_once() {
     let mut bed = Bed::new(3, &[], None);
     bed.run(300);
-    let request = Request {
-        session: Some(Session {
+    let request = Request::new(
+        Some(Session {
             client: 9,
             sequence: 1,
         }),
-        command: Command::Txn(vec![MicroOp::Add {
+        Command::Txn(vec![MicroOp::Add {
             key: "x".into(),
             amount: 5,
         }]),
-    };
+    );
     let first = bed.ask_for(n(1), request.clone());
     let second = bed.ask_for(n(2), request);
     bed.run(300);

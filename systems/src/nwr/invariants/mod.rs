@@ -1,0 +1,113 @@
+//! What must hold in every run, checked after every step of every node. Nothing here is used by the store.
+//!
+//! | id | what |
+//! |---|---|
+//! | Q-I1 | a replica's version of a key never falls, until it is forgotten or lost |
+//! | Q-I2 | a version has one value, wherever it is |
+//! | Q-I3 | what is counted as stored is, or was, durable there |
+//! | Q-I4 | an operation that succeeds had its quorum, returns the newest version in it, and sees what was done before |
+//! | Q-I5 | replicas that nothing happens to hold the same in the end ([`Invariants::settled`]) |
+//! | Q-I6 | a version that was acknowledged goes only when one takes its place that knew of it |
+//! | H-I1 | the same members place a key alike, on every node, whatever happened before |
+//! | H-I5 | a key's replicas are as many distinct nodes as there should be |
+//!
+//! What traces alone decide ([`Facts`]) also judges runs of real processes.
+
+use std::collections::BTreeMap;
+
+use super::types::{Trace, newest};
+use super::{Nwr, Settings};
+use crate::breach::Breach;
+use crate::replica::{Cluster, Lsn, NodeId};
+
+mod durability;
+mod facts;
+mod freshness;
+mod siblings;
+
+pub use facts::{Facts, Recorded};
+
+/// Watches a cluster.
+#[derive(Clone, Debug)]
+pub struct Invariants {
+    facts: Facts,
+    durability: durability::Durability,
+    freshness: freshness::Freshness,
+    siblings: siblings::Siblings,
+}
+
+impl Invariants {
+    /// A cluster that has not started.
+    pub fn new(cluster: &Cluster) -> Self {
+        let settings = Settings::parse(&cluster.settings).unwrap_or_default();
+        Invariants {
+            facts: Facts::new(Some(settings.clone())),
+            durability: durability::Durability::default(),
+            freshness: freshness::Freshness::new(&settings),
+            siblings: siblings::Siblings::new(&settings),
+        }
+    }
+
+    /// A node stopped, losing what was not durable.
+    pub fn stopped(&mut self, node: NodeId) {
+        self.facts.stopped(node);
+        self.durability.stopped(node);
+        self.freshness.stopped(node);
+        self.siblings.stopped(node);
+    }
+
+    /// A node's disk was emptied, or replaced, while it was stopped.
+    pub fn wiped(&mut self, node: NodeId) {
+        self.facts.wiped(node);
+        self.siblings.stopped(node);
+    }
+
+    /// A node made a step, its first one included. `durable` is how far its write-ahead log is durable.
+    ///
+    /// # Errors
+    /// The first invariant found broken.
+    pub fn observe(&mut self, node: NodeId, traces: &[Trace], durable: Lsn) -> Result<(), Breach> {
+        let breach = |name: (&'static str, &'static str)| move |what: String| Breach::new(name, node, what);
+        self.durability.durable(node, durable);
+        for trace in traces {
+            self.facts.observe(node, trace)?;
+            self.durability
+                .check(node, trace)
+                .map_err(breach(durability::NAME))?;
+            self.freshness.check(node, trace).map_err(breach(facts::QUORUM))?;
+            self.siblings.check(node, trace).map_err(breach(siblings::NAME))?;
+        }
+        Ok(())
+    }
+
+    /// Nothing happens any more: replicas of a key hold the same. `nodes` are those that run.
+    ///
+    /// # Errors
+    /// Q-I5 if two of them do not.
+    pub fn settled(nodes: &BTreeMap<NodeId, &Nwr>) -> Result<(), Breach> {
+        const NAME: (&str, &str) = ("Q-I5", "convergence");
+        // One that left, and heard of no view since, holds what it held: nobody asks it.
+        let newest_epoch = nodes.values().map(|node| node.view().epoch).max();
+        let current = |node: &&Nwr| Some(node.view().epoch) == newest_epoch;
+        for (node, replica) in nodes.iter().filter(|(_, replica)| current(replica)) {
+            for (key, cell) in replica.cells() {
+                let replicas = replica.replicas(key);
+                if !replicas.contains(node) {
+                    continue;
+                }
+                for other in replicas.iter().filter(|other| *other != node) {
+                    let held = nodes
+                        .get(other)
+                        .filter(|other| current(other))
+                        .map(|other| other.held(key));
+                    if held.as_ref().is_some_and(|held| held != cell) {
+                        let (mine, theirs) = (newest(cell), held.as_deref().and_then(newest));
+                        let what = format!("it holds {mine:?} of {key}, and {other} holds {theirs:?}");
+                        return Err(Breach::new(NAME, *node, what));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,252 @@
+//! What a replica holds, and what it says of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::marks::Place;
+use super::rules::quorums::Gate;
+use super::rules::versions::Order;
+use super::settings::Versions;
+use super::types::{Cell, Epoch, Message, Record, Ticket, Trace, Version, cell_digest, newest};
+use super::{Cx, Nwr};
+use crate::api::{Tag, Value};
+use crate::digest::digest;
+use crate::replica::NodeId;
+
+/// What is held of a key.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub(super) cell: Cell,
+    /// A hash of it.
+    pub(super) digest: u64,
+    /// The key's replicas under the node's view.
+    pub(super) replicas: Vec<NodeId>,
+    /// Since when it is held.
+    pub(super) since: Duration,
+    /// Whether all replicas are known to hold it: of use for what was removed.
+    pub(super) known_to_all: bool,
+}
+
+impl Nwr {
+    pub(super) fn on_ask(&mut self, from: NodeId, ticket: Ticket, epoch: Epoch, key: Arc<str>, cx: &mut Cx) {
+        if !self.serves(from, ticket, epoch, cx) {
+            return;
+        }
+        if !self.identity.ready {
+            self.rules.reach(Place::NotReady as u8);
+            let view = self.view.clone();
+            return self.send_now(from, Message::Refused { ticket, view }, cx);
+        }
+        let cell = self.held(&key);
+        // A reader may rely on it, so it must not be forgotten.
+        self.send(from, Message::Answer { ticket, epoch, cell }, cx);
+    }
+
+    /// Whether it serves a request of this epoch; the sender is told if not.
+    fn serves(&mut self, from: NodeId, ticket: Ticket, epoch: Epoch, cx: &mut Cx) -> bool {
+        let serves = self.rules.accepts_epoch(epoch, self.view.epoch);
+        if !serves {
+            self.rules.reach(if epoch < self.view.epoch {
+                Place::OldEpochRefused as u8
+            } else {
+                Place::NewEpochRefused as u8
+            });
+            let view = self.view.clone();
+            self.send_now(from, Message::Refused { ticket, view }, cx);
+        }
+        serves
+    }
+
+    pub(super) fn held(&self, key: &str) -> Cell {
+        self.cells
+            .get(key)
+            .map(|held| held.cell.clone())
+            .unwrap_or_default()
+    }
+
+    pub(super) fn on_store(
+        &mut self,
+        from: NodeId,
+        (ticket, epoch): (Ticket, Epoch),
+        key: Arc<str>,
+        cell: Cell,
+        hint_for: Option<NodeId>,
+        cx: &mut Cx,
+    ) {
+        if !self.serves(from, ticket, epoch, cx) {
+            return;
+        }
+        let tag = if let Some(node) = hint_for {
+            let tag = newest(&cell);
+            self.keep_hint(node, key, cell, cx);
+            tag
+        } else {
+            self.apply(&key, cell, cx);
+            newest(&self.held(&key))
+        };
+        if ticket == 0 {
+            return;
+        }
+        let message = Message::Stored {
+            ticket,
+            epoch,
+            tag,
+            hint_for,
+        };
+        match self.rules.ack_gate() {
+            Gate::Durable => self.send(from, message, cx),
+            Gate::AtOnce => self.send_now(from, message, cx),
+        }
+    }
+
+    /// Takes in versions that are newer than those held.
+    pub(super) fn apply(&mut self, key: &Arc<str>, cell: Cell, cx: &mut Cx) {
+        let held = self.held(key);
+        let mut next = held.clone();
+        for version in cell {
+            self.take_in(&mut next, version);
+        }
+        if next != held {
+            self.hold(key, next, cx);
+        }
+    }
+
+    fn take_in(&self, cell: &mut Cell, version: Version) {
+        if self.settings.versions != Versions::Vector {
+            match cell.first().map(|held| held.tag) {
+                None => cell.push(version),
+                Some(held) if held == version.tag => {}
+                Some(held) if self.rules.applies(version.tag, held) => *cell = vec![version],
+                Some(_) => self.rules.reach(Place::OlderIgnored as u8),
+            }
+            return;
+        }
+        let (mut keeps, mut included) = (Vec::with_capacity(cell.len() + 1), false);
+        for held in cell.drain(..) {
+            match self.rules.order(&held.clock, &version.clock) {
+                Order::Before => {}
+                Order::Same | Order::After => {
+                    included = true;
+                    keeps.push(held);
+                }
+                Order::Concurrent => {
+                    self.rules.reach(Place::SiblingKept as u8);
+                    if self.rules.keeps_sibling(held.tag > version.tag) {
+                        keeps.push(held);
+                    }
+                }
+            }
+        }
+        if !included {
+            keeps.push(version);
+        }
+        keeps.sort_by_key(|version| version.tag);
+        *cell = keeps;
+    }
+
+    /// All versions of these cells that no other one includes.
+    pub(super) fn merged(&self, cells: &[Cell]) -> Cell {
+        let mut merged = Cell::new();
+        for version in cells.iter().flatten() {
+            self.take_in(&mut merged, version.clone());
+        }
+        merged
+    }
+
+    /// Holds this from now on.
+    pub(super) fn hold(&mut self, key: &Arc<str>, cell: Cell, cx: &mut Cx) {
+        let versions = cell
+            .iter()
+            .map(|version| (version.tag, digest(&(&version.value, &version.clock))))
+            .collect();
+        let record = Record::Cell {
+            key: Arc::clone(key),
+            cell: cell.clone(),
+        };
+        let at = self.append(record, cx);
+        cx.trace(Trace::Wrote {
+            at,
+            key: Arc::clone(key),
+            versions,
+        });
+        self.put(key, cell, cx.now);
+    }
+
+    /// The same, of what is durable.
+    pub(super) fn put(&mut self, key: &Arc<str>, cell: Cell, now: Duration) {
+        if cell.is_empty() {
+            self.cells.remove(key);
+            return;
+        }
+        let digest = cell_digest(key, &cell);
+        let replicas = match self.cells.get(key) {
+            Some(held) => held.replicas.clone(),
+            None => self.replicas(key),
+        };
+        let held = Held {
+            cell,
+            digest,
+            replicas,
+            since: now,
+            known_to_all: false,
+        };
+        self.cells.insert(Arc::clone(key), held);
+    }
+
+    pub(super) fn on_removed(&mut self, key: &str, tag: Tag) {
+        if let Some(held) = self.cells.get_mut(key)
+            && newest(&held.cell) == Some(tag)
+        {
+            held.known_to_all = true;
+        }
+    }
+
+    /// Forgets keys that were removed long ago.
+    pub(super) fn collect_garbage(&mut self, cx: &mut Cx) {
+        if self.settings.versions == Versions::Vector {
+            return;
+        }
+        let (now, grace) = (cx.now, self.settings.gc_grace);
+        let removed = |held: &Held| held.cell.iter().all(|version| version.value == Value::Nil);
+        let old: Vec<(Arc<str>, Option<Tag>)> = self
+            .cells
+            .iter()
+            .filter(|(_, held)| removed(held))
+            .filter(|(_, held)| {
+                let age = now.saturating_sub(held.since);
+                !self.rules.keeps_tombstone(held.known_to_all, age, grace)
+            })
+            .map(|(key, held)| (Arc::clone(key), newest(&held.cell)))
+            .collect();
+        for (key, tag) in old {
+            self.rules.reach(Place::Forgotten as u8);
+            self.cells.remove(&key);
+            if let Some(tag) = tag {
+                cx.trace(Trace::Forgot {
+                    key: Arc::clone(&key),
+                    tag,
+                });
+            }
+            let cell = Vec::new();
+            self.append(Record::Cell { key, cell }, cx);
+        }
+    }
+
+    /// The ring changed: where its keys belong.
+    pub(super) fn place_keys(&mut self) {
+        let (ring, n, rules) = (&self.ring, self.settings.n, &self.rules);
+        for (key, held) in &mut self.cells {
+            held.replicas = ring.replicas(key, n, rules);
+        }
+    }
+
+    /// Lets go of keys that other nodes have to hold.
+    pub(super) fn keep_own(&mut self) {
+        let me = self.me;
+        let before = self.cells.len();
+        self.cells.retain(|_, held| held.replicas.contains(&me));
+        if self.cells.len() < before {
+            self.rules.reach(Place::HandedOn as u8);
+        }
+    }
+}

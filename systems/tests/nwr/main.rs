@@ -1,0 +1,4 @@
+//! Quorum NWR on a bed that loses, doubles and delays messages, and kills nodes.
+
+mod bed;
+mod correct;
