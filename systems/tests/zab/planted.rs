@@ -96,10 +96,7 @@ fn a_read_does_not_overtake_a_write_of_its_session() {
         bed.run(300);
         let session = |sequence| Some(Session { client: 4, sequence });
         for (sequence, command) in [(1, write("x", 1)), (2, read("x"))] {
-            let request = Request {
-                session: session(sequence),
-                command,
-            };
+            let request = Request::new(session(sequence), command);
             bed.ask_for(n(1), request);
         }
         bed.run(100);
