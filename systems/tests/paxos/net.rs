@@ -173,10 +173,7 @@ impl<R: Replica> Net<R> {
     pub fn ask(&mut self, node: u16, command: Command) -> u64 {
         self.requests += 1;
         let id = RequestId(self.requests);
-        let request = Request {
-            session: None,
-            command,
-        };
+        let request = Request::new(None, command);
         self.drive(node, |driver, clocks, out| {
             driver.step(Event::Request { id, request }, clocks, out)
         });

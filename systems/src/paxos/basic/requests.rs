@@ -201,6 +201,7 @@ impl BasicPaxos {
             node: self.me,
             term: 0,
             result,
+            quorum: None,
         };
         cx.reply_now(id, response);
     }

@@ -66,7 +66,7 @@ impl Paxos {
             command if command.reads_only() && self.rules.may_read_anywhere() => self.read(id, command, cx),
             command => {
                 let session = request.session;
-                self.enqueue(id, Decree::Command(Request { session, command }).into(), cx);
+                self.enqueue(id, Decree::Command(Request::new(session, command)).into(), cx);
             }
         }
     }
@@ -214,6 +214,7 @@ impl Paxos {
             node: self.me,
             term: self.promised.round,
             result,
+            quorum: None,
         };
         cx.reply_now(id, response);
     }

@@ -360,11 +360,7 @@ mod tests {
             key: "x".into(),
             value: crate::Value::Int(7),
         };
-        let value: Value = Decree::Command(Request {
-            session: None,
-            command,
-        })
-        .into();
+        let value: Value = Decree::Command(Request::new(None, command)).into();
         let ballot = Ballot {
             round: 3,
             node: NodeId(2),
