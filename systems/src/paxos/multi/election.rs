@@ -181,6 +181,7 @@ impl Paxos {
             readers,
             change: None,
             handing_over: None,
+            handed_over: false,
         }));
         cx.disarm(Timer::Election);
         self.heartbeat(cx);

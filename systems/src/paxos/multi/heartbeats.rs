@@ -51,7 +51,7 @@ impl Paxos {
             let voter = self.configs.of(executed + 1).voters.contains(&node);
             let grant = confirmed
                 .as_ref()
-                .filter(|_| replicas && recovered && voter && leader.handing_over.is_none())
+                .filter(|_| replicas && recovered && voter && !leader.handed_over)
                 .and_then(|round| round.clocks.get(&node).copied())
                 // One that is over is not worth waiting for.
                 .filter(|(_, told)| cx.now < *told + length);

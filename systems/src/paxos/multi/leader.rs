@@ -84,8 +84,10 @@ pub(crate) struct Leader {
     /// Until when others may read by a lease, on this node's clock.
     pub(crate) readers: BTreeMap<NodeId, Duration>,
     pub(crate) change: Option<Change>,
-    /// Another node was told to lead.
-    pub(crate) handing_over: Option<Option<RequestId>>,
+    /// Another node was told to lead, for this client, and until when that is waited for.
+    pub(crate) handing_over: Option<(RequestId, Duration)>,
+    /// Another node was told to lead, in this ballot: leases are of no use any more.
+    pub(crate) handed_over: bool,
 }
 
 /// What a leader knows of another node.

@@ -279,7 +279,8 @@ impl Paxos {
             return;
         };
         // From here on no lease: the other's election does not wait for it to end.
-        leader.handing_over = Some(Some(id));
+        leader.handing_over = Some((id, cx.now + self.settings.request_timeout));
+        leader.handed_over = true;
         let ballot = leader.ballot;
         self.rules.reach(Place::HandedOver as u8);
         cx.trace(Trace::HandedOver { to });

@@ -194,6 +194,6 @@ impl Paxos {
             .iter()
             .filter(|(_, peer)| peer.confirmed >= oldest.number);
         let some: BTreeSet<NodeId> = others.map(|(node, _)| *node).chain([self.me]).collect();
-        leader.handing_over.is_none() && self.agrees(&some)
+        !leader.handed_over && self.agrees(&some)
     }
 }

@@ -160,7 +160,7 @@ impl Paxos {
         if let Some(id) = leader.change.and_then(|change| change.id) {
             self.answer(id, Err(Failure::unknown("the leader stepped down")), cx);
         }
-        if let Some(Some(id)) = leader.handing_over {
+        if let Some((id, _)) = leader.handing_over {
             self.answer(id, Ok(Reply::default()), cx);
         }
     }
@@ -198,6 +198,10 @@ impl Paxos {
             }
             waiting |= !leader.queue.is_empty() || !leader.reads.is_empty() || leader.change.is_some();
             waiting |= leader.handing_over.is_some();
+            if leader.handing_over.is_some_and(|(_, until)| until <= now) {
+                // The other one did not take over: this one goes on.
+                refused.extend(leader.handing_over.take().map(|(id, _)| id));
+            }
         }
         for id in refused {
             self.answer(id, Err(self.unavailable("its turn did not come in time")), cx);
