@@ -389,13 +389,15 @@ impl Judge<Trace> for Recorded {
             | Trace::Accepted {
                 slot, ballot, value, ..
             } => {
-                if *self.proposed.entry((*slot, *ballot)).or_insert(*value) != *value {
+                let known = *self.proposed.entry((*slot, *ballot)).or_insert(*value);
+                if known != *value {
                     let what = format!("ballot {ballot} of slot {slot} has two values");
                     return Err(Breach::new(ONE_VALUE, node, what));
                 }
             }
             Trace::Learned { slot, value } => {
-                if *self.learned.entry(*slot).or_insert(*value) != *value {
+                let known = *self.learned.entry(*slot).or_insert(*value);
+                if known != *value {
                     let what = format!("two values were learned for slot {slot}");
                     return Err(Breach::new(AGREEMENT, node, what));
                 }
