@@ -1,7 +1,7 @@
 //! The state machine that the consensus systems replicate: the store, the clients' sessions, and how far the order is
 //! applied.
 //!
-//! A protocol says where a command stands ([`Place`]) and what it decides about applying ([`Conduct`]); the rest is
+//! A protocol says where a command stands ([`Place`]) and what it decides about applying (`Conduct`); the rest is
 //! the same for all.
 
 use std::sync::Arc;
