@@ -457,9 +457,12 @@ fn hostile(page: &mut Page<'_>) {
     let quoted = json!(HOSTILE).to_string();
     let (_copy, report) = Runs::get().changed("stale-read", |file, text| {
         let mut bytes = match file {
-            // A key that the lie is about, wherever it stands.
-            "history.jsonl" | "verdict.json" => text
-                .replace("\"k3\"", &quoted)
+            // Every key, wherever it stands: whichever the lie that is shown first is about.
+            "history.jsonl" | "verdict.json" => (0..10)
+                .fold(text, |text, key| {
+                    let hostile = json!(format!("{HOSTILE}{key}")).to_string();
+                    text.replace(&format!("\"k{key}\""), &hostile)
+                })
                 .replace("timeout", &"<b>x".repeat(1 << 18)),
             "faults.json" => text.replace("leader n", "<svg onload=alert(1)> n"),
             "messages.jsonl" => text.replacen("\"Append\"", &quoted, 1),
