@@ -27,17 +27,17 @@
 //! same value, and both succeed:
 //!
 //! ```
-//! use std::{fs::File, io::BufReader};
+//! use std::{fs::{self, File}, io::BufReader};
 //! use perjury_checker::{Options, Verdict, formats, models::ModelName};
 //!
-//! # let path = std::env::temp_dir().join(format!("perjury-lost-update-{}.edn", std::process::id()));
-//! # std::fs::write(&path, "{:process 0, :type :invoke, :f :cas, :value [0 1]}
+//! # let path = std::env::temp_dir().join(format!("perjury-lost-update-{}.edn", perjury_checker::history::PRECONDITION_FAILED.len()));
+//! # fs::write(&path, "{:process 0, :type :invoke, :f :cas, :value [0 1]}
 //! # {:process 1, :type :invoke, :f :cas, :value [0 2]}
 //! # {:process 0, :type :ok, :f :cas, :value [0 1]}
 //! # {:process 1, :type :ok, :f :cas, :value [0 2]}
 //! # ")?;
 //! let parsed = formats::read(BufReader::new(File::open(&path)?), None)?; // none: the format is recognised
-//! # std::fs::remove_file(&path)?;
+//! # fs::remove_file(&path)?;
 //! let finding = ModelName::CasRegister.check(&parsed.history, &parsed.options, &Options::default());
 //! println!("{}: {}", finding.verdict, finding.sentence);
 //! assert_eq!(finding.verdict, Verdict::Invalid);

@@ -134,7 +134,7 @@ const NWR: System = System {
     about: "Quorum NWR: a store without a leader; W replicas store a write, R answer a read, any node coordinates",
     promise: "regular with W + R > N, linearizable with reads=abd, convergence otherwise",
     workloads: &["register", "set"],
-    cannot: &[],
+    cannot: &["membership"],
     drift_limit_ppm: |_| None,
     story: &[
         "Recovered",

@@ -60,6 +60,7 @@ pub trait Watch: Send + fmt::Debug {
 ///     error: None,
 ///     observed: None,
 ///     version: None,
+///     quorum: None,
 /// };
 /// let mut online = Online::new(Cell::register());
 /// assert!(online.feed(&event(0, 0, EventKind::Invoke, "write", Value::Int(1))).is_none());
