@@ -23,21 +23,18 @@
 //! # Ok::<(), perjury_checker::HistoryError>(())
 //! ```
 //!
-//! A history in a file, whatever wrote it ([`formats`] says what is understood). Two processes compare and set, from the
-//! same value, and both succeed:
+//! A history that anything wrote ([`formats`] says what is understood), from a file's reader just as from these bytes. Two
+//! processes compare and set, from the same value, and both succeed:
 //!
 //! ```
-//! use std::{fs::{self, File}, io::BufReader};
 //! use perjury_checker::{Options, Verdict, formats, models::ModelName};
 //!
-//! # let path = std::env::temp_dir().join(format!("perjury-lost-update-{}.edn", perjury_checker::history::PRECONDITION_FAILED.len()));
-//! # fs::write(&path, "{:process 0, :type :invoke, :f :cas, :value [0 1]}
-//! # {:process 1, :type :invoke, :f :cas, :value [0 2]}
-//! # {:process 0, :type :ok, :f :cas, :value [0 1]}
-//! # {:process 1, :type :ok, :f :cas, :value [0 2]}
-//! # ")?;
-//! let parsed = formats::read(BufReader::new(File::open(&path)?), None)?; // none: the format is recognised
-//! # fs::remove_file(&path)?;
+//! let file = "{:process 0, :type :invoke, :f :cas, :value [0 1]}
+//! {:process 1, :type :invoke, :f :cas, :value [0 2]}
+//! {:process 0, :type :ok, :f :cas, :value [0 1]}
+//! {:process 1, :type :ok, :f :cas, :value [0 2]}
+//! ";
+//! let parsed = formats::read(file.as_bytes(), None)?; // none: the format is recognised
 //! let finding = ModelName::CasRegister.check(&parsed.history, &parsed.options, &Options::default());
 //! println!("{}: {}", finding.verdict, finding.sentence);
 //! assert_eq!(finding.verdict, Verdict::Invalid);

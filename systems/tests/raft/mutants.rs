@@ -17,7 +17,7 @@ const RANDOM: &[(&str, &str, u64, &[&str])] = &[
     ("log-check-index-before-term",         "hasty5",  60, &["R-I4"]),
     ("stale-vote-reply-counted",            "late",    5,  &["R-I7", "R-I1"]),
     ("votes-counted-per-message",           "hasty5",  30, &["R-I1", "R-I4", "R-I6"]),
-    ("election-quorum-half",                "bare3",   3,  &["R-I1", "R-I4"]),
+    ("election-quorum-half",                "even4",   3,  &["R-I1"]),
     ("votedfor-not-reset",                  "bare3",   3,  &["no recovery"]),
     ("vote-uses-cached-last-log",           "lease",   40, &["R-I4", "R-I5", "R-I6"]),
     ("restart-resumes-leadership",          "bare3",   5,  &["R-I1", "R-I3"]),
