@@ -174,17 +174,19 @@ fn a_trace_has_every_operation_and_fault_within_the_run() {
 
     let events: Vec<serde_json::Value> = serde_json::from_slice(&out).expect("it is JSON");
 
-    let slices = |group: &str| {
+    let events_of = |group: &str, phase: &str| {
         let group = events
             .iter()
             .find(|event| event["name"] == "process_name" && event["args"]["name"] == group)
             .expect("it has a name");
-        let within = |event: &&serde_json::Value| event["ph"] == "X" && event["pid"] == group["pid"];
+        let within = |event: &&serde_json::Value| event["ph"] == phase && event["pid"] == group["pid"];
         events.iter().filter(within).count()
     };
-    assert_eq!(slices("clients"), evidence.history.operations.len());
-    assert_eq!(slices("faults"), evidence.faults.len());
-    assert!(slices("nodes") >= usize::from(evidence.test.nodes));
+    assert_eq!(events_of("clients", "X"), evidence.history.operations.len());
+    // Faults overlap, so each has a beginning and an end of its own.
+    assert_eq!(events_of("faults", "b"), evidence.faults.len());
+    assert_eq!(events_of("faults", "e"), evidence.faults.len());
+    assert!(events_of("nodes", "X") >= usize::from(evidence.test.nodes));
     let end = evidence.end() as f64 / 1e3 + 1.0;
     for event in events.iter().filter(|event| event["ph"] == "X") {
         let from = event["ts"].as_f64().expect("a time");

@@ -112,18 +112,29 @@ mod tests {
         assert!(at > 0 && past > 0, "{at} at a token, {past} past the last");
     }
 
+    /// A single ring is one draw: that nine in ten lie within the bands is what hashing promises.
     #[test]
-    fn load_and_moves_are_within_the_bands_of_simulated_rings() {
+    fn load_and_moves_of_nine_in_ten_rings_are_within_the_bands() {
+        const RINGS: u16 = 20;
+        let shape = Shape {
+            virtual_nodes: 128,
+            bits: 64,
+        };
         for count in [3, 5, 10] {
-            let shape = Shape {
-                virtual_nodes: 128,
-                bits: 64,
-            };
-            let (before, after) = (Ring::of(&nodes(count), shape), Ring::of(&nodes(count + 1), shape));
-            let Balance { most, least } = balance(&before, 20_000);
-            assert!(most < 1.25 && least > 0.75, "{count} nodes: {least} to {most}");
-            let share = moved(&before, &after, 20_000) * f64::from(count + 1);
-            assert!((0.8..1.2).contains(&share), "{count} nodes: {share} of the ideal");
+            let within = (0..RINGS).filter(|ring| {
+                let first = ring * 20 + 1;
+                let few: Vec<NodeId> = (first..first + count).map(NodeId).collect();
+                let more: Vec<NodeId> = (first..=first + count).map(NodeId).collect();
+                let (before, after) = (Ring::of(&few, shape), Ring::of(&more, shape));
+                let Balance { most, least } = balance(&before, 10_000);
+                let share = moved(&before, &after, 10_000) * f64::from(count + 1);
+                most < 1.25 && least > 0.75 && (0.8..1.2).contains(&share)
+            });
+            let within = within.count();
+            assert!(
+                within * 10 >= usize::from(RINGS) * 9,
+                "{count} nodes: {within} of {RINGS}"
+            );
         }
     }
 }
