@@ -147,6 +147,11 @@ impl<'a> Meter<'a> {
         Ok(())
     }
 
+    /// Adds configurations that were charged elsewhere, within what is left here.
+    pub(crate) fn add(&mut self, states: u64) {
+        self.states += states;
+    }
+
     pub(crate) fn states(&self) -> u64 {
         self.states
     }

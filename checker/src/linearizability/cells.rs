@@ -247,6 +247,11 @@ impl Spec for CellSpec {
         !matches!(self.acts[class as usize], Act::Append(_))
     }
 
+    fn anything(&self) -> Option<Vec<u32>> {
+        let count = self.values.len();
+        (!self.values.grows && count <= FEW).then(|| (0..count as u32).collect())
+    }
+
     fn bytes(&self) -> u64 {
         (self.values.nodes.capacity() * (size_of::<Node>() + size_of::<Path>())
             + self.values.children.capacity() * 13) as u64

@@ -39,6 +39,10 @@ pub(crate) trait Spec {
     fn repeatable(&self, _class: u32) -> bool {
         true
     }
+    /// All states that there can be, if they are known beforehand and few.
+    fn anything(&self) -> Option<Vec<u32>> {
+        None
+    }
     /// Memory held, in bytes.
     fn bytes(&self) -> u64;
     /// Whether a step may take long, since it is not one of ours.

@@ -8,8 +8,12 @@
 //! - **Refinement.** The frontier begins by treating operations of unknown outcome as inexhaustible. If not even
 //!   then there is a legal order, there is none. If the order found uses some of them more often than they are
 //!   there, only these are counted from now on; if it uses none too often, it is a legal order.
+//! - **Looking back.** If the few events before the one at which the depth-first search is stuck have no legal order
+//!   on their own, whatever the state at their beginning, the history has none.
 //! - **Beam.** A frontier that keeps only its best configurations. If one survives, there is a legal order; if
 //!   none does, that proves nothing, and the next beam is wider.
+
+mod window;
 
 use super::Method;
 use super::frontier::{Effect, Frontier, Invoked, PENDING, Stop};
@@ -69,7 +73,7 @@ const UNCOUNTED: u64 = 4096;
 const PRICE: u32 = 256;
 /// Configurations that the first beam keeps, and how much wider each beam is than the one before.
 const BEAM: usize = 32;
-const WIDENING: usize = 8;
+const BROADENING: usize = 8;
 
 /// Looks for a legal order of `ops`, which stand in the order of invocation, from any of the roots.
 pub(crate) fn race<S: Spec + ?Sized>(
@@ -99,6 +103,7 @@ struct Race<'a, const N: usize> {
     ops: &'a [Op],
     roots: &'a [u32],
     rules: Rules,
+    budget: &'a Budget,
     meter: Meter<'a>,
     search: Search<'a, N>,
     /// Which pending actions are counted.
@@ -110,6 +115,8 @@ struct Walk<const N: usize> {
     frontier: Frontier<N>,
     cursor: usize,
     states: u64,
+    /// Where it stops on its way.
+    stop: usize,
 }
 
 /// How a frontier's turn ended.
@@ -118,6 +125,8 @@ enum Turn {
     Through,
     /// There is no legal order of the history up to this event.
     Stuck(usize),
+    /// Past the event at which the depth-first search is stuck.
+    Past,
     /// Its turn is over.
     Over,
     /// It can never go on, because one event took more than its turn.
@@ -132,6 +141,7 @@ impl<'a, const N: usize> Race<'a, N> {
             ops,
             roots,
             rules,
+            budget,
             meter: Meter::new(budget),
             search: Search::new(plan, ops, roots),
             counted: vec![false; plan.pending.len()],
@@ -166,15 +176,22 @@ impl<'a, const N: usize> Race<'a, N> {
             } else {
                 self.search.states().max(patience)
             };
-            // Once the depth-first search is stuck, it is mostly because there is no order.
-            if let Some(raced) = self.refine(spec, &mut walk, turn.saturating_mul(GROWTH)) {
+            if round == 0
+                && alone == Method::Cheapest
+                && let Some(raced) = self.look_back(spec, 2 * patience)
+            {
+                return raced;
+            }
+            // Once the depth-first search is stuck, it is mostly because there is no order; at first above all.
+            let share = if round == 0 { 2 * GROWTH } else { GROWTH };
+            if let Some(raced) = self.refine(spec, &mut walk, turn.saturating_mul(share)) {
                 return raced;
             }
             if round > 0 {
                 if let Some(raced) = self.beam(spec, beam, turn) {
                     return raced;
                 }
-                beam = beam.saturating_mul(WIDENING);
+                beam = beam.saturating_mul(BROADENING);
             }
             patience = patience.saturating_mul(GROWTH);
         }
@@ -208,6 +225,7 @@ impl<'a, const N: usize> Race<'a, N> {
             frontier,
             cursor: 0,
             states: 0,
+            stop: usize::MAX,
         }
     }
 
@@ -224,6 +242,14 @@ impl<'a, const N: usize> Race<'a, N> {
                 Some(walk) => walk,
                 None => self.walk(spec, usize::MAX, false),
             };
+            // A way that overuses operations by then need not be followed to the end.
+            let stuck = self.search.furthest();
+            if current.cursor <= stuck
+                && self.counted.contains(&false)
+                && self.rules.method == Method::Cheapest
+            {
+                current.stop = stuck + 1;
+            }
             self.meter.elsewhere = self.search.bytes();
             let before = current.states;
             let uncounted = self.counted.contains(&false);
@@ -239,6 +265,12 @@ impl<'a, const N: usize> Race<'a, N> {
                     }
                     let order = self.rules.order.then(|| self.replay(spec, &path)).flatten();
                     return Some(self.ended(Answer::Legal, true, Method::Frontier, order));
+                }
+                Turn::Past => {
+                    let path = current.frontier.trail().unwrap_or_default();
+                    if !self.overused(&path) {
+                        *walk = Some(current);
+                    }
                 }
                 Turn::Stuck(event) => {
                     let earliest = !self.counted.contains(&false) || self.search.furthest() >= event;
@@ -272,7 +304,7 @@ impl<'a, const N: usize> Race<'a, N> {
                 Some(self.ended(Answer::Illegal(op), true, Method::Frontier, None))
             }
             Turn::Spent(spent) => Some(self.ended(Answer::Spent(spent), false, self.rules.loser(), None)),
-            Turn::Stuck(_) | Turn::Over | Turn::GivenUp => None,
+            Turn::Stuck(_) | Turn::Past | Turn::Over | Turn::GivenUp => None,
         }
     }
 
@@ -287,6 +319,10 @@ impl<'a, const N: usize> Race<'a, N> {
         while let Some(&Step { op, completes, .. }) = plan.steps.get(walk.cursor) {
             if walk.states > end {
                 return Turn::Over;
+            }
+            if walk.cursor == walk.stop {
+                walk.stop = usize::MAX;
+                return Turn::Past;
             }
             let index = op as usize;
             let slot = plan.slot[index];
