@@ -82,7 +82,9 @@ pub(super) fn judge<'h>(history: &'h History, cell: &Cell, threads: usize) -> Op
         let dealt = in_parallel(parts, parts, |part| {
             let mut pass = Pass::new(cell, initial);
             pass.deals = true;
-            pass.take(&all[bound(part)..bound(part + 1)]);
+            let mine = &all[bound(part)..bound(part + 1)];
+            pass.expect(&trial.keys, tried, mine.len());
+            pass.take(mine);
             pass.keys
         });
         let mut places: FxHashMap<Option<&Key>, usize> = FxHashMap::default();
@@ -99,7 +101,7 @@ pub(super) fn judge<'h>(history: &'h History, cell: &Cell, threads: usize) -> Op
     let judged = in_parallel(threads, tallies.len(), |place| {
         // Taken out, so that what it holds is free again as soon as the key is judged.
         let parts = std::mem::take(&mut *tallies[place].lock().ok()?);
-        let mine = parts.into_iter().reduce(Tally::followed_by)?.settled();
+        let mine = Tally::settled(parts)?;
         Some(Judged {
             key: mine.key,
             straight: mine.judge(all, initial),
@@ -202,6 +204,17 @@ impl<'h> Pass<'h> {
         })
     }
 
+    /// Makes room for what so many operations will deal out, if they are like those that were tried: to each key
+    /// about as many, but not many more than its share of those.
+    fn expect(&mut self, tried: &[Tally<'h>], trials: usize, operations: usize) {
+        let most = operations / tried.len().max(1) * 9 / 8;
+        for tally in tried {
+            let place = self.place(tally.key);
+            let share = 2 * operations / trials.max(1) * tally.operations as usize;
+            self.keys[place].dealt.reserve_exact(share.min(most));
+        }
+    }
+
     fn recall(&mut self, key: Option<&'h Key>) -> usize {
         let Some(key) = key else { return self.place(None) };
         let address = key.as_ptr() as usize;
@@ -286,29 +299,26 @@ fn ends(zone: u64) -> (u32, u32, bool) {
 }
 
 impl<'h> Tally<'h> {
-    /// With what another pass kept of the same key later in the history.
-    fn followed_by(mut self, other: Self) -> Self {
-        self.general |= other.general;
-        self.operations += other.operations;
-        self.dealt.extend(other.dealt);
-        self.initial.join(&other.initial);
-        self
-    }
-
-    /// With everything that was dealt out in its table.
-    fn settled(mut self) -> Self {
-        if !self.general {
-            self.table.expect(
-                self.dealt
-                    .iter()
-                    .filter(|packed| packed.end & WRITES != 0)
-                    .count(),
-            );
-            for packed in std::mem::take(&mut self.dealt) {
-                self.add(packed.into());
+    /// What several passes kept of the same key, one after the other, and all that they dealt out in the table.
+    fn settled(mut parts: Vec<Self>) -> Option<Self> {
+        let dealt: Vec<Vec<Packed>> = parts
+            .iter_mut()
+            .map(|part| std::mem::take(&mut part.dealt))
+            .collect();
+        let mut whole = parts.into_iter().reduce(|mut whole, other| {
+            whole.general |= other.general;
+            whole.operations += other.operations;
+            whole.initial.join(&other.initial);
+            whole
+        })?;
+        if !whole.general {
+            let writes = |packed: &&Packed| packed.end & WRITES != 0;
+            whole.table.expect(dealt.iter().flatten().filter(writes).count());
+            for packed in dealt.into_iter().flatten() {
+                whole.add(packed.into());
             }
         }
-        self
+        Some(whole)
     }
 
     fn add(&mut self, entry: Entry) {
