@@ -71,6 +71,8 @@ const UNCOUNTED: u64 = 4096;
 /// The price of an operation that never completed, divided among all that cannot be told apart from it: a way
 /// to the end that uses few of them, and rather those that there are many of, uses fewest too often.
 const PRICE: u32 = 256;
+/// Up to which event a frontier can cheaply begin anew, only to count some more operations.
+const NEAR: usize = 1 << 13;
 /// Configurations that the first beam keeps, and how much wider each beam is than the one before.
 const BEAM: usize = 32;
 const BROADENING: usize = 8;
@@ -183,7 +185,11 @@ impl<'a, const N: usize> Race<'a, N> {
                 return raced;
             }
             // Once the depth-first search is stuck, it is mostly because there is no order; at first above all.
-            let share = if round == 0 { 2 * GROWTH } else { GROWTH };
+            let share = if round == 0 && self.search.furthest() < NEAR {
+                2 * GROWTH
+            } else {
+                GROWTH
+            };
             if let Some(raced) = self.refine(spec, &mut walk, turn.saturating_mul(share)) {
                 return raced;
             }
@@ -244,15 +250,12 @@ impl<'a, const N: usize> Race<'a, N> {
             };
             // A way that overuses operations by then need not be followed to the end.
             let stuck = self.search.furthest();
-            if current.cursor <= stuck
-                && self.counted.contains(&false)
-                && self.rules.method == Method::Cheapest
-            {
+            let uncounted = self.counted.contains(&false);
+            if uncounted && (current.cursor..NEAR).contains(&stuck) && self.rules.method == Method::Cheapest {
                 current.stop = stuck + 1;
             }
             self.meter.elsewhere = self.search.bytes();
             let before = current.states;
-            let uncounted = self.counted.contains(&false);
             let event = if uncounted { UNCOUNTED } else { u64::MAX };
             let end = self.advance(spec, &mut current, turn.saturating_sub(spent), event);
             spent += current.states - before;
