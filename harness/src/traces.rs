@@ -13,22 +13,27 @@ use perjury_checker::{Finding, Verdict, Witness};
 use perjury_simulator::{Line as Described, Topic, spoken};
 use perjury_systems::breach::Judge;
 use perjury_systems::registry::{self, Visitor};
-use perjury_systems::replica::{NodeId, Replica};
+use perjury_systems::replica::{Cluster, NodeId, Replica};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 /// The property's name in verdicts.
 pub const PROPERTY: &str = "protocol invariants";
 
-/// Judges the traces of a run's nodes, in `folder`. None for a system that has no invariants over traces.
+/// Judges the traces of a cluster's nodes, in `folder`. None for a system that has no invariants over traces.
 ///
 /// `began` is the wall clock, since the Unix epoch, when the run began.
 ///
 /// # Errors
 /// If a trace cannot be read.
-pub fn judge(system: &str, nodes: u16, folder: &Path, began: Duration) -> std::io::Result<Option<Finding>> {
+pub fn judge(
+    system: &str,
+    cluster: &Cluster,
+    folder: &Path,
+    began: Duration,
+) -> std::io::Result<Option<Finding>> {
     struct Judged<'a> {
-        nodes: u16,
+        cluster: &'a Cluster,
         folder: &'a Path,
         began: Duration,
         story: &'a [&'a str],
@@ -37,11 +42,11 @@ pub fn judge(system: &str, nodes: u16, folder: &Path, began: Duration) -> std::i
         type Output = std::io::Result<Option<Finding>>;
 
         fn visit<R: Replica>(self) -> Self::Output {
-            let Some(mut judge) = R::judge() else {
+            let Some(mut judge) = R::judge(self.cluster) else {
                 return Ok(None);
             };
             let mut lines = Vec::new();
-            for node in (1..=self.nodes).map(NodeId) {
+            for &node in &self.cluster.nodes {
                 let file = self.folder.join(format!("{node}.trace.jsonl"));
                 read::<R::Trace>(node, &file, &mut lines)?;
             }
@@ -51,7 +56,7 @@ pub fn judge(system: &str, nodes: u16, folder: &Path, began: Duration) -> std::i
         }
     }
     let judged = Judged {
-        nodes,
+        cluster,
         folder,
         began,
         story: story_of(system),

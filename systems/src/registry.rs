@@ -23,6 +23,8 @@ pub struct System {
     pub workloads: &'static [&'static str],
     /// The kinds of faults that it has no answer to, by their names, such as a change of members that it does not know.
     pub cannot: &'static [&'static str],
+    /// Every node serves clients, and none ever leads.
+    pub leaderless: bool,
     /// By how much its nodes' clocks may drift from each other under these settings, in parts per million; none if
     /// nothing rests on clocks.
     pub drift_limit_ppm: fn(&BTreeMap<String, String>) -> Option<u32>,
@@ -45,6 +47,7 @@ const RAFT: System = System {
     promise: "linearizable",
     workloads: &["cas", "register", "append", "counter", "set"],
     cannot: &[],
+    leaderless: raft::Raft::LEADERLESS,
     drift_limit_ppm: raft::settings::drift_limit_ppm,
     story: &[
         "Recovered",
@@ -68,6 +71,7 @@ const BASIC_PAXOS: System = System {
     promise: "linearizable",
     workloads: &["once"],
     cannot: &["membership"],
+    leaderless: paxos::BasicPaxos::LEADERLESS,
     drift_limit_ppm: |_| None,
     story: &[
         "Recovered",
@@ -90,6 +94,7 @@ const PAXOS: System = System {
     promise: "linearizable",
     workloads: &["cas", "register", "append", "counter", "set"],
     cannot: &[],
+    leaderless: paxos::Paxos::LEADERLESS,
     drift_limit_ppm: paxos::multi::settings::drift_limit_ppm,
     story: &[
         "Recovered",
@@ -113,6 +118,7 @@ const ZAB: System = System {
     promise: "linearizable; with reads=local sequentially consistent",
     workloads: &["cas", "register", "append", "counter", "set"],
     cannot: &["membership", "wipe"],
+    leaderless: zab::Zab::LEADERLESS,
     drift_limit_ppm: |_| None,
     story: &[
         "Recovered",
@@ -134,7 +140,8 @@ const NWR: System = System {
     about: "Quorum NWR: a store without a leader; W replicas store a write, R answer a read, any node coordinates",
     promise: "regular with W + R > N, linearizable with reads=abd, convergence otherwise",
     workloads: &["register", "set"],
-    cannot: &["membership"],
+    cannot: &[],
+    leaderless: nwr::Nwr::LEADERLESS,
     drift_limit_ppm: |_| None,
     story: &[
         "Recovered",

@@ -391,6 +391,8 @@ pub trait Replica: Clone + Debug + Sized + 'static {
     const NAME: &'static str;
     /// Whether each directed link must deliver in order, or break.
     const FIFO: bool;
+    /// Every node serves clients, and none ever leads.
+    const LEADERLESS: bool = false;
 
     /// Checks settings and mutant before any node starts.
     ///
@@ -437,8 +439,8 @@ pub trait Replica: Clone + Debug + Sized + 'static {
         Promise::Linearizable
     }
 
-    /// Judges what a cluster's nodes recorded of themselves; none for a system without invariants over traces.
-    fn judge() -> Option<Box<dyn Judge<Self::Trace>>> {
+    /// Judges what this cluster's nodes recorded of themselves; none for a system without invariants over traces.
+    fn judge(_: &Cluster) -> Option<Box<dyn Judge<Self::Trace>>> {
         None
     }
 

@@ -142,7 +142,7 @@ fn on_processes(
     listener: &mut dyn FnMut(&Notice),
 ) -> Result<Ran, Trouble> {
     folder.clone_into(&mut config.folder);
-    let (system, nodes, mutant) = (config.system.clone(), config.nodes, config.mutant.is_some());
+    let (system, cluster, mutant) = (config.system.clone(), config.cluster(), config.mutant.is_some());
     let environment = match ProcessEnvironment::start(config) {
         Ok(environment) => environment,
         Err(error) => {
@@ -171,7 +171,7 @@ fn on_processes(
     let summary = environment.run(&mut step, listener);
     drop(armed);
     let mut finished = runner.finish();
-    let more = match traces::judge(&system, nodes, folder, began) {
+    let more = match traces::judge(&system, &cluster, folder, began) {
         Ok(finding) => finding.into_iter().collect(),
         Err(error) => {
             finished

@@ -1,4 +1,5 @@
-//! Changing the members of a cluster by its own means, as an operator would: ask the leader until it is done.
+//! Changing the members of a cluster by its own means, as an operator would: ask the leader, or any node where none
+//! leads, until it is done.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -116,10 +117,8 @@ impl Change {
         watch: &Watch,
         connections: &mut Connections<Tag>,
     ) -> Progress {
-        let view = watch.view(nodes);
-        let members = view
-            .leader
-            .and_then(|(leader, _)| watch.members(leader, self.since));
+        let spokesman = watch.spokesman(nodes);
+        let members = spokesman.and_then(|node| watch.members(node, self.since));
         while let (Some(node), Some((voters, learners))) = (self.nodes.front(), &members)
             && !self.asking
         {
@@ -147,16 +146,15 @@ impl Change {
             return Progress::Waiting;
         }
         self.next = now + EVERY;
-        let leader = self.hint.take().or(view.leader.map(|(leader, _)| leader));
-        if let Some(leader) = leader
-            && let Some(address) = nodes.http(leader)
+        if let Some(asked) = self.hint.take().or(spokesman)
+            && let Some(address) = nodes.http(asked)
         {
             let word = if self.leaving { "leave" } else { "join" };
             let body = format!("{{\"{word}\":{}}}", node.0);
             self.asking = true;
             connections.send(Outgoing {
                 lane: FIRST_LANE + u64::from(self.fault),
-                place: leader.0,
+                place: asked.0,
                 address,
                 bytes: request::encode("POST", "/members", None, body.as_bytes()),
                 deadline: now + ANSWER_LIMIT,

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
 use perjury_nemesis::Node;
+use perjury_systems::registry;
 use perjury_workloads::Call;
 
 use crate::environment::{ClusterConfig, StartError, Summary};
@@ -124,6 +125,7 @@ impl ProcessEnvironment {
         let kinds = config
             .messages
             .then(|| crate::node::message_kinds(&config.system));
+        let leaderless = registry::system(&config.system).is_some_and(|system| system.leaderless);
         let links = Links::start(&all, config.seed, kinds)
             .map_err(|error| cannot("cannot start the links", error))?;
         let folder = config.folder.display().to_string();
@@ -138,7 +140,7 @@ impl ProcessEnvironment {
             connections: Connections::new(registry, FIRST_CONNECTION),
             links,
             nodes,
-            watch: Watch::new(&all),
+            watch: Watch::new(&all, leaderless),
             faults: Faults::default(),
             guard: Some(guard),
             data: Some(data),

@@ -26,6 +26,7 @@ const LANE: u64 = u64::MAX;
 #[derive(Debug)]
 pub(super) struct Watch {
     pages: BTreeMap<Node, Seen>,
+    leaderless: bool,
     next: Option<Instant>,
     counts: BTreeMap<(Node, u64), MutantCounts>,
 }
@@ -42,10 +43,11 @@ struct Seen {
 }
 
 impl Watch {
-    pub fn new(nodes: &[Node]) -> Self {
+    pub fn new(nodes: &[Node], leaderless: bool) -> Self {
         let pages = nodes.iter().map(|node| (*node, Seen::default())).collect();
         Watch {
             pages,
+            leaderless,
             next: None,
             counts: BTreeMap::new(),
         }
@@ -129,9 +131,21 @@ impl Watch {
         }
     }
 
-    /// The voters and learners as the leader knew them at some time after `since`.
-    pub fn members(&self, leader: Node, since: Instant) -> Option<(Vec<Node>, Vec<Node>)> {
-        let seen = self.pages.get(&leader)?;
+    /// Who is asked to change the members: the leader, or, where nobody ever leads, the node with the newest configuration.
+    pub fn spokesman(&self, nodes: &Nodes) -> Option<Node> {
+        if !self.leaderless {
+            return self.view(nodes).leader.map(|(leader, _)| leader);
+        }
+        let epochs = self
+            .pages
+            .iter()
+            .filter_map(|(node, seen)| Some((seen.page.as_ref()?.status.term, *node)));
+        epochs.max().map(|(_, node)| node)
+    }
+
+    /// The voters and learners as this node knew them at some time after `since`.
+    pub fn members(&self, node: Node, since: Instant) -> Option<(Vec<Node>, Vec<Node>)> {
+        let seen = self.pages.get(&node)?;
         // The page was made before the answer came, but not before the look began.
         if seen.answered? < since + LIMIT {
             return None;

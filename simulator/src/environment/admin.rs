@@ -242,21 +242,31 @@ impl<R: Replica> Environment<R> {
         }
         self.world
             .alarm(self.world.now() + self.weather.slowed(REPAIR), Alarm::Repair);
-        let Some((leader, _)) = self.world.leader() else {
+        let Some((spokesman, voters)) = self.spokesman() else {
             return;
         };
-        let voters = self
-            .world
-            .replica(leader)
-            .map(|replica| replica.status().voters)
-            .unwrap_or_default();
         let missing = self.members.iter().find(|member| !voters.contains(member));
         if let Some(missing) = missing {
             let request = Request::new(None, Command::Reconfigure(Reconfigure::Join(*missing)));
             let at = self.world.now() + self.client_latency();
             // Nobody waits for the answer.
-            self.ask(at, leader, ADMIN_TICKETS, request);
+            self.ask(at, spokesman, ADMIN_TICKETS, request);
         }
+    }
+
+    /// Who knows the voters best, and whom it takes for them: the leader, or, where nobody ever leads, the node with the
+    /// newest configuration.
+    fn spokesman(&self) -> Option<(Node, Vec<NodeId>)> {
+        let status = |node: Node| Some((node, self.world.replica(node)?.status()));
+        let (node, status) = if R::LEADERLESS {
+            self.world
+                .nodes()
+                .filter_map(status)
+                .max_by_key(|(_, status)| status.term)
+        } else {
+            self.world.leader().and_then(|(leader, _)| status(leader))
+        }?;
+        Some((node, status.voters))
     }
 
     /// An operator hands leadership over.

@@ -16,8 +16,6 @@ use crate::swarm::{percent, pick};
 use crate::world::{Invariants, Strike};
 
 impl Simulated for BasicPaxos {
-    const LEADERLESS: bool = true;
-
     fn invariants(cluster: &Cluster) -> Box<dyn Invariants<Self>> {
         Box::new(basic::invariants::Invariants::new(&cluster.members))
     }

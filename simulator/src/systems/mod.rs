@@ -26,8 +26,6 @@ pub trait Simulated: Replica {
     /// Settings with which a run is easier to follow, and as legal as long as no disk is emptied.
     const SIMPLER: &'static [(&'static str, &'static str)] = &[];
 
-    /// Every node serves clients, and none ever leads.
-    const LEADERLESS: bool = false;
     /// Whether any majority of the nodes serves every key.
     const MAJORITY_SERVES: bool = true;
 

@@ -167,15 +167,28 @@ fn draw_settings(setup: &Setup, _: bool, rng: &mut ChaCha8Rng) -> BTreeMap<&'sta
     } else {
         &[(3, 2, 2), (3, 2, 2), (3, 2, 2), (3, 3, 1), (3, 1, 3), (3, 1, 2)]
     };
-    let (n, w, r) = pick(rng, quorums);
+    let set = setup.workload.name == "set";
+    let (n, w, r) = if set {
+        pick(
+            rng,
+            &quorums
+                .iter()
+                .copied()
+                .filter(|(n, w, r)| w + r > *n)
+                .collect::<Vec<_>>(),
+        )
+    } else {
+        pick(rng, quorums)
+    };
     if ["n", "w", "r"].iter().all(|name| given(name).is_none()) {
         drawn.insert("n", n.to_string());
         drawn.insert("w", w.to_string());
         drawn.insert("r", r.to_string());
     }
-    let set = setup.workload.name == "set";
+    // An element that was read has to stay: siblings are kept, and reads stored before they return.
     if set {
         drawn.insert("versions", "vector".to_owned());
+        drawn.insert("reads", "abd".to_owned());
     }
     let mut some = |chance: u64, name: &'static str, choices: &[&str]| {
         if percent(rng, chance) {

@@ -237,8 +237,10 @@ impl Nwr {
             return;
         };
         let epoch = self.view.epoch;
-        let cells: Vec<Cell> = operation.answers.iter().map(|one| one.cell.clone()).collect();
-        let tags = || operation.answers.iter().map(|one| one.tag).enumerate();
+        // What was answered under another view is not among what this read is to name.
+        let current = || operation.answers.iter().filter(|one| one.epoch == epoch);
+        let cells: Vec<Cell> = current().map(|one| one.cell.clone()).collect();
+        let tags = || current().map(|one| one.tag).enumerate();
         let greatest = tags().map(|(_, tag)| tag).max().flatten();
         let newest_at = tags()
             .find(|(_, tag)| *tag == greatest)
@@ -253,12 +255,7 @@ impl Nwr {
         if cell.len() > 1 {
             self.rules.reach(Place::SiblingsRead as u8);
         }
-        let held: Vec<Counted> = operation
-            .answers
-            .iter()
-            .filter(|one| one.epoch == epoch && one.cell == cell)
-            .cloned()
-            .collect();
+        let held: Vec<Counted> = current().filter(|one| one.cell == cell).cloned().collect();
         let atomic = self.settings.reads == ReadMode::Abd;
         if self.rules.writes_back(atomic) && tag.is_some() {
             if let Some(operation) = self.operations.get_mut(&ticket) {

@@ -110,6 +110,7 @@ impl Replica for Nwr {
 
     const NAME: &'static str = "nwr";
     const FIFO: bool = false;
+    const LEADERLESS: bool = true;
 
     fn validate(cluster: &Cluster) -> Result<(), ConfigError> {
         let settings = Settings::parse(&cluster.settings)?;
@@ -162,8 +163,15 @@ impl Replica for Nwr {
             leader: None,
             committed: 0,
             applied: 0,
-            voters: self.view.members.clone(),
-            learners: Vec::new(),
+            // Until a change has ended, reads are served by those of before.
+            voters: self.view.readers().to_vec(),
+            learners: self
+                .view
+                .members
+                .iter()
+                .copied()
+                .filter(|node| !self.view.readers().contains(node))
+                .collect(),
         }
     }
 
@@ -182,8 +190,8 @@ impl Replica for Nwr {
         }
     }
 
-    fn judge() -> Option<Box<dyn Judge<Trace>>> {
-        Some(Box::<invariants::Recorded>::default())
+    fn judge(cluster: &Cluster) -> Option<Box<dyn Judge<Trace>>> {
+        Some(Box::new(invariants::Recorded::new(cluster)))
     }
 
     fn marks(&self) -> Marks {

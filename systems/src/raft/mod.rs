@@ -163,7 +163,7 @@ impl Replica for Raft {
     const NAME: &'static str = "raft";
     const FIFO: bool = false;
 
-    fn judge() -> Option<Box<dyn Judge<Trace>>> {
+    fn judge(_: &Cluster) -> Option<Box<dyn Judge<Trace>>> {
         Some(Box::new(invariants::Recorded::default()))
     }
 

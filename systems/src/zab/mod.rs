@@ -187,7 +187,7 @@ impl Replica for Zab {
         self.established().map(u64::from)
     }
 
-    fn judge() -> Option<Box<dyn Judge<Trace>>> {
+    fn judge(_: &Cluster) -> Option<Box<dyn Judge<Trace>>> {
         Some(Box::new(invariants::Recorded::default()))
     }
 

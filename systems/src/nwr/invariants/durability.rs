@@ -22,7 +22,8 @@ pub(super) struct Durability {
 }
 
 impl Durability {
-    pub(super) fn stopped(&mut self, node: NodeId) {
+    /// What it wrote is gone.
+    pub(super) fn wiped(&mut self, node: NodeId) {
         self.written.remove(&node);
     }
 
@@ -48,6 +49,11 @@ impl Durability {
                     let written = self.written.entry(node).or_default();
                     written.push_back((*at, Arc::clone(key), tag));
                 }
+                return Ok(());
+            }
+            // What a crash kept of the log is durable now; the rest is lost.
+            Trace::Recovered { .. } => {
+                self.written.remove(&node);
                 return Ok(());
             }
             Trace::Counted {

@@ -10,7 +10,7 @@ use super::super::types::{Kind, Trace, View};
 use super::super::{Settings, views};
 use crate::api::Tag;
 use crate::breach::{Breach, Judge};
-use crate::replica::NodeId;
+use crate::replica::{Cluster, NodeId};
 use crate::ring::{Correct, Ring};
 
 const MONOTONE: (&str, &str) = ("Q-I1", "versions of a replica never fall");
@@ -20,30 +20,29 @@ const PLACEMENT: (&str, &str) = ("H-I1", "the same members place a key alike");
 const DISTINCT: (&str, &str) = ("H-I5", "replicas are distinct nodes");
 
 /// What nodes recorded so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Facts {
-    /// None where they are not known: then what depends on them is not judged.
-    settings: Option<Settings>,
+    settings: Settings,
     /// What each node holds of each key: its newest version.
     held: BTreeMap<NodeId, FxHashMap<Arc<str>, Tag>>,
     values: FxHashMap<(Arc<str>, Tag), u64>,
-    /// Who the members are in each epoch.
-    views: BTreeMap<u64, View>,
+    /// Who the members are in each epoch, and which nodes took that over and have not lost it.
+    views: BTreeMap<u64, (View, BTreeSet<NodeId>)>,
 }
 
 impl Facts {
     /// Nothing was recorded yet.
-    pub fn new(settings: Option<Settings>) -> Self {
+    pub fn new(settings: Settings) -> Self {
         Facts {
             settings,
-            ..Facts::default()
+            held: BTreeMap::new(),
+            values: FxHashMap::default(),
+            views: BTreeMap::new(),
         }
     }
 
     fn ordered(&self) -> bool {
-        self.settings
-            .as_ref()
-            .is_some_and(|settings| settings.versions != Versions::Vector)
+        self.settings.versions != Versions::Vector
     }
 
     /// What a node holds may have been lost with the end of its log.
@@ -63,17 +62,22 @@ impl Facts {
     pub fn observe(&mut self, node: NodeId, trace: &Trace) -> Result<(), Breach> {
         let breach = |name: (&'static str, &'static str)| move |what: String| Breach::new(name, node, what);
         match trace {
-            Trace::Recovered { .. } => self.stopped(node),
+            Trace::Recovered { epoch, .. } => {
+                self.stopped(node);
+                self.lost_views(node, *epoch);
+            }
             // A removal that is forgotten stays known here: an older value that comes back came back.
             Trace::Wrote { key, versions, .. } => self.wrote(node, key, versions)?,
             Trace::Adopted { view, sample } => {
-                self.adopted(view, sample).map_err(breach(PLACEMENT))?;
-                if view.before.is_none() {
-                    self.let_go(node, view);
+                self.adopted(node, view, sample).map_err(breach(PLACEMENT))?;
+                if view.before.is_none()
+                    && let Some(held) = self.held.get_mut(&node)
+                {
+                    keep_own(held, node, view, &self.settings);
                 }
             }
             Trace::Done { .. } => {
-                distinct(trace, self.settings.as_ref()).map_err(breach(DISTINCT))?;
+                distinct(trace, &self.settings).map_err(breach(DISTINCT))?;
                 self.quorum(trace).map_err(breach(QUORUM))?;
             }
             _ => {}
@@ -107,14 +111,24 @@ impl Facts {
         }
     }
 
-    fn adopted(&mut self, view: &View, sample: &[Vec<NodeId>]) -> Result<(), String> {
-        let known = self.views.entry(view.epoch).or_insert_with(|| view.clone());
+    /// What the end of its log held is lost: a view that nobody else took over may be made anew, otherwise.
+    fn lost_views(&mut self, node: NodeId, epoch: u64) {
+        for (_, holders) in self.views.range_mut(epoch + 1..).map(|(_, known)| known) {
+            holders.remove(&node);
+        }
+        self.views.retain(|_, (_, holders)| !holders.is_empty());
+    }
+
+    fn adopted(&mut self, node: NodeId, view: &View, sample: &[Vec<NodeId>]) -> Result<(), String> {
+        let (known, holders) = self
+            .views
+            .entry(view.epoch)
+            .or_insert_with(|| (view.clone(), BTreeSet::new()));
+        holders.insert(node);
         if known != view {
             return Err(format!("epoch {} has two views", view.epoch));
         }
-        let Some(settings) = &self.settings else {
-            return Ok(());
-        };
+        let settings = &self.settings;
         let ring = Ring::of(&view.members, settings.shape);
         for (key, placed) in views::sample().iter().zip(sample) {
             let right = ring.replicas(key, settings.n, &Correct);
@@ -128,17 +142,6 @@ impl Facts {
             }
         }
         Ok(())
-    }
-
-    /// A node lets go of keys that others hold in this view.
-    fn let_go(&mut self, node: NodeId, view: &View) {
-        let Some(settings) = &self.settings else {
-            return;
-        };
-        let ring = Ring::of(&view.members, settings.shape);
-        if let Some(held) = self.held.get_mut(&node) {
-            held.retain(|key, _| ring.replicas(key, settings.n, &Correct).contains(&node));
-        }
     }
 
     /// E2, E4 and E6: enough distinct replicas took part, and what was returned is the newest among them.
@@ -157,7 +160,7 @@ impl Facts {
         else {
             return Ok(());
         };
-        let sloppy = self.settings.as_ref().is_some_and(|settings| settings.sloppy);
+        let sloppy = self.settings.sloppy;
         let counted: BTreeSet<NodeId> = answers.iter().map(|(node, _)| *node).collect();
         for set in [of, before].into_iter().filter(|set| !set.is_empty() && !sloppy) {
             let among = counted.iter().filter(|node| set.contains(node)).count();
@@ -179,18 +182,16 @@ impl Facts {
                 newest.map_or("nothing".to_owned(), told)
             ));
         }
-        let atomic = self
-            .settings
-            .as_ref()
-            .filter(|settings| settings.reads == ReadMode::Abd);
-        if let (Some(settings), Some(tag)) = (atomic, tag) {
+        if let Some(tag) = tag
+            && self.settings.reads == ReadMode::Abd
+        {
             let holders: BTreeSet<NodeId> = stored.iter().copied().collect();
-            if holders.len() < settings.w {
+            if holders.len() < self.settings.w {
                 return Err(format!(
                     "an atomic read of {key} returned {} when {} of {} replicas were known to hold it",
                     told(*tag),
                     holders.len(),
-                    settings.w
+                    self.settings.w
                 ));
             }
         }
@@ -198,13 +199,19 @@ impl Facts {
     }
 }
 
+/// A node lets go of keys that others hold in this view.
+pub(super) fn keep_own<V>(held: &mut FxHashMap<Arc<str>, V>, node: NodeId, view: &View, settings: &Settings) {
+    let ring = Ring::of(&view.members, settings.shape);
+    held.retain(|key, _| ring.replicas(key, settings.n, &Correct).contains(&node));
+}
+
 /// E1: as many distinct replicas as there should be.
-fn distinct(trace: &Trace, settings: Option<&Settings>) -> Result<(), String> {
+fn distinct(trace: &Trace, settings: &Settings) -> Result<(), String> {
     let Trace::Done { key, of, .. } = trace else {
         return Ok(());
     };
     let distinct: BTreeSet<&NodeId> = of.iter().collect();
-    let wanted = settings.map_or(of.len(), |settings| settings.n);
+    let wanted = settings.n;
     if distinct.len() != of.len() || of.len() != wanted {
         return Err(format!(
             "{key} has the replicas {}, not {wanted} nodes",
@@ -222,10 +229,17 @@ fn names(nodes: &[NodeId]) -> String {
     nodes.iter().map(NodeId::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Judges the recorded traces of processes, whose settings are not in them: the newest version of a node may be lost with a
-/// kill, so Q-I1 is judged within an incarnation.
-#[derive(Clone, Debug, Default)]
+/// Judges the recorded traces of processes: the newest version of a node may be lost with a kill, so Q-I1 is judged within an
+/// incarnation.
+#[derive(Clone, Debug)]
 pub struct Recorded(Facts);
+
+impl Recorded {
+    /// A cluster that has not started.
+    pub fn new(cluster: &Cluster) -> Self {
+        Recorded(Facts::new(Settings::parse(&cluster.settings).unwrap_or_default()))
+    }
+}
 
 impl Judge<Trace> for Recorded {
     fn observe(&mut self, node: NodeId, trace: &Trace) -> Result<(), Breach> {

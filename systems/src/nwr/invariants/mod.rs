@@ -41,7 +41,7 @@ impl Invariants {
     pub fn new(cluster: &Cluster) -> Self {
         let settings = Settings::parse(&cluster.settings).unwrap_or_default();
         Invariants {
-            facts: Facts::new(Some(settings.clone())),
+            facts: Facts::new(settings.clone()),
             durability: durability::Durability::default(),
             freshness: freshness::Freshness::new(&settings),
             siblings: siblings::Siblings::new(&settings),
@@ -51,7 +51,6 @@ impl Invariants {
     /// A node stopped, losing what was not durable.
     pub fn stopped(&mut self, node: NodeId) {
         self.facts.stopped(node);
-        self.durability.stopped(node);
         self.freshness.stopped(node);
         self.siblings.stopped(node);
     }
@@ -59,6 +58,7 @@ impl Invariants {
     /// A node's disk was emptied, or replaced, while it was stopped.
     pub fn wiped(&mut self, node: NodeId) {
         self.facts.wiped(node);
+        self.durability.wiped(node);
         self.siblings.stopped(node);
     }
 

@@ -11,7 +11,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::super::Settings;
 use super::super::settings::Versions;
 use super::super::types::{Kind, Trace};
-use super::facts::told;
+use super::facts::{keep_own, told};
 use crate::api::Tag;
 use crate::replica::NodeId;
 
@@ -21,6 +21,7 @@ pub(super) const NAME: (&str, &str) = ("Q-I6", "acknowledged versions are not lo
 #[derive(Clone, Debug)]
 pub(super) struct Siblings {
     judged: bool,
+    settings: Settings,
     /// What each version took the place of.
     replaces: FxHashMap<(Arc<str>, Tag), Vec<Tag>>,
     acknowledged: FxHashSet<(Arc<str>, Tag)>,
@@ -31,6 +32,7 @@ impl Siblings {
     pub(super) fn new(settings: &Settings) -> Self {
         Siblings {
             judged: settings.versions == Versions::Vector,
+            settings: settings.clone(),
             replaces: FxHashMap::default(),
             acknowledged: FxHashSet::default(),
             held: BTreeMap::new(),
@@ -65,6 +67,12 @@ impl Siblings {
                             told(*tag)
                         ));
                     }
+                }
+            }
+            // What it lets go of is kept by others, from whom it may have it again, part by part.
+            Trace::Adopted { view, .. } if view.before.is_none() => {
+                if let Some(held) = self.held.get_mut(&node) {
+                    keep_own(held, node, view, &self.settings);
                 }
             }
             Trace::Wrote { key, versions, .. } => {

@@ -80,7 +80,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             workload: "register",
             nemesis: "partition",
             moment: "",
-            settings: &[],
+            settings: &["w=3", "r=1", "hint-after-ms=20"],
             finding: "fewer than W of the key's replicas (E2), a stale read",
             difficulty: Difficulty::Easy,
         },

@@ -116,6 +116,7 @@ impl Replica for BasicPaxos {
 
     const NAME: &'static str = "basic-paxos";
     const FIFO: bool = false;
+    const LEADERLESS: bool = true;
 
     fn validate(cluster: &Cluster) -> Result<(), ConfigError> {
         Settings::parse(&cluster.settings)?;
@@ -123,7 +124,7 @@ impl Replica for BasicPaxos {
         super::members_are_nodes(Self::NAME, cluster)
     }
 
-    fn judge() -> Option<Box<dyn Judge<Trace>>> {
+    fn judge(_: &Cluster) -> Option<Box<dyn Judge<Trace>>> {
         Some(Box::new(invariants::Recorded::default()))
     }
 

@@ -124,7 +124,7 @@ impl Replica for Paxos {
         super::members_are_nodes(Self::NAME, cluster)
     }
 
-    fn judge() -> Option<Box<dyn Judge<Trace>>> {
+    fn judge(_: &Cluster) -> Option<Box<dyn Judge<Trace>>> {
         Some(Box::new(invariants::Recorded::default()))
     }
 
