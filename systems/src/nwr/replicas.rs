@@ -53,6 +53,9 @@ impl Nwr {
             });
             let view = self.view.clone();
             self.send_now(from, Message::Refused { ticket, view }, cx);
+        } else if epoch != self.view.epoch {
+            let mine = self.view.epoch;
+            cx.trace(Trace::ServedOther { epoch, mine });
         }
         serves
     }

@@ -404,6 +404,13 @@ pub enum Trace {
         /// The replicas of some keys under it, by the node's own ring.
         sample: Vec<Vec<NodeId>>,
     },
+    /// A replica served a request of another view than its own.
+    ServedOther {
+        /// The request's.
+        epoch: Epoch,
+        /// Its own.
+        mine: Epoch,
+    },
     /// It holds all that it has to under a view.
     CaughtUp {
         /// The view's epoch.

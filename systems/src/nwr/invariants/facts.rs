@@ -17,6 +17,7 @@ const MONOTONE: (&str, &str) = ("Q-I1", "versions of a replica never fall");
 const FUNCTION: (&str, &str) = ("Q-I2", "a version has one value");
 pub(super) const QUORUM: (&str, &str) = ("Q-I4", "quorums");
 const PLACEMENT: (&str, &str) = ("H-I1", "the same members place a key alike");
+const OWN_VIEW: (&str, &str) = ("H-I8", "requests of the own view only");
 const DISTINCT: (&str, &str) = ("H-I5", "replicas are distinct nodes");
 
 /// What nodes recorded so far.
@@ -75,6 +76,10 @@ impl Facts {
                 {
                     keep_own(held, node, view, &self.settings);
                 }
+            }
+            Trace::ServedOther { epoch, mine } => {
+                let what = format!("in epoch {mine} it serves a request of epoch {epoch}");
+                return Err(Breach::new(OWN_VIEW, node, what));
             }
             Trace::Done { .. } => {
                 distinct(trace, &self.settings).map_err(breach(DISTINCT))?;

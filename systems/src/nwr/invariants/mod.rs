@@ -10,6 +10,7 @@
 //! | Q-I6 | a version that was acknowledged goes only when one takes its place that knew of it |
 //! | H-I1 | the same members place a key alike, on every node, whatever happened before |
 //! | H-I5 | a key's replicas are as many distinct nodes as there should be |
+//! | H-I8 | a replica serves requests of its own view only |
 //!
 //! What traces alone decide ([`Facts`]) also judges runs of real processes.
 
