@@ -1,10 +1,11 @@
-//! What invariants find.
+//! What watches a cluster for what cannot happen, and what it finds.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::replica::NodeId;
+use crate::replica::{Lsn, NodeId, Replica};
 
 /// Something that cannot happen, happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,29 @@ impl Breach {
             what,
         }
     }
+}
+
+/// Watches a cluster from outside, across restarts.
+pub trait Invariants<R: Replica>: fmt::Debug {
+    /// A node made a step, its first one included; `traces` is what it recorded in it, `durable` how far its log is
+    /// durable. Called before anything that the step wants done is done.
+    ///
+    /// # Errors
+    /// The first invariant found broken.
+    fn observe(&mut self, node: NodeId, replica: &R, traces: &[R::Trace], durable: Lsn)
+    -> Result<(), Breach>;
+
+    /// A node's process ended, losing what was not durable.
+    fn stopped(&mut self, node: NodeId);
+
+    /// A node's disk was emptied while it was down.
+    fn wiped(&mut self, node: NodeId);
+
+    /// Compares everything with everything: slow, for checkpoints. `nodes` are those that run.
+    ///
+    /// # Errors
+    /// The first invariant found broken.
+    fn full(&mut self, nodes: &BTreeMap<NodeId, &R>) -> Result<(), Breach>;
 }
 
 /// Judges what nodes recorded of themselves, where they cannot be looked into. Traces come in the order of each node; how

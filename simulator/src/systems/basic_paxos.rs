@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use perjury_systems::breach::Breach;
 use perjury_systems::paxos::BasicPaxos;
-use perjury_systems::paxos::basic::{self, Timer, Trace};
-use perjury_systems::replica::{Cluster, Lsn, NodeId};
+use perjury_systems::paxos::basic::{self, Timer};
+use perjury_systems::replica::Cluster;
 use rand_chacha::ChaCha8Rng;
 
 use super::{Drawing, Drawn, Simulated};
@@ -35,30 +34,6 @@ impl Drawn for BasicPaxos {
         moments: MOMENTS,
         settings: draw_settings,
     };
-}
-
-impl Invariants<BasicPaxos> for basic::invariants::Invariants {
-    fn observe(
-        &mut self,
-        node: NodeId,
-        paxos: &BasicPaxos,
-        traces: &[Trace],
-        durable: Lsn,
-    ) -> Result<(), Breach> {
-        Self::observe(self, node, paxos, traces, durable)
-    }
-
-    fn stopped(&mut self, node: NodeId) {
-        Self::stopped(self, node);
-    }
-
-    fn wiped(&mut self, node: NodeId) {
-        Self::wiped(self, node);
-    }
-
-    fn full(&mut self, nodes: &BTreeMap<NodeId, &BasicPaxos>) -> Result<(), Breach> {
-        Self::full(self, nodes)
-    }
 }
 
 const STEPS: &[&str] = &[

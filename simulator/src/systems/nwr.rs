@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use perjury_systems::breach::Breach;
 use perjury_systems::nwr::{self, Nwr};
-use perjury_systems::replica::{Cluster, Lsn, NodeId};
+use perjury_systems::replica::Cluster;
 use rand_chacha::ChaCha8Rng;
 
 use super::{Drawing, Drawn, Simulated};
@@ -45,25 +44,6 @@ impl Drawn for Nwr {
         moments: MOMENTS,
         settings: draw_settings,
     };
-}
-
-impl Invariants<Nwr> for nwr::invariants::Invariants {
-    fn observe(&mut self, node: NodeId, _: &Nwr, traces: &[nwr::Trace], durable: Lsn) -> Result<(), Breach> {
-        Self::observe(self, node, traces, durable)
-    }
-
-    fn stopped(&mut self, node: NodeId) {
-        Self::stopped(self, node);
-    }
-
-    fn wiped(&mut self, node: NodeId) {
-        Self::wiped(self, node);
-    }
-
-    // What is compared with everything is compared when nothing happens any more.
-    fn full(&mut self, _: &BTreeMap<NodeId, &Nwr>) -> Result<(), Breach> {
-        Ok(())
-    }
 }
 
 const STEPS: &[&str] = &[

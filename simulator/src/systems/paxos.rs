@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use perjury_systems::breach::Breach;
 use perjury_systems::paxos::Paxos;
-use perjury_systems::paxos::multi::{self, Timer, Trace};
-use perjury_systems::replica::{Cluster, Lsn, NodeId};
+use perjury_systems::paxos::multi::{self, Timer};
+use perjury_systems::replica::Cluster;
 use rand_chacha::ChaCha8Rng;
 
 use super::{Drawing, Drawn, Simulated};
@@ -40,24 +39,6 @@ impl Drawn for Paxos {
         moments: MOMENTS,
         settings: draw_settings,
     };
-}
-
-impl Invariants<Paxos> for multi::invariants::Invariants {
-    fn observe(&mut self, node: NodeId, paxos: &Paxos, traces: &[Trace], durable: Lsn) -> Result<(), Breach> {
-        Self::observe(self, node, paxos, traces, durable)
-    }
-
-    fn stopped(&mut self, node: NodeId) {
-        Self::stopped(self, node);
-    }
-
-    fn wiped(&mut self, node: NodeId) {
-        Self::wiped(self, node);
-    }
-
-    fn full(&mut self, nodes: &BTreeMap<NodeId, &Paxos>) -> Result<(), Breach> {
-        Self::full(self, nodes)
-    }
 }
 
 const STEPS: &[&str] = &[

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use perjury_systems::breach::Breach;
 use perjury_systems::raft::{self, Raft};
-use perjury_systems::replica::{Cluster, Lsn, NodeId};
+use perjury_systems::replica::Cluster;
 use rand_chacha::ChaCha8Rng;
 
 use super::{Drawing, Drawn, Simulated};
@@ -44,30 +43,6 @@ impl Drawn for Raft {
         moments: MOMENTS,
         settings: draw_settings,
     };
-}
-
-impl Invariants<Raft> for raft::invariants::Invariants {
-    fn observe(
-        &mut self,
-        node: NodeId,
-        raft: &Raft,
-        traces: &[raft::Trace],
-        durable: Lsn,
-    ) -> Result<(), Breach> {
-        Self::observe(self, node, raft, traces, durable)
-    }
-
-    fn stopped(&mut self, node: NodeId) {
-        Self::stopped(self, node);
-    }
-
-    fn wiped(&mut self, node: NodeId) {
-        Self::wiped(self, node);
-    }
-
-    fn full(&mut self, nodes: &BTreeMap<NodeId, &Raft>) -> Result<(), Breach> {
-        Self::full(self, nodes)
-    }
 }
 
 const STEPS: &[&str] = &[

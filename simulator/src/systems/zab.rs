@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use perjury_systems::breach::Breach;
-use perjury_systems::replica::{Cluster, Lsn, NodeId};
+use perjury_systems::replica::Cluster;
 use perjury_systems::zab::{self, Zab};
 use rand_chacha::ChaCha8Rng;
 
@@ -42,30 +41,6 @@ impl Drawn for Zab {
         moments: MOMENTS,
         settings: draw_settings,
     };
-}
-
-impl Invariants<Zab> for zab::invariants::Invariants {
-    fn observe(
-        &mut self,
-        node: NodeId,
-        zab: &Zab,
-        traces: &[zab::Trace],
-        durable: Lsn,
-    ) -> Result<(), Breach> {
-        Self::observe(self, node, zab, traces, durable)
-    }
-
-    fn stopped(&mut self, node: NodeId) {
-        Self::stopped(self, node);
-    }
-
-    fn wiped(&mut self, node: NodeId) {
-        Self::wiped(self, node);
-    }
-
-    fn full(&mut self, nodes: &BTreeMap<NodeId, &Zab>) -> Result<(), Breach> {
-        Self::full(self, nodes)
-    }
 }
 
 const STEPS: &[&str] = &[

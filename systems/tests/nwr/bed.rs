@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use perjury_systems::api::{Command, Request, Response};
 use perjury_systems::breach::Breach;
+use perjury_systems::breach::Invariants as _;
 use perjury_systems::nwr::invariants::Invariants;
 use perjury_systems::nwr::{Message, Nwr, Record, Trace};
 use perjury_systems::replica::Replica;
@@ -144,11 +145,11 @@ impl Bed {
                 _ => None,
             })
             .collect();
-        let durable = self.nodes[&id]
-            .driver
-            .as_ref()
-            .map_or(Lsn(0), Driver::durable_until);
-        if let Err(breach) = self.invariants.observe(id, &traces, durable) {
+        let driver = self.nodes[&id].driver.as_ref().expect("who made a step runs");
+        let observed = self
+            .invariants
+            .observe(id, driver.replica(), &traces, driver.durable_until());
+        if let Err(breach) = observed {
             self.breach.get_or_insert(breach);
         }
         let mut newest = None;

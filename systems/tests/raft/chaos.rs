@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use perjury_systems::api::{Command, Failure, MicroOp, Reconfigure, Request, Response, Session, Value};
+use perjury_systems::breach::Invariants as _;
 use perjury_systems::raft::invariants::Invariants;
 use perjury_systems::raft::{Raft, Trace};
 use perjury_systems::replica::{MutantCounts, Replica};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use perjury_systems::api::{Command, Reconfigure, Request, Response, Value};
 use perjury_systems::breach::Breach;
+use perjury_systems::breach::Invariants as _;
 use perjury_systems::raft::invariants::Invariants;
 use perjury_systems::raft::{Message, Raft, Record, Timer, Trace};
 use perjury_systems::{Cluster, Driver, Durable, Event, Lsn, NodeId, Output, RequestId, Written};

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use perjury_systems::api::{Command, Request, Response, Value};
+use perjury_systems::breach::Invariants as _;
 use perjury_systems::replica::Replica;
 use perjury_systems::zab::invariants::Invariants;
 use perjury_systems::zab::{Message, Record, Trace, Zab};

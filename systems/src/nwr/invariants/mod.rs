@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use super::types::{Trace, newest};
 use super::{Nwr, Settings};
-use crate::breach::Breach;
+use crate::breach::{self, Breach};
 use crate::replica::{Cluster, Lsn, NodeId};
 
 mod durability;
@@ -37,37 +37,8 @@ pub struct Invariants {
     siblings: siblings::Siblings,
 }
 
-impl Invariants {
-    /// A cluster that has not started.
-    pub fn new(cluster: &Cluster) -> Self {
-        let settings = Settings::parse(&cluster.settings).unwrap_or_default();
-        Invariants {
-            facts: Facts::new(settings.clone()),
-            durability: durability::Durability::default(),
-            freshness: freshness::Freshness::new(&settings),
-            siblings: siblings::Siblings::new(&settings),
-        }
-    }
-
-    /// A node stopped, losing what was not durable.
-    pub fn stopped(&mut self, node: NodeId) {
-        self.facts.stopped(node);
-        self.freshness.stopped(node);
-        self.siblings.stopped(node);
-    }
-
-    /// A node's disk was emptied, or replaced, while it was stopped.
-    pub fn wiped(&mut self, node: NodeId) {
-        self.facts.wiped(node);
-        self.durability.wiped(node);
-        self.siblings.stopped(node);
-    }
-
-    /// A node made a step, its first one included. `durable` is how far its write-ahead log is durable.
-    ///
-    /// # Errors
-    /// The first invariant found broken.
-    pub fn observe(&mut self, node: NodeId, traces: &[Trace], durable: Lsn) -> Result<(), Breach> {
+impl breach::Invariants<Nwr> for Invariants {
+    fn observe(&mut self, node: NodeId, _: &Nwr, traces: &[Trace], durable: Lsn) -> Result<(), Breach> {
         let breach = |name: (&'static str, &'static str)| move |what: String| Breach::new(name, node, what);
         self.durability.durable(node, durable);
         for trace in traces {
@@ -79,6 +50,36 @@ impl Invariants {
             self.siblings.check(node, trace).map_err(breach(siblings::NAME))?;
         }
         Ok(())
+    }
+
+    fn stopped(&mut self, node: NodeId) {
+        self.facts.stopped(node);
+        self.freshness.stopped(node);
+        self.siblings.stopped(node);
+    }
+
+    fn wiped(&mut self, node: NodeId) {
+        self.facts.wiped(node);
+        self.durability.wiped(node);
+        self.siblings.stopped(node);
+    }
+
+    // What is compared with everything is compared when nothing happens any more.
+    fn full(&mut self, _: &BTreeMap<NodeId, &Nwr>) -> Result<(), Breach> {
+        Ok(())
+    }
+}
+
+impl Invariants {
+    /// A cluster that has not started.
+    pub fn new(cluster: &Cluster) -> Self {
+        let settings = Settings::parse(&cluster.settings).unwrap_or_default();
+        Invariants {
+            facts: Facts::new(settings.clone()),
+            durability: durability::Durability::default(),
+            freshness: freshness::Freshness::new(&settings),
+            siblings: siblings::Siblings::new(&settings),
+        }
     }
 
     /// Nothing happens any more: replicas of a key hold the same. `nodes` are those that run.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::BasicPaxos;
 use super::types::{Key, Trace};
-use crate::breach::{Breach, Judge};
+use crate::breach::{self, Breach, Judge};
 use crate::paxos::Ballot;
 use crate::paxos::ledger::{
     ACCEPTORS, AGREEMENT, AfterDisk, Broken, LEARNED, Ledger, ONE_VALUE, VALIDITY, is_majority,
@@ -40,40 +40,8 @@ pub struct Invariants {
     lost: BTreeMap<Key, BTreeMap<NodeId, Ballot>>,
 }
 
-impl Invariants {
-    /// A cluster that has not started; `acceptors` are its members.
-    pub fn new(acceptors: &[NodeId]) -> Self {
-        Invariants {
-            acceptors: acceptors.iter().copied().collect(),
-            ledger: Ledger::default(),
-            requested: BTreeMap::new(),
-            durable: BTreeMap::new(),
-            current: BTreeMap::new(),
-            pending: AfterDisk::default(),
-            lost: BTreeMap::new(),
-        }
-    }
-
-    /// A node stopped. Which of its last records stay is seen when it comes back.
-    pub fn stopped(&mut self, node: NodeId) {
-        self.current.remove(&node);
-    }
-
-    /// A node's disk was emptied while it was stopped: it cannot know what it had said, which binds it all the same.
-    pub fn wiped(&mut self, node: NodeId) {
-        for (key, words) in &mut self.durable {
-            if let Some(word) = words.remove(&node) {
-                let lost = self.lost.entry(key.clone()).or_default().entry(node).or_default();
-                *lost = (*lost).max(word.promised);
-            }
-        }
-    }
-
-    /// A node made a step, its first one included. `durable` is how far its write-ahead log is durable.
-    ///
-    /// # Errors
-    /// The first invariant found broken.
-    pub fn observe(
+impl breach::Invariants<BasicPaxos> for Invariants {
+    fn observe(
         &mut self,
         node: NodeId,
         paxos: &BasicPaxos,
@@ -86,6 +54,47 @@ impl Invariants {
             .iter()
             .try_for_each(|trace| self.take(node, paxos, trace))
             .map_err(breach)
+    }
+
+    fn stopped(&mut self, node: NodeId) {
+        self.current.remove(&node);
+    }
+
+    fn wiped(&mut self, node: NodeId) {
+        for (key, words) in &mut self.durable {
+            if let Some(word) = words.remove(&node) {
+                let lost = self.lost.entry(key.clone()).or_default().entry(node).or_default();
+                *lost = (*lost).max(word.promised);
+            }
+        }
+    }
+
+    fn full(&mut self, nodes: &BTreeMap<NodeId, &BasicPaxos>) -> Result<(), Breach> {
+        for (node, paxos) in nodes {
+            for (key, instance) in paxos.instances() {
+                if let Some((_, offer)) = instance.chosen() {
+                    self.ledger
+                        .learned(key, offer.digest())
+                        .map_err(|(name, what)| Breach::new(name, *node, what))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Invariants {
+    /// A cluster that has not started; `acceptors` are its members.
+    pub fn new(acceptors: &[NodeId]) -> Self {
+        Invariants {
+            acceptors: acceptors.iter().copied().collect(),
+            ledger: Ledger::default(),
+            requested: BTreeMap::new(),
+            durable: BTreeMap::new(),
+            current: BTreeMap::new(),
+            pending: AfterDisk::default(),
+            lost: BTreeMap::new(),
+        }
     }
 
     /// What waited for the disk and is durable now.
@@ -215,23 +224,6 @@ impl Invariants {
                     word.promised, word.voted, known.promised
                 );
                 return Err((ACCEPTORS, what));
-            }
-        }
-        Ok(())
-    }
-
-    /// Compares what all nodes know to be chosen.
-    ///
-    /// # Errors
-    /// If one knows another value than is chosen.
-    pub fn full(&self, nodes: &BTreeMap<NodeId, &BasicPaxos>) -> Result<(), Breach> {
-        for (node, paxos) in nodes {
-            for (key, instance) in paxos.instances() {
-                if let Some((_, offer)) = instance.chosen() {
-                    self.ledger
-                        .learned(key, offer.digest())
-                        .map_err(|(name, what)| Breach::new(name, *node, what))?;
-                }
             }
         }
         Ok(())

@@ -14,7 +14,7 @@ use super::config::{Config, Configs};
 use super::settings::Settings;
 use super::types::{Slot, Trace};
 use crate::api::Session;
-use crate::breach::{Breach, Judge};
+use crate::breach::{self, Breach, Judge};
 use crate::paxos::Ballot;
 use crate::paxos::ledger::{ACCEPTORS, AGREEMENT, AfterDisk, Broken, LEARNED, Ledger, ONE_VALUE, VALIDITY};
 use crate::replica::{Cluster, Lsn, NodeId, RequestId};
@@ -130,6 +130,40 @@ pub struct Invariants {
     floors: FxHashMap<(NodeId, RequestId), Slot>,
 }
 
+impl breach::Invariants<Paxos> for Invariants {
+    fn observe(&mut self, node: NodeId, paxos: &Paxos, traces: &[Trace], durable: Lsn) -> Result<(), Breach> {
+        let breach = |(name, what): Broken| Breach::new(name, node, what);
+        self.promote(node, durable).map_err(breach)?;
+        traces
+            .iter()
+            .try_for_each(|trace| self.take(node, paxos, trace))
+            .map_err(breach)
+    }
+
+    fn stopped(&mut self, node: NodeId) {
+        self.floors.retain(|(reader, _), _| *reader != node);
+    }
+
+    fn wiped(&mut self, node: NodeId) {
+        self.pending.forget(node);
+        if let Some(word) = self.durable.remove(&node) {
+            let lost = self.lost.entry(node).or_default();
+            *lost = (*lost).max(word.promised);
+        }
+    }
+
+    fn full(&mut self, nodes: &BTreeMap<NodeId, &Paxos>) -> Result<(), Breach> {
+        for (node, paxos) in nodes {
+            let executed = paxos.machine().applied();
+            if executed > 0 && self.ledger.chosen(&executed).is_none() {
+                let what = format!("it has executed up to slot {executed}, which is not chosen");
+                return Err(Breach::new(LEARNED, *node, what));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Invariants {
     /// A cluster that has not started.
     pub fn new(cluster: &Cluster) -> Self {
@@ -148,39 +182,6 @@ impl Invariants {
             acknowledged: 0,
             floors: FxHashMap::default(),
         }
-    }
-
-    /// A node stopped. Which of its last records stay is seen when it comes back.
-    pub fn stopped(&mut self, node: NodeId) {
-        self.floors.retain(|(reader, _), _| *reader != node);
-    }
-
-    /// A node's disk was emptied while it was stopped: what it had said binds it, until it joins again with another one.
-    pub fn wiped(&mut self, node: NodeId) {
-        self.pending.forget(node);
-        if let Some(word) = self.durable.remove(&node) {
-            let lost = self.lost.entry(node).or_default();
-            *lost = (*lost).max(word.promised);
-        }
-    }
-
-    /// A node made a step, its first one included. `durable` is how far its write-ahead log is durable.
-    ///
-    /// # Errors
-    /// The first invariant found broken.
-    pub fn observe(
-        &mut self,
-        node: NodeId,
-        paxos: &Paxos,
-        traces: &[Trace],
-        durable: Lsn,
-    ) -> Result<(), Breach> {
-        let breach = |(name, what): Broken| Breach::new(name, node, what);
-        self.promote(node, durable).map_err(breach)?;
-        traces
-            .iter()
-            .try_for_each(|trace| self.take(node, paxos, trace))
-            .map_err(breach)
     }
 
     /// What waited for the disk and is durable now.
@@ -348,21 +349,6 @@ impl Invariants {
             if known < *ballot {
                 let what = format!("it had voted in {ballot} for slot {slot}, and came back with {known}");
                 return Err((ACCEPTORS, what));
-            }
-        }
-        Ok(())
-    }
-
-    /// Compares what nodes have executed with what is chosen.
-    ///
-    /// # Errors
-    /// If one has executed more than is chosen.
-    pub fn full(&self, nodes: &BTreeMap<NodeId, &Paxos>) -> Result<(), Breach> {
-        for (node, paxos) in nodes {
-            let executed = paxos.machine().applied();
-            if executed > 0 && self.ledger.chosen(&executed).is_none() {
-                let what = format!("it has executed up to slot {executed}, which is not chosen");
-                return Err(Breach::new(LEARNED, *node, what));
             }
         }
         Ok(())

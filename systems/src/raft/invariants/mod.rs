@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use super::Raft;
 use super::config::Config;
 use super::types::{Index, Term, Trace};
-use crate::breach::Breach;
+use crate::breach::{self, Breach};
 use crate::node_map::NodeMap;
 use crate::replica::{Lsn, NodeId};
 
@@ -147,50 +147,8 @@ pub struct Invariants {
     effects: effects::Effects,
 }
 
-impl Invariants {
-    /// A cluster that has not started; `initial` are its members from the start.
-    pub fn new(initial: &[NodeId]) -> Self {
-        Invariants {
-            configuration: configuration::Configuration::new(Config::initial(initial)),
-            ..Invariants::default()
-        }
-    }
-
-    /// What is known to be committed.
-    pub fn oracle(&self) -> &Oracle {
-        &self.oracle
-    }
-
-    /// A node stopped, losing what was not durable.
-    pub fn stopped(&mut self, node: NodeId) {
-        if let Some(view) = self.views.get_mut(node) {
-            view.running = false;
-        }
-        self.votes.stopped(node);
-        self.monotone.stopped(node);
-        self.reads.stopped(node);
-    }
-
-    /// A node's disk was emptied, or replaced, while it was stopped.
-    pub fn wiped(&mut self, node: NodeId) {
-        if let Some(view) = self.views.remove(node) {
-            self.lost.insert(node, view.log);
-        }
-        self.votes.wiped(node);
-    }
-
-    /// A node made a step, its first one included (when it recovered): checks everything that the step can have
-    /// broken. `durable` is how far its write-ahead log is durable.
-    ///
-    /// # Errors
-    /// The first invariant found broken.
-    pub fn observe(
-        &mut self,
-        node: NodeId,
-        raft: &Raft,
-        traces: &[Trace],
-        durable: Lsn,
-    ) -> Result<(), Breach> {
+impl breach::Invariants<Raft> for Invariants {
+    fn observe(&mut self, node: NodeId, raft: &Raft, traces: &[Trace], durable: Lsn) -> Result<(), Breach> {
         let step = Step {
             node,
             raft,
@@ -250,13 +208,40 @@ impl Invariants {
         Ok(())
     }
 
-    /// Compares whole logs with each other and with what is committed: slow, for checkpoints.
-    ///
-    /// # Errors
-    /// The first invariant found broken.
-    pub fn full(&self, nodes: &BTreeMap<NodeId, &Raft>) -> Result<(), Breach> {
+    fn stopped(&mut self, node: NodeId) {
+        if let Some(view) = self.views.get_mut(node) {
+            view.running = false;
+        }
+        self.votes.stopped(node);
+        self.monotone.stopped(node);
+        self.reads.stopped(node);
+    }
+
+    fn wiped(&mut self, node: NodeId) {
+        if let Some(view) = self.views.remove(node) {
+            self.lost.insert(node, view.log);
+        }
+        self.votes.wiped(node);
+    }
+
+    fn full(&mut self, nodes: &BTreeMap<NodeId, &Raft>) -> Result<(), Breach> {
         log_matching::full(nodes)?;
         self.oracle.full(nodes)
+    }
+}
+
+impl Invariants {
+    /// A cluster that has not started; `initial` are its members from the start.
+    pub fn new(initial: &[NodeId]) -> Self {
+        Invariants {
+            configuration: configuration::Configuration::new(Config::initial(initial)),
+            ..Invariants::default()
+        }
+    }
+
+    /// What is known to be committed.
+    pub fn oracle(&self) -> &Oracle {
+        &self.oracle
     }
 
     fn look(&mut self, node: NodeId, raft: &Raft, traces: &[Trace], durable: Lsn) {

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::types::{Epochs, Trace};
 use super::{Zab, Zxid};
-use crate::breach::Breach;
+use crate::breach::{self, Breach};
 use crate::replica::{Lsn, NodeId};
 
 mod durable;
@@ -72,29 +72,8 @@ pub struct Invariants {
     reads: sessions::Barriers,
 }
 
-impl Invariants {
-    /// A node stopped, losing what was not durable.
-    pub fn stopped(&mut self, node: NodeId) {
-        if let Some(view) = self.views.get_mut(&node) {
-            view.running = false;
-            view.written_epochs.clear();
-        }
-        self.sessions.stopped(node);
-        self.reads.stopped(node);
-        self.states.stopped(node);
-    }
-
-    /// A node's disk was emptied while it was stopped.
-    pub fn wiped(&mut self, node: NodeId) {
-        self.views.remove(&node);
-    }
-
-    /// A node made a step, its first one included: checks everything that the step can have broken. `durable` is how
-    /// far its write-ahead log is durable.
-    ///
-    /// # Errors
-    /// The first invariant found broken.
-    pub fn observe(&mut self, node: NodeId, zab: &Zab, traces: &[Trace], durable: Lsn) -> Result<(), Breach> {
+impl breach::Invariants<Zab> for Invariants {
+    fn observe(&mut self, node: NodeId, zab: &Zab, traces: &[Trace], durable: Lsn) -> Result<(), Breach> {
         let step = Step {
             node,
             zab,
@@ -135,11 +114,21 @@ impl Invariants {
             .map_err(breach(mirror::NAME))
     }
 
-    /// Compares every node's committed transactions with the committed history: slow, for checkpoints.
-    ///
-    /// # Errors
-    /// The first invariant found broken.
-    pub fn full(&self, nodes: &BTreeMap<NodeId, &Zab>) -> Result<(), Breach> {
+    fn stopped(&mut self, node: NodeId) {
+        if let Some(view) = self.views.get_mut(&node) {
+            view.running = false;
+            view.written_epochs.clear();
+        }
+        self.sessions.stopped(node);
+        self.reads.stopped(node);
+        self.states.stopped(node);
+    }
+
+    fn wiped(&mut self, node: NodeId) {
+        self.views.remove(&node);
+    }
+
+    fn full(&mut self, nodes: &BTreeMap<NodeId, &Zab>) -> Result<(), Breach> {
         for (node, zab) in nodes {
             self.oracle
                 .full(zab)
@@ -147,7 +136,9 @@ impl Invariants {
         }
         Ok(())
     }
+}
 
+impl Invariants {
     fn look(&mut self, node: NodeId, zab: &Zab, traces: &[Trace], durable: Lsn) -> Result<(), String> {
         let view = self.views.entry(node).or_insert_with(|| View {
             log: Mirror::default(),
