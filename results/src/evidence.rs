@@ -110,6 +110,11 @@ impl Evidence {
             .and_then(|(_, view)| view.leader)
     }
 
+    /// Whether anybody led at any time: some systems have no leaders.
+    pub fn was_led(&self) -> bool {
+        self.views().any(|(_, view)| view.leader.is_some())
+    }
+
     /// The faults that were active at some time of a span.
     pub fn faults_during(&self, from: u64, to: u64) -> impl Iterator<Item = &FaultRecord> + '_ {
         self.faults.iter().filter(move |fault| {

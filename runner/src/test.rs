@@ -218,9 +218,10 @@ impl Runner {
         self.view = view;
     }
 
-    /// A node carried out a change under a term: it leads, if nobody leads a higher one.
+    /// A node carried out a change under a term: it leads, if nobody leads a higher one. Where nobody leads others,
+    /// answers have no term.
     fn leads(&mut self, node: Node, term: u64) {
-        if self.leader.is_none_or(|(_, known)| term > known) {
+        if term > 0 && self.leader.is_none_or(|(_, known)| term > known) {
             self.leader = Some((node, term));
             self.faults.see_leader(Some(node));
         }

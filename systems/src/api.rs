@@ -177,7 +177,7 @@ pub struct Wish {
 pub struct Response {
     /// The node that answered.
     pub node: NodeId,
-    /// Its term, ballot number or epoch.
+    /// Its term, ballot number or epoch; 0 where nobody leads others.
     pub term: u64,
     /// What came of it.
     pub result: Result<Reply, Failure>,

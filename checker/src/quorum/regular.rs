@@ -176,8 +176,10 @@ impl Found {
         self.finding(Verdict::Unknown, format!("Not decided: {why}."))
     }
 
-    fn finish(self, valid: impl FnOnce(u64) -> String, word: &str) -> Finding {
+    fn finish(mut self, valid: impl FnOnce(u64) -> String, word: &str) -> Finding {
         let reads = self.reads;
+        // The sentence is that of the witness that is shown first.
+        self.witnesses.sort_by_key(|witness| witness.operations.len());
         match self.witnesses.first() {
             None => self.finding(Verdict::Valid, valid(reads)),
             Some(first) => {
@@ -191,8 +193,7 @@ impl Found {
         }
     }
 
-    fn finding(mut self, verdict: Verdict, sentence: String) -> Finding {
-        self.witnesses.sort_by_key(|witness| witness.operations.len());
+    fn finding(self, verdict: Verdict, sentence: String) -> Finding {
         Finding {
             property: self.property.to_owned(),
             verdict,

@@ -40,6 +40,19 @@ const LIE: &[&str] = &[
     "facts",
 ];
 
+const QUORUMS: &[&str] = &[
+    "verdict",
+    "story",
+    "counterexample",
+    "timeline",
+    "messages",
+    "performance",
+    "quorums",
+    "coverage",
+    "faults",
+    "facts",
+];
+
 /// Runs of every kind; those in simulation take no time.
 pub const KINDS: &[Kind] = &[
     Kind {
@@ -64,6 +77,14 @@ pub const KINDS: &[Kind] = &[
         exit: 1,
         word: "invalid",
         sections: LIE,
+    },
+    Kind {
+        name: "quorum-violation",
+        arguments: "--env sim --system nwr --mutant nwr/sloppy-counts-hints --set w=3 --set r=1 --set hint-after-ms=20 \
+                    --nemesis partition --time-limit 10s --interval 2s --seed 2",
+        exit: 1,
+        word: "invalid",
+        sections: QUORUMS,
     },
     Kind {
         name: "broken-invariant",

@@ -363,6 +363,9 @@ fn bands(evidence: &Evidence, witness: &Witness, scale: &Scale) -> (Vec<Band>, u
 
 fn leaders(evidence: &Evidence, scale: &Scale) -> Vec<Segment> {
     let mut segments: Vec<Segment> = Vec::new();
+    if !evidence.was_led() {
+        return segments;
+    }
     let mut push = |from: f64, to: f64, leader: Option<(perjury_nemesis::Node, u64)>| {
         if to - from < 1.0 {
             return;

@@ -53,7 +53,7 @@ pub(crate) fn judgements(evidence: &Evidence) -> Vec<Judgement> {
         sentence: sentence(finding, verdict),
         method: method(finding),
     }));
-    rows.push(coverage(verdict));
+    rows.push(coverage(evidence, verdict));
     rows.push(system(verdict));
     if !troubled {
         rows.push(self::harness(verdict));
@@ -130,7 +130,7 @@ fn harness(verdict: &VerdictRecord) -> Judgement {
     }
 }
 
-fn coverage(verdict: &VerdictRecord) -> Judgement {
+fn coverage(evidence: &Evidence, verdict: &VerdictRecord) -> Judgement {
     let coverage = &verdict.coverage;
     let ok: u64 = coverage.functions.values().map(|counts| counts.ok).sum();
     let during: u64 = coverage
@@ -154,8 +154,11 @@ fn coverage(verdict: &VerdictRecord) -> Judgement {
                 words::plural(injected, "fault"),
             ));
         }
-        let changes = words::plural(coverage.leader_changes, "new leader");
-        sentence.push_str(&format!("; {changes}."));
+        if evidence.was_led() {
+            let changes = words::plural(coverage.leader_changes, "new leader");
+            sentence.push_str(&format!("; {changes}"));
+        }
+        sentence.push('.');
         sentence
     } else {
         coverage

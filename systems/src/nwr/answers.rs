@@ -67,7 +67,7 @@ impl Nwr {
             id,
             Response {
                 node: me,
-                term: epoch,
+                term: 0,
                 result: Ok(reply),
                 quorum: Some(Box::new(quorum)),
             },
@@ -115,7 +115,7 @@ impl Nwr {
             id,
             Response {
                 node: self.me,
-                term: self.view.epoch,
+                term: 0,
                 result: Err(failure),
                 quorum: None,
             },

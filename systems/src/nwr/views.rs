@@ -123,7 +123,7 @@ impl Nwr {
                 id,
                 Response {
                     node: self.me,
-                    term: self.view.epoch,
+                    term: 0,
                     result: Ok(Reply::default()),
                     quorum: None,
                 },
