@@ -204,13 +204,22 @@ fn quorums(page: &mut Page<'_>) {
     open(page, "quorum-violation");
     // What stands on top is what the story tells and the counterexample draws.
     let lie = page.text("#case-1 .argument p");
-    assert!(page.text("#verdict h1").contains(lie.trim_end_matches('.')), "{lie}");
+    assert!(
+        page.text("#verdict h1").contains(lie.trim_end_matches('.')),
+        "{lie}"
+    );
     // For each of the two operations every replica has its dot, and the table says the same.
     assert_eq!(page.count("#quorums svg.quorum:first-of-type text.row-label"), 2);
     assert!(page.count("#quorums circle.counted") > 0);
-    assert!(page.text("#quorums").contains("No replica was counted for all of them"));
+    assert!(
+        page.text("#quorums")
+            .contains("No replica was counted for all of them")
+    );
     assert!(page.text("#quorums").contains("stored, version"));
-    assert!(page.text("#quorums").contains("random quorums of N=3, W=3, R=1 predict 0.0 %"));
+    assert!(
+        page.text("#quorums")
+            .contains("random quorums of N=3, W=3, R=1 predict 0.0 %")
+    );
     // Nobody leads such a store.
     assert_eq!(page.count("#counterexample g.leader"), 0);
     assert!(!page.text("body").contains("leader n"));
