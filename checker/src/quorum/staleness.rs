@@ -85,7 +85,7 @@ impl Staleness {
         share > predicted + 5.0 * deviation
     }
 
-    /// `3.1 % of 812 reads missed the last write, at most by 2; random quorums of N=3, W=1, R=1 predict 66.7 %.`
+    /// `3.1 % of 812 reads missed the last write, at most by 2 writes; random quorums of N=3, W=1, R=1 predict 66.7 %.`
     pub fn sentence(&self) -> String {
         let (n, w, r) = self.quorums;
         let worst = self.behind.len().saturating_sub(1);
@@ -95,7 +95,8 @@ impl Staleness {
             self.reads()
         );
         if worst > 0 {
-            sentence += &format!(", at most by {worst}");
+            let writes = if worst == 1 { "write" } else { "writes" };
+            sentence += &format!(", at most by {worst} {writes}");
         }
         if let Some(longest) = self.since_ns.last() {
             sentence += &format!(" and {}", words::span(*longest));
