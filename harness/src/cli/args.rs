@@ -9,6 +9,7 @@ use perjury_simulator::Scheduler;
 
 use super::again::{LikelihoodArgs, ReplayArgs, ShrinkArgs};
 use super::explore::ExploreArgs;
+use super::quorums::QuorumArgs;
 
 /// It puts your cluster under oath: runs concurrent clients against a replicated system, breaks things while they
 /// run, and proves from the recorded history whether the system kept its promises.
@@ -191,6 +192,9 @@ pub struct TestArgs {
     /// A setting of the system, as NAME=VALUE; may be repeated. `perjury list settings` names them.
     #[arg(long = "set", env = "PERJURY_SET", value_name = "NAME=VALUE", value_delimiter = ',', value_parser = setting)]
     pub settings: Vec<(String, String)>,
+    /// Other words for settings of Quorum NWR.
+    #[command(flatten)]
+    pub quorums: QuorumArgs,
     /// A plan of faults to follow instead of drawing one: a plan.json, or the test.json of a run.
     #[arg(long, env = "PERJURY_PLAN", value_name = "FILE")]
     pub plan: Option<PathBuf>,

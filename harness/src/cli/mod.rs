@@ -15,6 +15,7 @@ mod interrupt;
 mod list;
 mod matrix;
 mod play;
+mod quorums;
 mod ran;
 mod replay;
 mod runs;

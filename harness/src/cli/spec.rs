@@ -13,7 +13,7 @@ use perjury_systems::replica::Replica as _;
 use perjury_systems::zab::Zab;
 
 use super::args::{Environment, TargetArg, TestArgs};
-use super::{Trouble, cases};
+use super::{Trouble, cases, quorums};
 
 /// What stands for every bundled system.
 pub const ALL_SYSTEMS: &str = "all";
@@ -62,6 +62,7 @@ pub fn record(args: &TestArgs, seed: u64) -> Result<TestRecord, Trouble> {
     let workload = workload(&args.system, args.workload.as_deref())?;
     let (mutant, settings) = planted(&args.system, args.mutant.as_deref(), &args.settings)?;
     is_judged(&args.system, &settings)?;
+    quorums::is_judged(&args.system, workload, &settings)?;
     let plan = match &args.plan {
         Some(file) => read_plan(file, args.nodes)?,
         None => draw_plan(args, &nemesis, &settings, seed)?,

@@ -12,7 +12,7 @@ use perjury_simulator::Comparison;
 use super::args::{StoreArg, TestArgs};
 use super::ran::Ready;
 use super::runs::{colourful, summary_json};
-use super::{Outcome, Trouble, cases, check, spec, verdict};
+use super::{Outcome, Trouble, cases, check, quorums, spec, verdict};
 
 /// What a run is to be done with, besides the test itself.
 pub struct How<'a> {
@@ -26,10 +26,12 @@ pub struct How<'a> {
 
 /// Runs a test as often as it was asked for, of one system or of each.
 pub fn test(args: &TestArgs) -> Outcome {
+    let mut args = args.clone();
+    args.settings = args.quorums.settings().chain(args.settings).collect();
     if args.system == spec::ALL_SYSTEMS {
-        test_all(args)
+        test_all(&args)
     } else {
-        test_one(args)
+        test_one(&args)
     }
 }
 
@@ -87,6 +89,11 @@ fn test_one(args: &TestArgs) -> Outcome {
             Some(case) => spec::record_of(args, case)?,
             None => spec::record(args, seed)?,
         };
+        if run == 0
+            && let Some(told) = quorums::told(&record)
+        {
+            eprintln!("{told}");
+        }
         if args.runs > 1 {
             eprintln!("run {} of {}", run + 1, args.runs);
         }
