@@ -29,6 +29,11 @@ pub trait Simulated: Replica {
     /// Whether any majority of the nodes serves every key.
     const MAJORITY_SERVES: bool = true;
 
+    /// Whether a cluster claims to survive that a node loses what its disk held.
+    fn survives_a_lost_disk(_: &Cluster) -> bool {
+        true
+    }
+
     /// Watches a cluster that has not started.
     fn invariants(cluster: &Cluster) -> Box<dyn Invariants<Self>>;
 

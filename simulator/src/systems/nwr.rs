@@ -23,6 +23,11 @@ impl Simulated for Nwr {
     // Of the nodes that hold a key, a majority of all may have too few.
     const MAJORITY_SERVES: bool = false;
 
+    // Of W copies another one is left.
+    fn survives_a_lost_disk(cluster: &Cluster) -> bool {
+        nwr::Settings::parse(&cluster.settings).is_ok_and(|settings| settings.w >= 2)
+    }
+
     fn invariants(cluster: &Cluster) -> Box<dyn Invariants<Self>> {
         Box::new(nwr::invariants::Invariants::new(cluster))
     }

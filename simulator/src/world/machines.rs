@@ -19,6 +19,9 @@ impl<R: Replica, A> World<R, A> {
                 .enumerate()
                 .filter(|(other, _)| *other != place)
         };
+        if !self.survives_a_lost_disk {
+            return;
+        }
         let node = NodeId(place as u16 + 1);
         match damage {
             Strike::Rot if others().all(|(_, machine)| !machine.disk.is_rotten() && !machine.wiped) => {

@@ -165,6 +165,8 @@ pub(crate) struct World<R: Replica, A> {
     watch: Box<dyn Invariants<R>>,
     /// The first invariant that was found broken.
     pub(crate) breach: Option<Breach>,
+    /// Whether the cluster claims to survive that a node loses what its disk held: no other cluster loses any.
+    pub(crate) survives_a_lost_disk: bool,
     /// Whether who leads or who is up changed, until somebody takes note.
     pub(crate) view_changed: bool,
     /// Of everything that happened.
@@ -231,6 +233,7 @@ impl<R: Replica, A> World<R, A> {
             traces: Vec::new(),
             watch,
             breach: None,
+            survives_a_lost_disk: true,
             view_changed: false,
             hash: Rolling::default(),
             events: 0,
