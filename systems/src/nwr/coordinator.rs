@@ -89,7 +89,7 @@ impl Nwr {
     /// The replicas that are asked for a key.
     pub(super) fn readers(&self, key: &str) -> Vec<NodeId> {
         let ring = match &self.old_ring {
-            Some(old) if !self.rules.reads_from_new(true) => old,
+            Some(old) if !self.view.settled && !self.rules.reads_from_new(true) => old,
             _ => &self.ring,
         };
         ring.replicas(key, self.settings.n, &self.rules)

@@ -163,14 +163,14 @@ impl Replica for Nwr {
             leader: None,
             committed: 0,
             applied: 0,
-            // Until a change has ended, reads are served by those of before.
-            voters: self.view.readers().to_vec(),
+            // Until a change has ended, it may take long still.
+            voters: self.view.agreed().to_vec(),
             learners: self
                 .view
                 .members
                 .iter()
                 .copied()
-                .filter(|node| !self.view.readers().contains(node))
+                .filter(|node| !self.view.agreed().contains(node))
                 .collect(),
         }
     }

@@ -43,6 +43,7 @@ impl Nwr {
                 epoch: 0,
                 members,
                 before: None,
+                settled: false,
                 renewed: Vec::new(),
             },
             synced: 0,

@@ -33,6 +33,9 @@ struct Progress {
 impl Nwr {
     pub(super) fn begin_pulling(&mut self, joins: bool, cx: &mut Cx) {
         let epoch = self.view.epoch;
+        if self.view.settled {
+            return self.acknowledge(cx);
+        }
         let renewed = self.view.renewed.contains(&self.me);
         if self.synced >= epoch || !(renewed || self.rules.must_pull(joins)) {
             return self.caught_up(cx);
@@ -56,7 +59,9 @@ impl Nwr {
     pub(super) fn go_on_pulling(&mut self, cx: &mut Cx) {
         let Some(pulls) = &self.pulls else {
             let member = self.view.members.contains(&self.me);
-            if self.view.before.is_some() && member && self.synced == self.view.epoch {
+            if self.view.settled {
+                self.acknowledge(cx);
+            } else if self.view.before.is_some() && member && self.synced == self.view.epoch {
                 self.caught_up(cx);
             }
             return;

@@ -54,13 +54,24 @@ pub struct View {
     pub members: Vec<NodeId>,
     /// While the ring changes: who they were before, in order.
     pub before: Option<Vec<NodeId>>,
+    /// While the ring changes: every member holds what it has to. Members serve reads, and those of before store what is
+    /// written still, since some of them may serve reads and not know yet that others do.
+    pub settled: bool,
     /// While the ring changes: members that lost what they held.
     pub renewed: Vec<NodeId>,
 }
 
 impl View {
-    /// Where reads are served: by those who were members before, until the change is done.
+    /// Where reads are served: by those who were members before, until all members hold what they have to.
     pub fn readers(&self) -> &[NodeId] {
+        match &self.before {
+            Some(before) if !self.settled => before,
+            _ => &self.members,
+        }
+    }
+
+    /// The members as far as anybody can rely on it: those of before, until the change is done.
+    pub fn agreed(&self) -> &[NodeId] {
         self.before.as_deref().unwrap_or(&self.members)
     }
 }

@@ -12,7 +12,7 @@ use crate::replica::{NodeId, RequestId};
 /// What the node that orders changes keeps, and what those keep that ask it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Steward {
-    /// Who holds all that it has to under the view.
+    /// Who holds all that it has to under the view; once all do, who knows that.
     synced: BTreeSet<NodeId>,
     /// Who asked for the change under way: node and ticket.
     asked: BTreeSet<(NodeId, Ticket)>,
@@ -150,6 +150,7 @@ impl Nwr {
         let view = View {
             epoch: self.view.epoch + forgotten + 1,
             before: Some(self.view.members.clone()),
+            settled: false,
             members,
             renewed,
         };
@@ -172,27 +173,34 @@ impl Nwr {
         }
     }
 
-    /// Goes over to the new ring alone, once every member holds what it has to.
+    /// Has reads served by the new ring, once every member holds what it has to; and goes over to it alone, once so many
+    /// of those before know that, that the others are too few to serve reads.
     fn finish_change(&mut self, cx: &mut Cx) {
-        if self.view.before.is_none() {
+        let Some(before) = &self.view.before else {
             return;
-        }
-        let all = self
-            .view
-            .members
-            .iter()
-            .all(|node| self.steward.synced.contains(node));
-        if !self.rules.may_finish_change(all) {
+        };
+        let knows = |node: &NodeId| self.steward.synced.contains(node);
+        let settled = self.view.settled;
+        let may = if settled {
+            before.iter().filter(|node| !knows(node)).count() < self.settings.r
+        } else {
+            self.rules.may_finish_change(self.view.members.iter().all(knows))
+        };
+        if !may {
             return;
         }
         let view = View {
             epoch: self.view.epoch + 1,
             members: self.view.members.clone(),
-            before: None,
+            before: (!settled).then(|| before.clone()),
+            settled: !settled,
             renewed: Vec::new(),
         };
         self.on_view(view, cx);
         self.spread_view(cx);
+        if !settled {
+            return;
+        }
         for (node, ticket) in std::mem::take(&mut self.steward.asked) {
             self.send(
                 node,
@@ -221,17 +229,19 @@ impl Nwr {
         }
         self.ring.become_of(&view.members, &self.rules);
         self.view = view;
-        self.rules.reach(if self.view.before.is_some() {
-            Place::ChangeBegun as u8
-        } else {
-            Place::ChangeEnded as u8
-        });
+        match (&self.view.before, self.view.settled) {
+            (Some(_), false) => self.rules.reach(Place::ChangeBegun as u8),
+            (Some(_), true) => {}
+            (None, _) => self.rules.reach(Place::ChangeEnded as u8),
+        }
         self.steward.synced.clear();
         self.pulls = None;
         self.place_keys();
         self.trace_view(cx);
         if self.view.before.is_none() {
             self.keep_own();
+        } else if self.view.settled {
+            self.acknowledge(cx);
         } else if self.view.members.contains(&self.me) {
             self.begin_pulling(joins, cx);
         }
@@ -292,7 +302,12 @@ impl Nwr {
             self.be_ready(cx);
             self.registration = Registration::default();
         }
-        let steward = self.steward();
+        self.acknowledge(cx);
+    }
+
+    /// Tells the node that orders changes how far it is.
+    pub(super) fn acknowledge(&mut self, cx: &mut Cx) {
+        let (steward, epoch) = (self.steward(), self.view.epoch);
         self.send(steward, Message::Synced { epoch }, cx);
     }
 }
