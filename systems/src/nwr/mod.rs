@@ -163,7 +163,7 @@ impl Replica for Nwr {
             leader: None,
             committed: 0,
             applied: 0,
-            // Until a change has ended, it may take long still.
+            // A change counts once it has ended.
             voters: self.view.agreed().to_vec(),
             learners: self
                 .view
