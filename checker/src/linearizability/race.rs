@@ -480,26 +480,34 @@ mod tests {
     use crate::history::History;
     use crate::models::Cell;
 
+    /// Sixty operations on a compare-and-set register of three values. From each of these places on, in thousandths of the
+    /// history, one read is made stale by so many writes.
+    pub(super) fn drawn(seed: u64, stale: &[(u64, usize)]) -> (Vec<Op>, CellSpec) {
+        let recipe = Recipe {
+            load: Load::CasRegister,
+            operations: 60,
+            values: Some(3),
+            unknown_permille: 50 * (seed % 4),
+            seed,
+            ..Recipe::default()
+        };
+        let mut events = linearizable(&recipe);
+        for (permille, back) in stale {
+            make_stale(&mut events, *permille, *back);
+        }
+        let history = History::from_events(events).expect("generated histories are well-formed");
+        let compiled = CellSpec::compile(&Cell::cas_register(), history.operations.iter());
+        let (mut ops, spec) = compiled.expect("the model knows these operations");
+        spec.share_classes(&mut ops);
+        (ops, spec)
+    }
+
     #[test]
     fn however_the_turns_fall_the_answer_is_the_same() {
         let (mut legal, mut illegal, mut by_frontier) = (0, 0, 0);
         for seed in 0..300 {
-            let recipe = Recipe {
-                load: Load::CasRegister,
-                operations: 60,
-                values: Some(3),
-                unknown_permille: 50 * (seed % 4),
-                seed,
-                ..Recipe::default()
-            };
-            let mut events = linearizable(&recipe);
-            for permille in [400, 600, 800].into_iter().take(seed as usize % 3) {
-                make_stale(&mut events, permille, 2);
-            }
-            let history = History::from_events(events).expect("generated histories are well-formed");
-            let compiled = CellSpec::compile(&Cell::cas_register(), history.operations.iter());
-            let (mut ops, mut spec) = compiled.expect("the model knows these operations");
-            spec.share_classes(&mut ops);
+            let stale = [(400, 2), (600, 2), (800, 2)];
+            let (ops, mut spec) = drawn(seed, &stale[..seed as usize % 3]);
             let mut run = |method, patience| {
                 let rules = Rules {
                     patience,

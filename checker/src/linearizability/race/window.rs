@@ -67,33 +67,16 @@ impl<const N: usize> Race<'_, N> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::cells::CellSpec;
     use super::super::Plan;
+    use super::super::tests::drawn;
     use super::*;
-    use crate::generate::{Load, Recipe, linearizable, make_stale};
-    use crate::history::History;
-    use crate::models::Cell;
 
     #[test]
     fn a_window_of_what_is_legal_is_legal() {
         let (mut windows, mut proofs) = (0, 0);
         for seed in 0..200 {
-            let recipe = Recipe {
-                load: Load::CasRegister,
-                operations: 60,
-                values: Some(3),
-                unknown_permille: 50 * (seed % 4),
-                seed,
-                ..Recipe::default()
-            };
-            let mut events = linearizable(&recipe);
-            if seed % 2 == 0 {
-                make_stale(&mut events, 700, 3);
-            }
-            let history = History::from_events(events).expect("generated histories are well-formed");
-            let compiled = CellSpec::compile(&Cell::cas_register(), history.operations.iter());
-            let (mut ops, mut spec) = compiled.expect("the model knows these operations");
-            spec.share_classes(&mut ops);
+            let stale = [(700, 3)];
+            let (ops, mut spec) = drawn(seed, if seed % 2 == 0 { &stale } else { &[] });
             let (plan, budget) = (Plan::new(&ops), Budget::unlimited());
             let roots = spec.anything().expect("the values are few");
             let initial = [spec.init()];
