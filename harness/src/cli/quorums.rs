@@ -7,7 +7,7 @@ use perjury_checker::quorum::Promise;
 use perjury_results::TestRecord;
 use perjury_systems::nwr::settings::{ReadMode, Versions};
 use perjury_systems::nwr::{Nwr, Settings};
-use perjury_systems::replica::{Cluster, NodeId, Replica};
+use perjury_systems::replica::{Cluster, Replica};
 
 use super::Trouble;
 
@@ -54,22 +54,15 @@ pub fn is_judged(system: &str, workload: &str, settings: &BTreeMap<String, Strin
 }
 
 /// What a run of Quorum NWR is judged by, and why; a warning if that is less than registers usually promise.
-pub fn told(record: &TestRecord) -> Option<String> {
+pub fn told(record: &TestRecord, cluster: &Cluster) -> Option<String> {
     if record.system != Nwr::NAME || record.workload != "register" {
         return None;
     }
-    let settings = Settings::parse(&record.settings).ok()?;
-    let nodes: Vec<NodeId> = (1..=record.nodes).map(NodeId).collect();
-    let cluster = Cluster {
-        members: nodes.clone(),
-        nodes,
-        settings: record.settings.clone(),
-        mutant: record.mutant.clone(),
-    };
+    let settings = Settings::parse(&cluster.settings).ok()?;
     let (n, w, r) = (settings.n, settings.w, settings.r);
     let sign = if w + r > n { ">" } else { "≤" };
     let sizes = format!("W={w} + R={r} {sign} N={n}");
-    Some(match perjury_simulator::promised(&record.system, &cluster) {
+    Some(match perjury_simulator::promised(&record.system, cluster) {
         Promise::Linearizable => {
             format!("judged: {sizes}, and reads store what they return: registers are linearizable")
         }

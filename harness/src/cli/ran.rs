@@ -7,7 +7,7 @@ use perjury_checker::{Finding, Verdict, Witness};
 use perjury_results::{MutantSeen, RunWriter, StoreError, TestRecord};
 use perjury_runner::{Finished, Messages, Notice, Options, Runner};
 use perjury_simulator::{Case, Comparison, Expected, Setup, Violation, Wanted, Weather, Work};
-use perjury_systems::replica::ConfigError;
+use perjury_systems::replica::{Cluster, ConfigError};
 
 use super::interrupt::Armed;
 use super::{Trouble, cases};
@@ -113,6 +113,14 @@ impl Ready {
                 .map_err(|error| Trouble::Usage(error.to_string()))?;
         }
         Ok(ready)
+    }
+
+    /// What every node is told of the cluster.
+    pub fn cluster(&self) -> Cluster {
+        match self {
+            Ready::Processes(parts) => parts.1.cluster(),
+            Ready::Simulation(case) => case.setup.cluster(),
+        }
     }
 
     /// Runs it. What goes wrong with the harness itself is in what comes back.

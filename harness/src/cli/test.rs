@@ -89,11 +89,6 @@ fn test_one(args: &TestArgs) -> Outcome {
             Some(case) => spec::record_of(args, case)?,
             None => spec::record(args, seed)?,
         };
-        if run == 0
-            && let Some(told) = quorums::told(&record)
-        {
-            eprintln!("{told}");
-        }
         if args.runs > 1 {
             eprintln!("run {} of {}", run + 1, args.runs);
         }
@@ -101,6 +96,11 @@ fn test_one(args: &TestArgs) -> Outcome {
             Some(case) => Ready::of(case, &record)?,
             None => Ready::new(&record)?,
         };
+        if run == 0
+            && let Some(told) = quorums::told(&record, &ready.cluster())
+        {
+            eprintln!("{told}");
+        }
         let (code, ..) = run_once(&record, ready, &how)?;
         if code != exit::VALID {
             return Ok(code);
