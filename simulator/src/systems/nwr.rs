@@ -153,18 +153,9 @@ fn draw_settings(setup: &Setup, _: bool, rng: &mut ChaCha8Rng) -> BTreeMap<&'sta
         &[(3, 2, 2), (3, 2, 2), (3, 2, 2), (3, 3, 1), (3, 1, 3), (3, 1, 2)]
     };
     let set = setup.workload.name == "set";
-    let (n, w, r) = if set {
-        pick(
-            rng,
-            &quorums
-                .iter()
-                .copied()
-                .filter(|(n, w, r)| w + r > *n)
-                .collect::<Vec<_>>(),
-        )
-    } else {
-        pick(rng, quorums)
-    };
+    let promising = |(n, w, r): &(u16, u16, u16)| !set || w + r > *n;
+    let quorums: Vec<_> = quorums.iter().copied().filter(promising).collect();
+    let (n, w, r) = pick(rng, &quorums);
     if ["n", "w", "r"].iter().all(|name| given(name).is_none()) {
         drawn.insert("n", n.to_string());
         drawn.insert("w", w.to_string());

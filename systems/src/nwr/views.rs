@@ -240,9 +240,7 @@ impl Nwr {
         self.trace_view(cx);
         if self.view.before.is_none() {
             self.keep_own();
-        } else if self.view.settled {
-            self.acknowledge(cx);
-        } else if self.view.members.contains(&self.me) {
+        } else if self.view.settled || self.view.members.contains(&self.me) {
             self.begin_pulling(joins, cx);
         }
         self.restart_operations(cx);
