@@ -101,6 +101,28 @@ fn a_run_that_is_written_out_is_small_and_tells_what_happens_in_it() {
     assert!(again.size.delivered <= small.size.delivered && again.size.actions <= small.size.actions);
 }
 
+/// What ends in the very moment in which a timer runs out or an fsync returns, and what needs the requests that try a
+/// majority.
+#[test]
+fn whatever_breaks_safety_can_be_written_out() {
+    let effort = Effort {
+        events: 200_000,
+        noises: 0,
+    };
+    for mutant in [
+        "raft/apply-uncommitted",
+        "raft/leader-counts-unsynced-self",
+        "raft/prev-log-index-only",
+        "raft/overwrite-without-truncating-tail",
+    ] {
+        let found = found(mutant);
+        let small = shrink(&found.setup, true, effort, &|| false, &mut |_, _| {})
+            .expect("it can be run")
+            .expect("it fails");
+        assert!(small.setup.script.is_some(), "{mutant}: {}", small.property);
+    }
+}
+
 #[test]
 fn who_is_interrupted_keeps_the_smallest_run_so_far() {
     let found = found("raft/term-not-durable");

@@ -101,7 +101,7 @@ impl<R: Replica> Environment<R> {
                 value: Value::Int(trial.asked as i64),
             },
         );
-        self.world.ask(now, node, TRIAL_TICKET, request);
+        self.ask(now, node, TRIAL_TICKET, request);
         self.world.alarm(now + self.weather.slowed(PAUSE), Alarm::Trial);
     }
 

@@ -381,7 +381,8 @@ impl<R: Replica, A> World<R, A> {
         self.play = Some(Play::new(script, self.machines.len()));
         for (timer, firing) in script.timers.iter().enumerate() {
             let node = firing.node.0 - 1;
-            let at = self.now + firing.at_ns;
+            // A timer that is due goes off a nanosecond after it may.
+            let at = self.now + firing.at_ns.saturating_sub(1);
             self.agenda.plan(at, Planned::Permit { timer, node });
         }
         for mishap in &script.mishaps {

@@ -35,7 +35,11 @@ impl Raft {
     pub(super) fn election_timeout(&mut self, cx: &mut Cx) {
         self.arm_election(cx);
         self.last_at_tick = self.log.last();
-        let config = self.configs.latest();
+        // Its removal may never be committed without it.
+        let config = match self.configs.latest() {
+            latest if latest.is_voter(self.me) => latest,
+            _ => self.configs.as_of(self.commit),
+        };
         let expected = config.disks.get(&self.me).copied();
         if matches!(self.state, State::Leader(_))
             || !self.rules.may_campaign(config.is_voter(self.me))

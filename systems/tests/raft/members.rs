@@ -132,6 +132,36 @@ fn an_amnesiac_votes_again_once_it_was_removed_and_joined() {
     assert_eq!(s.breach, None);
 }
 
+/// As an amnesiac does not vote, the rest of the old configuration is no majority of it, and none of the new one's has
+/// a log as new as that of the node which left.
+#[test]
+fn a_node_that_left_campaigns_until_its_leaving_is_committed() {
+    let settings = [EAGER, &[("identity", "register")]].concat();
+    let mut s = Script::new(4, 0, &settings, None);
+    s.settle(&[1, 2, 3, 4]);
+    s.elect(1, &[2, 3]);
+    s.beat(1, &[2, 3, 4]);
+    s.reconfigure(1, Reconfigure::Leave(NodeId(1)));
+    s.lose();
+    s.wipe(4);
+    s.settle(&[1, 2, 3, 4]);
+    s.restart(1);
+    s.elect(2, &[1, 3, 4]);
+    assert!(!s.leads(2), "node 1 has a newer log");
+    s.elect(1, &[2, 3, 4]);
+    for _ in 0..3 {
+        s.beat(1, &[2, 3, 4]);
+    }
+    s.settle(&[1, 2, 3, 4]);
+    let voters: Vec<u16> = s.raft(2).status().voters.iter().map(|node| node.0).collect();
+    assert_eq!(voters, [2, 3, 4]);
+    assert_eq!(s.raft(1).status().role, Role::Outsider);
+    assert!(s.leads(2) || s.leads(3), "it led only until it had left");
+    assert_eq!(s.breach, None);
+    s.elect(1, &[2, 3, 4]);
+    assert!(!s.leads(1), "nor does it campaign any more");
+}
+
 #[test]
 fn a_learner_that_does_not_catch_up_is_given_up_and_blocks_nobody() {
     let mut s = Script::new(3, 1, EAGER, None);

@@ -75,7 +75,8 @@ pub fn answers_candidates(voter: bool) -> bool {
     true
 }
 
-/// May a node campaign? Only a voter of its latest configuration (thesis §4.2.2).
+/// May a node campaign? Only a voter: of its latest configuration, or of the one before, as long as it does not know
+/// that the latest is committed; "it might still be needed until the C_new entry is committed" (thesis §4.2.2).
 pub fn may_campaign(voter: bool) -> bool {
     voter
 }
