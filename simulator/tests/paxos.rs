@@ -2,7 +2,7 @@
 
 use perjury_runner::Options;
 use perjury_simulator::determinism::compare;
-use perjury_simulator::{Campaign, Setup, Swarm, Violation, hunt};
+use perjury_simulator::{Campaign, Setup, Swarm, hunt};
 use perjury_systems::registry::{self, mutant};
 
 fn campaign(system: &str, runs: u64) -> Campaign {
@@ -15,14 +15,24 @@ fn campaign(system: &str, runs: u64) -> Campaign {
         swarm: Swarm::new(Setup::new(system, workload, options)),
         first_seed: 1,
         runs,
-        jobs: 2,
+        jobs: 1,
         keep_going: false,
         invariants: true,
     }
 }
 
+/// A number that whoever looks for rare alarms gives.
+fn number(name: &str, otherwise: u64) -> u64 {
+    let given = std::env::var(name).ok();
+    given.and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
 fn is_never_accused(system: &str, runs: u64, unreached: usize) {
-    let tally = hunt(&campaign(system, runs), &|| false, &mut |_| {}).expect("it can be run");
+    let runs = number("PERJURY_TEST_RUNS", runs);
+    let mut campaign = campaign(system, runs);
+    campaign.first_seed = number("PERJURY_TEST_SEED", 1);
+    campaign.keep_going = true;
+    let tally = hunt(&campaign, &|| false, &mut |_| {}).expect("it can be run");
     let found: Vec<_> = tally
         .found
         .iter()
@@ -63,18 +73,8 @@ fn correct_basic_paxos_is_never_accused_in_a_swarm() {
 }
 
 #[test]
-fn correct_paxos_breaks_no_promise_in_a_swarm() {
-    let mut campaign = campaign("paxos", 150);
-    campaign.keep_going = true;
-    let tally = hunt(&campaign, &|| false, &mut |_| {}).expect("it can be run");
-    let broken =
-        |violation: &&Violation| matches!(violation, Violation::Invariant(_) | Violation::History(_));
-    let broken: Vec<_> = tally
-        .found
-        .iter()
-        .flat_map(|found| found.violations.iter().filter(broken))
-        .collect();
-    assert_eq!((tally.runs, broken), (150, Vec::new()));
+fn correct_paxos_is_never_accused_in_a_swarm() {
+    is_never_accused("paxos", 150, 2);
 }
 
 #[test]

@@ -424,6 +424,11 @@ pub trait Replica: Clone + Debug + Sized + 'static {
     /// What a status page, a client or a nemesis may see.
     fn status(&self) -> Status;
 
+    /// The voters of every configuration of which a majority may be needed from now on.
+    fn quorums_of(&self) -> Vec<Vec<NodeId>> {
+        vec![self.status().voters]
+    }
+
     /// The term, ballot number or epoch that it claims to lead, if it does.
     fn leads(&self) -> Option<u64> {
         let status = self.status();

@@ -57,21 +57,9 @@ impl<R: Replica> Environment<R> {
     /// A random set of nodes that is a majority of every configuration that any node knows of.
     fn draw_quorum(&mut self) -> Option<(Vec<Node>, Vec<Node>)> {
         let mut outside: Vec<Node> = self.world.nodes().collect();
-        let configurations: Vec<Vec<Node>> = outside
-            .iter()
-            .map(|node| self.world.voters_known_to(*node))
-            .collect();
-        // Where two configurations are in force at once, a majority of both together and one more is one of each.
-        let spare = usize::from(self.kinds.contains(&kinds::MEMBERSHIP));
-        let suffices = |quorum: &[Node]| {
-            configurations.iter().all(|voters| {
-                let votes = |voter: &&Node| quorum.contains(voter) && !self.world.is_wiped(**voter);
-                let there = voters.iter().filter(votes).count();
-                2 * there > voters.len() + spare
-            })
-        };
+        let configurations = self.configurations();
         let mut quorum = Vec::new();
-        while !suffices(&quorum) {
+        while !self.suffices(&quorum, &configurations) {
             if outside.is_empty() {
                 return None;
             }
@@ -82,6 +70,23 @@ impl<R: Replica> Environment<R> {
         (!outside.is_empty() && !dead).then_some((quorum, outside))
     }
 
+    /// Who votes, in each configuration that any node knows of.
+    fn configurations(&self) -> Vec<Vec<Node>> {
+        let known = |node| self.world.configurations_known_to(node);
+        self.world.nodes().flat_map(known).collect()
+    }
+
+    /// Whether these are a majority of each.
+    fn suffices(&self, quorum: &[Node], configurations: &[Vec<Node>]) -> bool {
+        // Where two configurations are in force at once, a majority of both together and one more is one of each.
+        let spare = usize::from(self.kinds.contains(&kinds::MEMBERSHIP));
+        configurations.iter().all(|voters| {
+            let votes = |voter: &&Node| quorum.contains(voter) && !self.world.is_wiped(**voter);
+            let there = voters.iter().filter(votes).count();
+            2 * there > voters.len() + spare
+        })
+    }
+
     /// Asks a node of the majority, or gives the trial up.
     pub(super) fn try_quorum(&mut self) {
         let Some(trial) = &mut self.trial else {
@@ -89,7 +94,13 @@ impl<R: Replica> Environment<R> {
         };
         let now = self.world.now();
         if now >= trial.until {
-            self.stalled = Some(std::mem::take(&mut trial.quorum));
+            let quorum = std::mem::take(&mut trial.quorum);
+            // A change that was decided before, and that nobody knew of, may ask for others.
+            if self.suffices(&quorum, &self.configurations()) {
+                self.stalled = Some(quorum);
+            } else {
+                self.end_trial();
+            }
             return;
         }
         let node = trial.quorum[trial.asked % trial.quorum.len()];

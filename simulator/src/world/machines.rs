@@ -64,11 +64,11 @@ impl<R: Replica, A> World<R, A> {
         self.machine(node).dead
     }
 
-    /// Those who vote, as a node knows; if it does not run, as it would know if it were started.
-    pub(crate) fn voters_known_to(&self, node: Node) -> Vec<Node> {
+    /// Those who vote in each configuration that a node knows; if it does not run, as it would know if it were started.
+    pub(crate) fn configurations_known_to(&self, node: Node) -> Vec<Vec<Node>> {
         let machine = self.machine(node);
-        let voters = match &machine.driver {
-            Some(driver) => driver.replica().status().voters,
+        let configurations = match &machine.driver {
+            Some(driver) => driver.replica().quorums_of(),
             None => {
                 let me = NodeId(node.0);
                 let rng = machine.rng.clone();
@@ -79,11 +79,12 @@ impl<R: Replica, A> World<R, A> {
                     Driver::<R>::recover(&self.cluster, me, machine.disk.read(), rng, clocks, &mut out)
                 }));
                 recovered
-                    .map(|driver| driver.replica().status().voters)
+                    .map(|driver| driver.replica().quorums_of())
                     .unwrap_or_default()
             }
         };
-        voters.into_iter().map(|voter| Node(voter.0)).collect()
+        let nodes = |voters: Vec<NodeId>| voters.into_iter().map(|voter| Node(voter.0)).collect();
+        configurations.into_iter().map(nodes).collect()
     }
 
     /// Starts a node's process, `after` nanoseconds from now besides the time that it takes.

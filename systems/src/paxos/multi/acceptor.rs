@@ -27,13 +27,18 @@ impl Paxos {
     pub(super) fn may_use_vote(&self, expected: Option<Disk>) -> bool {
         let known = match expected {
             Some(disk) => disk == self.identity.disk,
-            None => self.identity.registered || !self.initial.voters.contains(&self.me),
+            None => self.is_registered(),
         };
         let may = self.rules.may_use_vote(known);
         if !may {
             self.rules.reach(Place::AmnesiacSilent as u8);
         }
         may
+    }
+
+    /// Whether its disk is the only one that it had as a member from the start.
+    pub(super) fn is_registered(&self) -> bool {
+        self.identity.registered || !self.initial.voters.contains(&self.me)
     }
 
     pub(super) fn on_prepare(
@@ -72,12 +77,18 @@ impl Paxos {
     pub(super) fn promise(&mut self, ballot: Ballot, cx: &mut Cx) {
         self.promised = ballot;
         self.covered = self.highest_accepted();
-        self.round = self.round.max(ballot.round);
         cx.append(Record::Promised(ballot));
         cx.trace(Trace::Promised {
             ballot,
             at: cx.written(),
         });
+        self.be_bound(ballot, cx);
+    }
+
+    /// What follows from a higher ballot, promised or accepted: nobody leads this node in a lower one any more, and no
+    /// lease of a lower one counts, since who leads in this one does not wait for it.
+    fn be_bound(&mut self, ballot: Ballot, cx: &mut Cx) {
+        self.round = self.round.max(ballot.round);
         self.leader = None;
         self.read_lease = None;
         self.stop_leading_below(ballot, cx);
@@ -160,8 +171,7 @@ impl Paxos {
         }
         if ballot > self.promised {
             self.promised = ballot;
-            self.round = self.round.max(ballot.round);
-            self.stop_leading_below(ballot, cx);
+            self.be_bound(ballot, cx);
         }
         let digest = value.digest();
         let at = cx.append(Record::Accepted {

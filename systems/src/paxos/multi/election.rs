@@ -177,6 +177,7 @@ impl Paxos {
             confirmed: 0,
             rounds: VecDeque::new(),
             heard_quorum: cx.now,
+            caught_up: ((0, 0), cx.now),
             reads: VecDeque::new(),
             readers,
             change: None,

@@ -1,11 +1,13 @@
 //! Heartbeats: that the leader is alive, that it still leads, and leases for those who read.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::leader::{ROUNDS, Round};
 use super::settings::ReadMode;
 use super::types::{Clock, Message, Slot, Timer};
 use super::{Cx, Paxos, State};
+use crate::chunks::Incoming;
 use crate::paxos::Ballot;
 use crate::replica::NodeId;
 
@@ -48,7 +50,11 @@ impl Paxos {
             .find(|round| round.number == leader.confirmed)
             .cloned();
         for node in members.into_iter().filter(|node| *node != self.me) {
-            let voter = self.configs.of(executed + 1).voters.contains(&node);
+            let config = self.configs.of(executed + 1);
+            // What one never accepts that has lost its disk would wait for its lease, again and again.
+            let disk = config.disks.get(&node).copied();
+            let votes = leader.peers.get(&node).is_some_and(|peer| peer.votes(disk));
+            let voter = votes && config.voters.contains(&node);
             let grant = confirmed
                 .as_ref()
                 .filter(|_| replicas && recovered && voter && !leader.handed_over)
@@ -75,7 +81,7 @@ impl Paxos {
         let State::Leader(leader) = &self.state else {
             return;
         };
-        if cx.now.saturating_sub(leader.heard_quorum) > patience {
+        if cx.now.saturating_sub(leader.heard_quorum) > patience || self.waits_in_vain(patience, cx.now) {
             self.step_down(cx);
             return;
         }
@@ -83,6 +89,20 @@ impl Paxos {
         self.resend(cx);
         self.confirm(cx);
         cx.arm(Timer::Heartbeat, self.settings.heartbeat);
+    }
+
+    /// Whether it gets nowhere with what others have forgotten: whoever could tell it may be gone. The promises for a
+    /// later ballot come from those who are left.
+    fn waits_in_vain(&mut self, patience: Duration, now: Duration) -> bool {
+        let bytes = self.incoming.as_ref().map_or(0, Incoming::wanted);
+        let progress = (self.executed(), bytes);
+        let State::Leader(leader) = &mut self.state else {
+            return false;
+        };
+        if progress.0 >= leader.reports.trimmed || progress != leader.caught_up.0 {
+            leader.caught_up = (progress, now);
+        }
+        now.saturating_sub(leader.caught_up.1) > patience
     }
 
     /// A leader of this ballot is alive.
@@ -130,6 +150,7 @@ impl Paxos {
             },
             executed: self.executed(),
             disk: self.identity.disk,
+            registered: self.is_registered(),
         };
         cx.send(from, reply);
     }
@@ -140,7 +161,7 @@ impl Paxos {
         (ballot, round): (Ballot, u64),
         clock: Clock,
         executed: Slot,
-        disk: u64,
+        (disk, registered): (u64, bool),
         cx: &mut Cx,
     ) {
         let State::Leader(leader) = &mut self.state else {
@@ -157,6 +178,7 @@ impl Paxos {
         }
         peer.executed = peer.executed.max(executed);
         peer.disk = Some(disk);
+        peer.registered = registered;
         if executed > self.executed() {
             self.wanted = self.wanted.max(executed);
             self.fetch_from(from, cx);

@@ -80,6 +80,8 @@ pub(crate) struct Leader {
     pub(crate) rounds: VecDeque<Round>,
     /// When a quorum was heard last.
     pub(crate) heard_quorum: Duration,
+    /// How far it is with what others have forgotten (slot, bytes of a snapshot), and since when.
+    pub(crate) caught_up: ((Slot, u64), Duration),
     pub(crate) reads: VecDeque<super::reads::Pending>,
     /// Until when others may read by a lease, on this node's clock.
     pub(crate) readers: BTreeMap<NodeId, Duration>,
@@ -99,6 +101,15 @@ pub(crate) struct Peer {
     pub(crate) clock: Option<(Clock, Duration)>,
     pub(crate) executed: Slot,
     pub(crate) disk: Option<u64>,
+    /// Whether it may vote as a member from the start.
+    pub(crate) registered: bool,
+}
+
+impl Peer {
+    /// Whether it accepts what it is sent, if it is known by this disk.
+    pub(super) fn votes(&self, known_by: Option<u64>) -> bool {
+        known_by.map_or(self.registered, |disk| self.disk == Some(disk))
+    }
 }
 
 /// A round of heartbeats.

@@ -16,12 +16,17 @@ use crate::replica::NodeId;
 /// The most slots that one notice is held against.
 const MAX_NOTICED: usize = 1_000;
 
+/// A node that was asked so often in vain may have nothing to tell, or be gone.
+const TRIES: u32 = 3;
+
 /// Somebody was asked for what is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fetching {
     from: NodeId,
     /// When it is asked again.
     due: Duration,
+    /// How often it was asked in vain.
+    tries: u32,
 }
 
 struct Local<'a>(&'a Rules);
@@ -147,17 +152,18 @@ impl Paxos {
     /// Asks a node for what is missing, unless somebody was asked a moment ago.
     pub(super) fn fetch_from(&mut self, from: NodeId, cx: &mut Cx) {
         if self.fetching.is_none_or(|fetching| fetching.due <= cx.now) {
-            self.ask(from, cx);
+            self.ask(from, 0, cx);
         }
     }
 
-    fn ask(&mut self, from: NodeId, cx: &mut Cx) {
+    fn ask(&mut self, from: NodeId, tries: u32, cx: &mut Cx) {
         if from == self.me {
             return;
         }
         self.fetching = Some(Fetching {
             from,
             due: cx.now + self.settings.heartbeat,
+            tries,
         });
         let snapshot = self
             .incoming
@@ -171,18 +177,28 @@ impl Paxos {
         cx.arm(Timer::Fetch, self.settings.heartbeat);
     }
 
-    /// Still waiting: asks again, the leader if there is one.
+    /// Still waiting: asks again, the leader if there is one; who leads asks one after the other, since few may have what
+    /// others have forgotten.
     pub(super) fn fetch_again(&mut self, cx: &mut Cx) {
-        let Some(fetching) = self.fetching.take() else {
+        let Some(Fetching { from, tries, .. }) = self.fetching.take() else {
             return;
         };
-        if self.wanted > self.executed() {
-            let from = self
-                .leader
-                .filter(|leader| *leader != self.me)
-                .unwrap_or(fetching.from);
-            self.ask(from, cx);
+        if self.wanted <= self.executed() {
+            return;
         }
+        match self.leader.filter(|leader| *leader != self.me) {
+            Some(leader) => self.ask(leader, 0, cx),
+            None if tries + 1 < TRIES => self.ask(from, tries + 1, cx),
+            None => self.ask(self.after(from), 0, cx),
+        }
+    }
+
+    /// The node behind this one, going round, itself apart.
+    fn after(&self, node: NodeId) -> NodeId {
+        let count = self.nodes.len();
+        let place = self.nodes.iter().position(|one| *one == node).unwrap_or(0);
+        let behind = (1..=count).map(|step| self.nodes[(place + step) % count]);
+        behind.into_iter().find(|one| *one != self.me).unwrap_or(node)
     }
 
     pub(super) fn on_fetch(&mut self, from: NodeId, first: Slot, snapshot: Option<(Slot, u64)>, cx: &mut Cx) {
@@ -224,7 +240,7 @@ impl Paxos {
         if self.executed() > before {
             self.fetching = None;
             if self.wanted > self.executed() {
-                self.ask(from, cx);
+                self.ask(from, 0, cx);
             }
         }
     }
@@ -241,11 +257,11 @@ impl Paxos {
                 self.install(last, bytes, cx);
                 self.fetching = None;
                 if self.wanted > self.executed() {
-                    self.ask(from, cx);
+                    self.ask(from, 0, cx);
                 }
             }
             // As above: a piece that brings nothing asks for nothing.
-            Taken::Wanted(wanted) if wanted > before => self.ask(from, cx),
+            Taken::Wanted(wanted) if wanted > before => self.ask(from, 0, cx),
             Taken::Wanted(_) => {}
         }
     }

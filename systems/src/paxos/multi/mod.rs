@@ -173,6 +173,14 @@ impl Replica for Paxos {
         }
     }
 
+    // Whoever wants to lead needs promises for slots that a later configuration decides, too.
+    fn quorums_of(&self) -> Vec<Vec<NodeId>> {
+        let configs = self.configs.from(self.executed() + 1);
+        configs
+            .map(|config| config.voters.iter().copied().collect())
+            .collect()
+    }
+
     fn leads(&self) -> Option<u64> {
         match &self.state {
             State::Leader(leader) => Some(leader.ballot.round),
@@ -230,7 +238,8 @@ impl Paxos {
                 clock,
                 executed,
                 disk,
-            } => self.on_heartbeat_reply(from, (ballot, round), clock, executed, disk, cx),
+                registered,
+            } => self.on_heartbeat_reply(from, (ballot, round), clock, executed, (disk, registered), cx),
             Message::Fetch {
                 from: first,
                 snapshot,

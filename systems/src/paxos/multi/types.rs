@@ -123,6 +123,8 @@ pub enum Message {
         executed: Slot,
         /// Its disk.
         disk: Disk,
+        /// Whether it may vote as a member from the start.
+        registered: bool,
     },
     /// What is chosen from this slot on?
     Fetch {
