@@ -142,17 +142,32 @@ const MOMENTS: &[Moment] = &[
         nodes: &[],
         hectic: false,
     },
+    // A leader that is out of reach when another one asks for promises.
+    Moment {
+        name: "lease",
+        strikes: &[
+            (Step("Prepared"), Strike::CutOffLeader),
+            (Message("Prepare"), Strike::CutOffLeader),
+            (Step("BecameLeader"), Strike::CutOff),
+        ],
+        heal_ms: &[60, 150, 300],
+        every_ms: &[60, 150, 400],
+        nodes: &[3, 3, 5],
+        hectic: true,
+    },
     Moment {
         name: "wipe",
         strikes: &[
             (Message("Accepted"), Strike::Wipe),
+            (Message("Accepted"), Strike::Wipe),
             (Message("Promise"), Strike::Wipe),
             (Step("Acked"), Strike::CutOff),
+            (Step("Learned"), Strike::CutOffLeader),
             (Step("BecameLeader"), Strike::CutOff),
         ],
         heal_ms: &[5, 50, 300],
         every_ms: &[60, 150, 400],
-        nodes: &[],
+        nodes: &[3, 3, 5],
         hectic: true,
     },
 ];

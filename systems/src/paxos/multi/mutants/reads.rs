@@ -14,7 +14,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             source: "TiKV #964",
             workload: "register",
             nemesis: "clock,partition-leader",
-            moment: "lead",
+            moment: "lease",
             settings: &["reads=lease", "lease-drift-ppm=200000"],
             finding: "a leader beside a lease (P-I7), a stale read (P-I11)",
             difficulty: Difficulty::Medium,
