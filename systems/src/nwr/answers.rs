@@ -144,6 +144,7 @@ fn shown(cell: &[Version]) -> Value {
     match cell {
         [.., last] if cell.len() == 1 || !cell.iter().all(set) => last.value.clone(),
         [] => Value::Nil,
+        removed if removed.iter().all(|version| version.value == Value::Nil) => Value::Nil,
         several => Value::List(elements(several).into_iter().collect()),
     }
 }

@@ -91,8 +91,10 @@ impl Nwr {
         }
     }
 
-    /// Whether the node that orders changes has heard every other one, if it lost its disk.
+    /// Whether the node that orders changes knows the newest one: if it lost its disk, once it has heard every other node;
+    /// as long as it does not know whether it did, not.
     pub(super) fn knows_the_view(&self) -> bool {
-        !self.registration.amnesiac || self.registration.heard.len() == self.others().count()
+        let heard_all = self.registration.heard.len() == self.others().count();
+        self.identity.ready || (self.registration.amnesiac && heard_all)
     }
 }

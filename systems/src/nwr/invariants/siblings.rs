@@ -26,6 +26,8 @@ pub(super) struct Siblings {
     replaces: FxHashMap<(Arc<str>, Tag), Vec<Tag>>,
     acknowledged: FxHashSet<(Arc<str>, Tag)>,
     held: BTreeMap<NodeId, FxHashMap<Arc<str>, Vec<Tag>>>,
+    /// The view of each node.
+    epochs: BTreeMap<NodeId, u64>,
 }
 
 impl Siblings {
@@ -36,6 +38,7 @@ impl Siblings {
             replaces: FxHashMap::default(),
             acknowledged: FxHashSet::default(),
             held: BTreeMap::new(),
+            epochs: BTreeMap::new(),
         }
     }
 
@@ -56,10 +59,13 @@ impl Siblings {
                 kind,
                 tag: Some(tag),
                 answers,
+                epoch,
                 ..
             } if *kind != Kind::Read => {
                 self.acknowledged.insert((Arc::clone(key), *tag));
-                for (replica, _) in answers {
+                // One that has gone on to another view may have let go of it, and be fetching it again.
+                let here = |replica: &NodeId| self.epochs.get(replica) == Some(epoch);
+                for (replica, _) in answers.iter().filter(|(replica, _)| here(replica)) {
                     let held = self.held.get(replica).and_then(|keys| keys.get(key));
                     if held.is_some_and(|held| !self.knows(key, held, *tag)) {
                         return Err(format!(
@@ -70,8 +76,9 @@ impl Siblings {
                 }
             }
             // What it lets go of is kept by others, from whom it may have it again, part by part.
-            Trace::Adopted { view, .. } if view.before.is_none() => {
-                if let Some(held) = self.held.get_mut(&node) {
+            Trace::Adopted { view, .. } => {
+                self.epochs.insert(node, view.epoch);
+                if let Some(held) = self.held.get_mut(&node).filter(|_| view.before.is_none()) {
                     keep_own(held, node, view, &self.settings);
                 }
             }
