@@ -12,6 +12,7 @@ mod tests;
 pub mod append;
 pub mod cas;
 pub mod counter;
+pub mod delete;
 pub mod menu;
 pub mod once;
 pub mod register;

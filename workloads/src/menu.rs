@@ -5,14 +5,14 @@ use std::fmt;
 use perjury_checker::quorum::Promise;
 
 use crate::workload::Workload;
-use crate::{append, cas, counter, once, register, set};
+use crate::{append, cas, counter, delete, once, register, set};
 
 /// How a workload is to be shaped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Keys in use at a time; none for the workload's own choice, few enough for high contention.
     pub keys: Option<usize>,
-    /// For `register`, `cas` and `once`: draw values from 1 to this, instead of never writing a value twice.
+    /// For `register`, `cas`, `delete` and `once`: draw values from 1 to this, instead of never writing a value twice.
     pub values: Option<u32>,
     /// Operations on a key before a fresh one takes its place; none for the workload's own choice.
     pub ops_per_key: Option<u64>,
@@ -71,6 +71,12 @@ pub const MENU: &[Entry] = &[
         about: "increments that must not be applied twice, though unknown outcomes are retried in the same session",
         models: &["counter"],
         make: |options| Box::new(counter::Counter::new(options)),
+    },
+    Entry {
+        name: "delete",
+        about: "reads, writes and removals of a few keys: what was removed must not come back",
+        models: &["key-value"],
+        make: |options| Box::new(delete::Delete::new(options)),
     },
     Entry {
         name: "once",
