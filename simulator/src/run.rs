@@ -19,7 +19,7 @@ use crate::environment::{End, Environment};
 use crate::likelihood::Branch;
 use crate::setup::Setup;
 use crate::systems::{self, Drawn, Simulated, Visitor, promise_of};
-use crate::world::{Line, Played, Recording, Transcript, Unwatched};
+use crate::world::{Line, Played, Post, Recording, Transcript, Unwatched};
 
 /// What is wanted of a run besides its outcome. Nothing here changes what happens in it, but for `invariants` (a
 /// breach ends the run) and `branch`.
@@ -185,6 +185,8 @@ pub struct Outcome {
     pub transcript: Vec<Line>,
     /// The messages between nodes, if they were wanted.
     pub messages: Option<Messages>,
+    /// When whose disk began to make writes durable, in nanoseconds, if messages were wanted.
+    pub syncs: Vec<(u64, Node)>,
 }
 
 impl Outcome {
@@ -301,7 +303,7 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
     });
     let trial_limit_ms = environment.trial_limit_ms();
     let Environment {
-        world,
+        mut world,
         runner,
         marks,
         two_leaders,
@@ -340,6 +342,10 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
     }
     violations.extend(finished.failures.iter().cloned().map(Violation::System));
     let traffic = world.traffic();
+    let (messages, syncs) = world.post.take().map_or((None, Vec::new()), |post| {
+        let Post { messages, syncs, .. } = *post;
+        (Some(messages), syncs)
+    });
     Ok(Outcome {
         finished,
         summary,
@@ -361,7 +367,8 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
             .transcript
             .map(|transcript| transcript.lines)
             .unwrap_or_default(),
-        messages: world.post.map(|post| post.messages),
+        messages,
+        syncs,
     })
 }
 

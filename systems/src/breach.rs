@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +54,20 @@ pub trait Invariants<R: Replica>: fmt::Debug {
     /// # Errors
     /// The first invariant found broken.
     fn full(&mut self, nodes: &BTreeMap<NodeId, &R>) -> Result<(), Breach>;
+
+    /// Within which time [`Self::at_rest`] holds of a cluster that is whole again and of which nothing is asked; none if
+    /// nothing is promised of it.
+    fn rests_within(&self) -> Option<Duration> {
+        None
+    }
+
+    /// What holds in the end of a cluster of which nothing is asked any more. `nodes` are those that run: all.
+    ///
+    /// # Errors
+    /// What does not hold yet.
+    fn at_rest(&mut self, _nodes: &BTreeMap<NodeId, &R>) -> Result<(), Breach> {
+        Ok(())
+    }
 }
 
 /// Judges what nodes recorded of themselves, where they cannot be looked into. Traces come in the order of each node; how

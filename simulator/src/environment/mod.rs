@@ -4,6 +4,7 @@ mod admin;
 pub(crate) mod calls;
 mod faults;
 mod patience;
+mod rest;
 mod trial;
 mod wake;
 
@@ -54,6 +55,8 @@ pub(crate) enum Alarm {
     GiveUp { fault: u32, healing: bool },
     /// Members that are missing are asked back.
     Repair,
+    /// Whether the cluster has come to rest.
+    Rest,
     /// Leadership is handed over.
     Transfer,
     /// The majority that is on trial is asked.
@@ -241,6 +244,7 @@ impl<R: Replica> Environment<R> {
                 return End::Stalled(quorum);
             }
         }
+        self.rest();
         self.world.checkpoint();
         match self.world.breach.take() {
             Some(breach) => End::Broken(breach),
@@ -417,6 +421,8 @@ impl<R: Replica> Environment<R> {
             Alarm::Admin { ticket } => self.admin(ticket),
             Alarm::GiveUp { fault, healing } => self.admin_gives_up(fault, healing),
             Alarm::Trial => self.try_quorum(),
+            // Of use only when the run is over.
+            Alarm::Rest => {}
             Alarm::Request { place } => self.request(place),
             Alarm::End => self.done = true,
             Alarm::Weather { bad: true } => self.storm(),

@@ -44,7 +44,7 @@ impl Simulated for Nwr {
 
 impl Drawn for Nwr {
     const DRAWING: Drawing = Drawing {
-        workloads: &["register", "register", "register", "register", "set"],
+        workloads: &["register", "register", "register", "delete", "set"],
         steps: STEPS,
         moments: MOMENTS,
         settings: draw_settings,

@@ -16,6 +16,8 @@ const MOST: usize = 2_000_000;
 #[derive(Debug)]
 pub(crate) struct Post {
     pub(crate) messages: Messages,
+    /// When whose disk began to make writes durable, in nanoseconds.
+    pub(crate) syncs: Vec<(u64, Node)>,
     /// When a message arrives, from whom and for whom: its number.
     under_way: BTreeMap<(u64, u16, u16), u64>,
 }
@@ -24,6 +26,7 @@ impl Default for Post {
     fn default() -> Self {
         Post {
             messages: Messages::new(MOST),
+            syncs: Vec::new(),
             under_way: BTreeMap::new(),
         }
     }

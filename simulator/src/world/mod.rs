@@ -35,7 +35,7 @@ use agenda::Agenda;
 pub(crate) use chance::{MILLION, below, between, exponential, exponential_of, mixed};
 use clock::Clock;
 pub(crate) use digest::Rolling;
-use messages::Post;
+pub(crate) use messages::Post;
 use network::Network;
 use node::Machine;
 pub(crate) use play::Play;

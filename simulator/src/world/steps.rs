@@ -1,15 +1,18 @@
 //! Steps of nodes: what brings them about, and how what they want done is carried out.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use perjury_nemesis::{Node, stream};
 use perjury_systems::api::Request;
+use perjury_systems::breach::Breach;
 use perjury_systems::driver::{Driver, Output};
 use perjury_systems::replica::{Event, Lsn, NodeId, Replica, RequestId};
 
 use super::chance::{MILLION, below, heavy_tailed_of, mixed};
 use super::network::Broken;
+use super::node::Machine;
 use super::{Happened, Keep, MICROSECOND, MILLISECOND, Note, Planned, Strike, Topic, World, variant};
 use crate::script::Blow;
 
@@ -307,13 +310,20 @@ impl<R: Replica, A> World<R, A> {
 
     /// Has the invariants checked in full, which is slow.
     pub(crate) fn checkpoint(&mut self) {
-        let running = (1..).map(NodeId).zip(&self.machines);
-        let replicas = running
-            .filter_map(|(node, machine)| Some((node, machine.driver.as_ref()?.replica())))
-            .collect();
+        let replicas = replicas(&self.machines);
         if self.breach.is_none() {
             self.breach = self.watch.full(&replicas).err();
         }
+    }
+
+    /// Within which time a cluster of which nothing is asked has to be at rest, if anything is promised of it then.
+    pub(crate) fn rests_within(&self) -> Option<Duration> {
+        self.watch.rests_within()
+    }
+
+    /// Whether it is.
+    pub(crate) fn at_rest(&mut self) -> Result<(), Breach> {
+        self.watch.at_rest(&replicas(&self.machines))
     }
 
     fn carry_out(&mut self, place: usize, output: Output<R>) {
@@ -388,6 +398,9 @@ impl<R: Replica, A> World<R, A> {
         let Some(lsn) = machine.disk.begin_sync() else {
             return;
         };
+        if let Some(post) = &mut self.post {
+            post.syncs.push((self.now, Node(place as u16 + 1)));
+        }
         let weather = if self.calm { &self.calmed } else { &self.weather };
         // How long it takes depends on nothing but which fsync it is.
         machine.syncs += 1;
@@ -439,4 +452,12 @@ impl<R: Replica, A> World<R, A> {
             self.agenda.plan(at, Planned::Look { node: place as u16 });
         }
     }
+}
+
+/// The nodes that run.
+fn replicas<R: Replica>(machines: &[Machine<R>]) -> BTreeMap<NodeId, &R> {
+    let numbered = (1..).map(NodeId).zip(machines);
+    numbered
+        .filter_map(|(node, machine)| Some((node, machine.driver.as_ref()?.replica())))
+        .collect()
 }

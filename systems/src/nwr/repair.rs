@@ -86,10 +86,6 @@ impl Nwr {
             return;
         }
         self.rules.reach(Place::Hinted as u8);
-        cx.trace(Trace::Hinted {
-            key: Arc::clone(&key),
-            replica: node,
-        });
         if self.rules.hint_is_durable() {
             let record = Record::Hint {
                 node,
@@ -98,6 +94,12 @@ impl Nwr {
             };
             self.append(record, cx);
         }
+        cx.trace(Trace::Hinted {
+            at: cx.written(),
+            key: Arc::clone(&key),
+            replica: node,
+            tag: newest(&cell),
+        });
         let ticket = self.next_ticket();
         self.hints.insert(ticket, Hint { node, key, cell });
     }
@@ -114,12 +116,13 @@ impl Nwr {
         let Some(hint) = self.hints.get(&ticket).filter(|hint| hint.node == from) else {
             return;
         };
-        let (node, key) = (hint.node, Arc::clone(&hint.key));
+        let (node, key, tag) = (hint.node, Arc::clone(&hint.key), newest(&hint.cell));
         self.hints.remove(&ticket);
         self.rules.reach(Place::HandedOver as u8);
         cx.trace(Trace::HandedOver {
             key: Arc::clone(&key),
             replica: node,
+            tag,
         });
         let left: Vec<Hint> = self
             .hints

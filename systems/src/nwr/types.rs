@@ -382,10 +382,14 @@ pub enum Trace {
     },
     /// Something is kept for a replica that is silent.
     Hinted {
+        /// The position up to which the log has to be durable for it to be kept.
+        at: Lsn,
         /// The key.
         key: Arc<str>,
         /// The replica.
         replica: NodeId,
+        /// The newest version of what is kept.
+        tag: Option<Tag>,
     },
     /// What was kept was handed over.
     HandedOver {
@@ -393,6 +397,8 @@ pub enum Trace {
         key: Arc<str>,
         /// The replica.
         replica: NodeId,
+        /// The newest version of what was kept.
+        tag: Option<Tag>,
     },
     /// Another replica holds other versions in this leaf of the tree.
     Differed {

@@ -253,13 +253,13 @@ impl Bed {
     }
 
     /// Whether replicas of each key hold the same.
-    pub fn settled(&self) -> Result<(), Breach> {
+    pub fn settled(&mut self) -> Result<(), Breach> {
         let nodes = self
             .nodes
             .iter()
             .filter_map(|(id, node)| Some((*id, node.driver.as_ref()?.replica())))
             .collect();
-        Invariants::settled(&nodes)
+        self.invariants.at_rest(&nodes)
     }
 
     pub fn replica(&self, id: NodeId) -> &Nwr {

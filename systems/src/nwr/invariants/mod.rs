@@ -6,7 +6,7 @@
 //! | Q-I2 | a version has one value, wherever it is |
 //! | Q-I3 | what is counted as stored is, or was, durable there |
 //! | Q-I4 | an operation that succeeds had its quorum, returns the newest version in it, and sees what was done before |
-//! | Q-I5 | replicas that nothing happens to hold the same in the end ([`Invariants::settled`]) |
+//! | Q-I5 | replicas of which nothing is asked any more hold the same in the end, and what was kept for them |
 //! | Q-I6 | a version that was acknowledged goes only when one takes its place that knew of it |
 //! | H-I1 | the same members place a key alike, on every node, whatever happened before |
 //! | H-I5 | a key's replicas are as many distinct nodes as there should be |
@@ -15,8 +15,9 @@
 //! What traces alone decide ([`Facts`]) also judges runs of real processes.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::types::{Trace, newest};
+use super::types::Trace;
 use super::{Nwr, Settings};
 use crate::breach::{self, Breach};
 use crate::replica::{Cluster, Lsn, NodeId};
@@ -24,6 +25,7 @@ use crate::replica::{Cluster, Lsn, NodeId};
 mod durability;
 mod facts;
 mod freshness;
+mod rest;
 mod siblings;
 
 pub use facts::{Facts, Recorded};
@@ -35,12 +37,14 @@ pub struct Invariants {
     durability: durability::Durability,
     freshness: freshness::Freshness,
     siblings: siblings::Siblings,
+    rest: rest::Rest,
 }
 
 impl breach::Invariants<Nwr> for Invariants {
     fn observe(&mut self, node: NodeId, _: &Nwr, traces: &[Trace], durable: Lsn) -> Result<(), Breach> {
         let breach = |name: (&'static str, &'static str)| move |what: String| Breach::new(name, node, what);
         self.durability.durable(node, durable);
+        self.rest.durable(node, durable);
         for trace in traces {
             self.facts.observe(node, trace)?;
             self.durability
@@ -48,6 +52,7 @@ impl breach::Invariants<Nwr> for Invariants {
                 .map_err(breach(durability::NAME))?;
             self.freshness.check(node, trace).map_err(breach(facts::QUORUM))?;
             self.siblings.check(node, trace).map_err(breach(siblings::NAME))?;
+            self.rest.note(node, trace);
         }
         Ok(())
     }
@@ -56,17 +61,27 @@ impl breach::Invariants<Nwr> for Invariants {
         self.facts.stopped(node);
         self.freshness.stopped(node);
         self.siblings.stopped(node);
+        self.rest.stopped(node);
     }
 
     fn wiped(&mut self, node: NodeId) {
         self.facts.wiped(node);
         self.durability.wiped(node);
         self.siblings.stopped(node);
+        self.rest.wiped(node);
     }
 
     // What is compared with everything is compared when nothing happens any more.
     fn full(&mut self, _: &BTreeMap<NodeId, &Nwr>) -> Result<(), Breach> {
         Ok(())
+    }
+
+    fn rests_within(&self) -> Option<Duration> {
+        self.rest.within()
+    }
+
+    fn at_rest(&mut self, nodes: &BTreeMap<NodeId, &Nwr>) -> Result<(), Breach> {
+        self.rest.check(nodes)
     }
 }
 
@@ -79,37 +94,7 @@ impl Invariants {
             durability: durability::Durability::default(),
             freshness: freshness::Freshness::new(&settings),
             siblings: siblings::Siblings::new(&settings),
+            rest: rest::Rest::new(settings),
         }
-    }
-
-    /// Nothing happens any more: replicas of a key hold the same. `nodes` are those that run.
-    ///
-    /// # Errors
-    /// Q-I5 if two of them do not.
-    pub fn settled(nodes: &BTreeMap<NodeId, &Nwr>) -> Result<(), Breach> {
-        const NAME: (&str, &str) = ("Q-I5", "convergence");
-        // One that left, and heard of no view since, holds what it held: nobody asks it.
-        let newest_epoch = nodes.values().map(|node| node.view().epoch).max();
-        let current = |node: &&Nwr| Some(node.view().epoch) == newest_epoch;
-        for (node, replica) in nodes.iter().filter(|(_, replica)| current(replica)) {
-            for (key, cell) in replica.cells() {
-                let replicas = replica.replicas(key);
-                if !replicas.contains(node) {
-                    continue;
-                }
-                for other in replicas.iter().filter(|other| *other != node) {
-                    let held = nodes
-                        .get(other)
-                        .filter(|other| current(other))
-                        .map(|other| other.held(key));
-                    if held.as_ref().is_some_and(|held| held != cell) {
-                        let (mine, theirs) = (newest(cell), held.as_deref().and_then(newest));
-                        let what = format!("it holds {mine:?} of {key}, and {other} holds {theirs:?}");
-                        return Err(Breach::new(NAME, *node, what));
-                    }
-                }
-            }
-        }
-        Ok(())
     }
 }
