@@ -392,6 +392,23 @@ fn a_file_of_defaults_is_obeyed_and_a_wrong_one_refused_with_its_line() {
 }
 
 #[test]
+fn sizes_of_quorums_are_told_as_they_were_given() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let given = "--system nwr --n 3 --w 2 --r 2 --set reads=abd --env sim --time-limit 1s --seed 1";
+    let arguments: Vec<&str> = ["test"].into_iter().chain(given.split(' ')).collect();
+    let run = perjury(folder.path(), &arguments);
+    let record = std::fs::read(folder.path().join("results/runs/latest/test.json"));
+    let record: serde_json::Value =
+        serde_json::from_slice(&record.expect("a record")).expect("the record is JSON");
+    let again = record["command"].as_str().expect("a command");
+    assert!(
+        again.contains("--n 3 --w 2 --r 2 --set reads=abd"),
+        "{again}: {}",
+        text(&run.stderr)
+    );
+}
+
+#[test]
 fn a_failure_is_replayed_bit_for_bit_from_a_run_a_seed_or_a_file_and_shrinks() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let elsewhere = tempfile::tempdir().expect("another temporary folder");

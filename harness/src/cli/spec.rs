@@ -330,7 +330,11 @@ fn command(args: &TestArgs, workload: &str, seed: u64) -> String {
     if let Some(mutant) = &args.mutant {
         add("mutant", mutant);
     }
-    for (name, value) in &args.settings {
+    for (name, value) in args.quorums.settings() {
+        add(&name, &value);
+    }
+    let elsewhere = |given: &&(String, String)| !args.quorums.settings().any(|size| size == **given);
+    for (name, value) in args.settings.iter().filter(elsewhere) {
         add("set", &format!("{name}={value}"));
     }
     if let Some(plan) = &args.plan {
