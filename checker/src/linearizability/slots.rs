@@ -4,57 +4,57 @@
 pub(super) const NEVER: u32 = (1 << 31) - 1;
 pub(super) const NONE: u32 = u32::MAX;
 
-/// What is kept of a value.
+/// What is kept of a value: its cluster, with the ends of its zone.
 #[derive(Clone, Copy)]
 pub(super) struct Slot {
     pub(super) value: i64,
-    /// When its write was invoked; none if nobody wrote it.
-    pub(super) written: u32,
-    /// When its write completed.
-    pub(super) acknowledged: u32,
-    /// The earliest completion of a read.
+    /// The earliest completion; none if nobody wrote or read it.
     pub(super) first: u32,
-    /// The earliest and the latest invocation of a read; none if nobody read it.
-    pub(super) begun: u32,
+    /// The latest and the earliest invocation.
     pub(super) last: u32,
+    pub(super) begun: u32,
+    /// Whether somebody wrote it.
+    pub(super) written: bool,
+    /// Whether a read of it completed before its write was invoked.
+    pub(super) broken: bool,
 }
 
 pub(super) const EMPTY: Slot = Slot {
     value: 0,
-    written: NONE,
-    acknowledged: NONE,
     first: NONE,
+    last: 0,
     begun: NONE,
-    last: NONE,
+    written: false,
+    broken: false,
 };
 
 impl Slot {
-    fn is_empty(&self) -> bool {
-        self.written == NONE && self.begun == NONE
+    pub(super) fn is_empty(&self) -> bool {
+        self.first == NONE
     }
 
-    pub(super) fn read(&mut self, invoked: u32, returned: u32) {
+    /// Whether the value is here, or may come here. Nobody can predict which of the two it is; so there is one branch
+    /// for both.
+    fn suits(&self, value: i64) -> bool {
+        let (differs, taken) = (self.value ^ value, i64::from(!self.first));
+        // The sign of a number together with that of its opposite tells whether it is not zero.
+        (differs | differs.wrapping_neg()) & taken.wrapping_neg() >= 0
+    }
+
+    /// Adds an operation. They come in the order of their invocations.
+    pub(super) fn add(&mut self, invoked: u32, returned: u32, writes: bool) {
+        self.broken |= writes & (self.first < invoked);
+        self.written |= writes;
         self.first = self.first.min(returned);
         self.begun = self.begun.min(invoked);
-        self.last = if self.last == NONE {
-            invoked
-        } else {
-            self.last.max(invoked)
-        };
+        self.last = invoked;
     }
 
     /// Adds reads that were kept elsewhere.
     pub(super) fn join(&mut self, other: &Slot) {
-        if other.begun != NONE {
-            self.read(other.last, other.first);
-            self.begun = self.begun.min(other.begun);
-        }
-    }
-
-    /// The ends of the zone: the earliest completion and the latest invocation.
-    pub(super) fn zone(&self) -> (u32, u32) {
-        let read = if self.last == NONE { 0 } else { self.last };
-        (self.acknowledged.min(self.first), self.written.max(read))
+        self.first = self.first.min(other.first);
+        self.begun = self.begun.min(other.begun);
+        self.last = self.last.max(other.last);
     }
 }
 
@@ -64,6 +64,8 @@ impl Slot {
 pub(super) struct Table {
     pub(super) slots: Vec<Slot>,
     pub(super) used: usize,
+    /// How many values there may be before it grows.
+    most: usize,
     /// How many bits of a value say nothing, since the values of a key are that far apart.
     shift: u32,
     scattered: bool,
@@ -83,22 +85,34 @@ impl Table {
         hash as usize & (self.slots.len() - 1)
     }
 
-    /// The slot of a value, which may be empty.
-    pub(super) fn find(&mut self, value: i64) -> usize {
-        let fill = if self.scattered { 2 } else { 3 };
-        if self.used * 4 >= self.slots.len() * fill {
+    /// The slot of a value, which is there from now on, even if the slot is still empty.
+    pub(super) fn find(&mut self, value: i64) -> &mut Slot {
+        let home = if self.used < self.most {
+            self.home(value)
+        } else {
+            usize::MAX
+        };
+        let place = match self.slots.get(home) {
+            Some(slot) if slot.suits(value) => home,
+            _ => self.seek(value),
+        };
+        let slot = &mut self.slots[place];
+        self.used += usize::from(slot.is_empty());
+        slot.value = value;
+        slot
+    }
+
+    /// Where a value is that is not at home, or may come.
+    #[inline(never)]
+    fn seek(&mut self, value: i64) -> usize {
+        if self.used >= self.most {
             self.rebuild((self.slots.len() * 2).max(64));
         }
         loop {
             let mut place = self.home(value);
             let mut steps = 0;
             while self.scattered || steps < CROWD {
-                let slot = &self.slots[place];
-                if slot.is_empty() {
-                    self.used += 1;
-                    return place;
-                }
-                if slot.value == value {
+                if self.slots[place].suits(value) {
                     return place;
                 }
                 place = (place + 1) & (self.slots.len() - 1);
@@ -125,9 +139,9 @@ impl Table {
         self.shift = apart.max(1).ilog2();
         let old = std::mem::replace(&mut self.slots, vec![EMPTY; room]);
         self.used = 0;
+        self.most = room / 4 * if self.scattered { 2 } else { 3 };
         for slot in old.into_iter().filter(|slot| !slot.is_empty()) {
-            let place = self.find(slot.value);
-            self.slots[place] = slot;
+            *self.find(slot.value) = slot;
         }
     }
 
@@ -146,10 +160,9 @@ mod tests {
             let mut table = Table::default();
             for round in 0..2 {
                 for number in 0..5000i64 {
-                    let place = table.find(number * step);
-                    let slot = &mut table.slots[place];
+                    let slot = table.find(number * step);
                     assert_eq!(slot.is_empty(), round == 0, "{number} × {step}");
-                    (slot.value, slot.written) = (number * step, number as u32);
+                    slot.add(2 * number as u32, 2 * number as u32 + 1, true);
                 }
             }
             assert_eq!((table.used, table.values().count()), (5000, 5000));

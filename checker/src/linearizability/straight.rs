@@ -14,6 +14,7 @@
 //!
 //! Whatever does not fit (compare-and-sets, a value written twice, texts) is left to the general way.
 
+use std::hint::select_unpredictable;
 use std::sync::Mutex;
 
 use rustc_hash::FxHashMap;
@@ -111,16 +112,8 @@ pub(super) fn judge<'h>(history: &'h History, cell: &Cell, threads: usize) -> Op
     judged.into_iter().collect()
 }
 
-/// An operation of a key: what it read or wrote, and when.
-#[derive(Clone, Copy)]
-struct Entry {
-    value: i64,
-    invoked: u32,
-    returned: u32,
-    writes: bool,
-}
-
-/// The same in sixteen bytes: the position of the completion, and in the highest bit whether it wrote.
+/// An operation of a key in sixteen bytes: what it read or wrote, when it was invoked, and when it completed, with in
+/// the highest bit whether it wrote.
 #[derive(Clone, Copy)]
 struct Packed {
     value: i64,
@@ -130,25 +123,25 @@ struct Packed {
 
 const WRITES: u32 = 1 << 31;
 
-impl From<Entry> for Packed {
-    fn from(entry: Entry) -> Self {
+impl Packed {
+    fn new(value: i64, invoked: u32, returned: u32, writes: bool) -> Self {
         Packed {
-            value: entry.value,
-            invoked: entry.invoked,
-            end: entry.returned | if entry.writes { WRITES } else { 0 },
+            value,
+            invoked,
+            end: returned | if writes { WRITES } else { 0 },
         }
+    }
+
+    fn writes(self) -> bool {
+        self.end & WRITES != 0
     }
 }
 
-impl From<Packed> for Entry {
-    fn from(packed: Packed) -> Self {
-        Entry {
-            value: packed.value,
-            invoked: packed.invoked,
-            returned: packed.end & !WRITES,
-            writes: packed.end & WRITES != 0,
-        }
-    }
+/// What values mean to a register.
+#[derive(Clone, Copy)]
+struct Meaning {
+    initial: Option<i64>,
+    unknown_nil: bool,
 }
 
 /// What is kept of a key.
@@ -165,13 +158,13 @@ struct Tally<'h> {
 
 /// One pass over a part of the history.
 struct Pass<'h> {
-    initial: Option<i64>,
-    unknown_nil: bool,
+    meaning: Meaning,
     keys: Vec<Tally<'h>>,
     /// Whether operations are only dealt out.
     deals: bool,
     places: FxHashMap<Option<&'h Key>, usize>,
     /// The keys seen last, by where they lie in memory: the same key mostly lies in the same place.
+    /// None before the first key.
     recent: Vec<Option<(&'h Key, usize)>>,
 }
 
@@ -180,12 +173,14 @@ const RECENT: usize = 256;
 impl<'h> Pass<'h> {
     fn new(cell: &Cell, initial: Option<i64>) -> Self {
         Pass {
-            initial,
-            unknown_nil: cell.nil_is_unknown(),
+            meaning: Meaning {
+                initial,
+                unknown_nil: cell.nil_is_unknown(),
+            },
             keys: Vec::new(),
             deals: false,
             places: FxHashMap::default(),
-            recent: vec![None; RECENT],
+            recent: Vec::new(),
         }
     }
 
@@ -217,6 +212,9 @@ impl<'h> Pass<'h> {
 
     fn recall(&mut self, key: Option<&'h Key>) -> usize {
         let Some(key) = key else { return self.place(None) };
+        if self.recent.is_empty() {
+            self.recent.resize(RECENT, None);
+        }
         let address = key.as_ptr() as usize;
         let cell = (address >> 4 ^ address >> 12) % RECENT;
         if let Some((known, place)) = self.recent[cell].filter(|(known, _)| Key::ptr_eq(known, key)) {
@@ -228,56 +226,24 @@ impl<'h> Pass<'h> {
         place
     }
 
-    fn take(&mut self, operations: &'h [Operation]) {
-        for operation in operations {
-            let place = self.recall(operation.key.as_ref());
+    fn take(&mut self, mut operations: &'h [Operation]) {
+        let Pass { meaning, deals, .. } = *self;
+        while let Some(first) = operations.first() {
+            let key = first.key.as_ref();
+            let place = self.recall(key);
             let tally = &mut self.keys[place];
-            if tally.general {
-                continue;
-            }
-            let (Some(invoked), Some(returned)) =
-                (position(operation.invoked.index), position(operation.returned()))
-            else {
-                tally.general = true;
-                continue;
-            };
-            let completion = &operation.completion;
-            let (value, writes) = match (&operation.f, completion.outcome) {
-                (Function::Write, Outcome::Fail) | (Function::Read, Outcome::Fail | Outcome::Info) => {
-                    continue;
-                }
-                (Function::Write, _) => (&operation.argument, true),
-                (Function::Read, _) => (&completion.value, false),
-                _ => {
-                    tally.general = true;
-                    continue;
-                }
-            };
-            match *value {
-                Value::Int(value) if self.initial != Some(value) => {
-                    let entry = Entry {
-                        value,
-                        invoked,
-                        returned,
-                        writes,
-                    };
-                    if self.deals {
-                        tally.dealt.push(entry.into());
-                    } else {
-                        tally.add(entry);
-                    }
-                    tally.operations += 1;
-                }
-                Value::Nil if self.unknown_nil && !writes => {}
-                Value::Nil | Value::Int(_) if !writes && (self.initial.is_none() || *value != Value::Nil) => {
-                    tally.initial.read(invoked, returned);
-                    tally.operations += 1;
-                }
-                _ => tally.general = true,
-            }
+            let other = operations
+                .iter()
+                .position(|operation| !tally.takes(operation, key, meaning, deals));
+            operations = &operations[other.unwrap_or(operations.len())..];
         }
     }
 }
+
+/// Which operations say nothing, by how they ended: all that failed, and reads of which nothing is known.
+const SILENT: u32 =
+    1 << (Outcome::Fail as u32) | 1 << (Outcome::Info as u32) | 1 << (WRITE + Outcome::Fail as u32);
+const WRITE: u32 = 3;
 
 /// The position of an event, if it is small enough.
 fn position(index: u64) -> Option<u32> {
@@ -289,7 +255,7 @@ fn position(index: u64) -> Option<u32> {
 }
 
 /// A zone in one number, ordered by its lower end: that, the upper end, and whether it is a forward zone.
-fn zone((f, s): (u32, u32)) -> u64 {
+fn zone(f: u32, s: u32) -> u64 {
     u64::from(f.min(s)) << 32 | u64::from(f.max(s)) << 1 | u64::from(f < s)
 }
 
@@ -312,48 +278,103 @@ impl<'h> Tally<'h> {
             whole
         })?;
         if !whole.general {
-            let writes = |packed: &&Packed| packed.end & WRITES != 0;
+            let writes = |packed: &&Packed| packed.writes();
             whole.table.expect(dealt.iter().flatten().filter(writes).count());
             for packed in dealt.into_iter().flatten() {
-                whole.add(packed.into());
+                whole.add(
+                    packed.value,
+                    packed.invoked,
+                    packed.end & !WRITES,
+                    packed.writes(),
+                );
             }
         }
         Some(whole)
     }
 
-    fn add(&mut self, entry: Entry) {
-        let place = self.table.find(entry.value);
-        let slot = &mut self.table.slots[place];
-        slot.value = entry.value;
-        if entry.writes {
-            self.general |= slot.written != NONE;
-            (slot.written, slot.acknowledged) = (entry.invoked, entry.returned);
-        } else {
-            slot.read(entry.invoked, entry.returned);
+    /// Takes an operation, if it is on this key. What it is is as good as random; so there are few branches.
+    fn takes(
+        &mut self,
+        operation: &Operation,
+        key: Option<&'h Key>,
+        Meaning { initial, unknown_nil }: Meaning,
+        deals: bool,
+    ) -> bool {
+        let mine = match (key, &operation.key) {
+            (None, None) => true,
+            (Some(mine), Some(key)) => Key::ptr_eq(mine, key),
+            _ => false,
+        };
+        if !mine || self.general {
+            return mine;
         }
+        let completion = &operation.completion;
+        let writes = operation.f == Function::Write;
+        if !writes & (operation.f != Function::Read) {
+            self.general = true;
+            return true;
+        }
+        if SILENT >> (u32::from(writes) * WRITE + completion.outcome as u32) & 1 == 1 {
+            return true;
+        }
+        let (Some(invoked), Some(returned)) =
+            (position(operation.invoked.index), position(operation.returned()))
+        else {
+            self.general = true;
+            return true;
+        };
+        match *select_unpredictable(writes, &operation.argument, &completion.value) {
+            Value::Int(value) if initial != Some(value) => {
+                if deals {
+                    self.dealt.push(Packed::new(value, invoked, returned, writes));
+                } else {
+                    self.add(value, invoked, returned, writes);
+                }
+                self.operations += 1;
+            }
+            Value::Nil if unknown_nil && !writes => {}
+            Value::Nil if initial.is_some() => self.general = true,
+            Value::Nil | Value::Int(_) if !writes => {
+                self.initial.add(invoked, returned, false);
+                self.operations += 1;
+            }
+            _ => self.general = true,
+        }
+        true
+    }
+
+    fn add(&mut self, value: i64, invoked: u32, returned: u32, writes: bool) {
+        let slot = self.table.find(value);
+        self.general |= slot.written & writes;
+        slot.add(invoked, returned, writes);
     }
 
     fn judge(&self, all: &'h [Operation], initial: Option<i64>) -> Straight<'h> {
         if self.general {
             return Straight::General;
         }
-        let mut zones = Vec::with_capacity(self.table.used + 1);
-        let mut broken = Vec::new();
-        for slot in self.table.values() {
-            if slot.written == NONE {
-                // Seen, yet never written; perhaps somebody tried to.
-                return Straight::General;
-            }
-            if slot.acknowledged == NEVER && slot.begun == NONE {
-                continue;
-            }
-            if slot.first < slot.written {
-                broken.push(slot.value);
-            }
-            zones.push(zone(slot.zone()));
+        let mut zones = vec![0; self.table.used + 1];
+        let (mut count, mut unwritten, mut breaks) = (0, false, false);
+        for slot in &self.table.slots {
+            unwritten |= !slot.is_empty() & !slot.written;
+            breaks |= slot.broken;
+            // Neither those that are empty, nor those of which only a write is known that never completed.
+            zones[count] = zone(slot.first, slot.last);
+            count += usize::from(slot.first < NEVER);
         }
-        if self.initial.begun != NONE {
-            zones.push(zone((0, self.initial.last)));
+        if unwritten {
+            // Seen, yet never written; perhaps somebody tried to.
+            return Straight::General;
+        }
+        zones.truncate(count);
+        let broken: Vec<i64> = if breaks {
+            let broken = self.table.values().filter(|slot| slot.broken);
+            broken.map(|slot| slot.value).collect()
+        } else {
+            Vec::new()
+        };
+        if !self.initial.is_empty() {
+            zones.push(zone(0, self.initial.last));
         }
         sort(&mut zones);
         if broken.is_empty() && !conflict(&zones) {
@@ -384,14 +405,13 @@ impl<'h> Tally<'h> {
         values.sort_unstable();
         let broken = values.len();
         for slot in self.table.values() {
-            let (f, s) = slot.zone();
-            if lower_ends.binary_search(&f.min(s)).is_ok() {
+            if lower_ends.binary_search(&slot.first.min(slot.last)).is_ok() {
                 values.push(slot.value);
             } else if values[..broken].binary_search(&slot.value).is_err() {
                 continue;
             }
-            from = from.min(slot.written).min(slot.begun);
-            to = to.max(s);
+            from = from.min(slot.begun);
+            to = to.max(slot.last);
         }
         values.sort_unstable();
         let suspect = |value: &Value| match value {
@@ -411,46 +431,49 @@ impl<'h> Tally<'h> {
     }
 }
 
-/// How many bits one round of sorting looks at.
+/// The most bits that one round of sorting looks at.
 const DIGIT: u32 = 11;
+
+/// How many zones make sorting by digits worth its while.
+const MANY: usize = 512;
 
 /// Sorts zones by their lower ends.
 fn sort(zones: &mut Vec<u64>) {
-    if zones.len() < 1 << DIGIT {
+    if zones.len() < MANY {
         return zones.sort_unstable();
     }
-    let highest = zones.iter().fold(0, |highest, zone| zone >> 32 | highest);
+    let highest = zones.iter().fold(1, |highest, zone| zone >> 32 | highest);
+    let bits = u64::BITS - highest.leading_zeros();
+    let rounds = bits.div_ceil(DIGIT);
+    let digit = bits.div_ceil(rounds);
     let mut other = vec![0; zones.len()];
-    let mut shift = 32;
-    while shift < 64 && highest >> (shift - 32) > 0 {
-        let digit = |zone: u64| (zone >> shift) as usize & ((1 << DIGIT) - 1);
-        let mut starts = [0u32; 1 << DIGIT];
-        zones.iter().for_each(|&zone| starts[digit(zone)] += 1);
+    let mut starts = vec![0u32; 1 << digit];
+    for round in 0..rounds {
+        let place = |zone: u64| (zone >> (32 + round * digit)) as usize & ((1 << digit) - 1);
+        starts.fill(0);
+        zones.iter().for_each(|&zone| starts[place(zone)] += 1);
         let mut sum = 0;
         for start in &mut starts {
             sum += std::mem::replace(start, sum);
         }
         for &zone in zones.iter() {
-            let start = &mut starts[digit(zone)];
+            let start = &mut starts[place(zone)];
             other[*start as usize] = zone;
             *start += 1;
         }
         std::mem::swap(zones, &mut other);
-        shift += DIGIT;
     }
 }
 
 /// Whether two forward zones overlap, or a backward one lies inside a forward one.
 fn conflict(zones: &[u64]) -> bool {
-    let mut end = 0;
-    zones.iter().any(|&zone| {
+    let (mut end, mut clash) = (0, false);
+    for &zone in zones {
         let (lower, upper, forward) = ends(zone);
-        let clash = if forward { lower < end } else { upper < end };
-        if forward {
-            end = end.max(upper);
-        }
-        clash
-    })
+        clash |= if forward { lower } else { upper } < end;
+        end = if forward { upper } else { 0 }.max(end);
+    }
+    clash
 }
 
 /// The lower ends of all zones that are in conflict, rising; none if these are many.
@@ -487,7 +510,7 @@ mod tests {
         let mut zones: Vec<u64> = (0..10_000)
             .map(|_| {
                 random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                zone(((random >> 33) as u32, (random >> 20) as u32 & (NEVER - 1)))
+                zone((random >> 33) as u32, (random >> 20) as u32 & (NEVER - 1))
             })
             .collect();
         sort(&mut zones);
