@@ -7,11 +7,11 @@ use rustc_hash::FxHashMap;
 
 use super::pieces::Pieces;
 use super::problem::{Op, Spec, op};
-use crate::history::{Operation, Outcome, Value};
+use crate::history::{Function, Operation, Outcome, Value};
 use crate::models::{Cell, CellAction, Model, Unsupported};
 
 /// How many values are few: those whose actions fit into a table.
-const FEW: usize = 64;
+pub(crate) const FEW: usize = 64;
 
 /// What an operation does to a cell, in numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,9 +67,8 @@ impl CellSpec {
         cell: &Cell,
         operations: impl Iterator<Item = &'a Operation> + Clone,
     ) -> Result<(Vec<Op>, Self), Unsupported> {
-        let grows = operations
-            .clone()
-            .any(|operation| operation.f == crate::history::Function::Append);
+        let appends = |operation: &Operation| operation.f == Function::Append;
+        let grows = cell.allows(&Function::Append) && operations.clone().any(appends);
         let mut values = Values::new(grows, operations.clone().count() / 2);
         let pieces = grows
             .then(|| Pieces::new(&cell.init(), operations.clone()))
@@ -128,7 +127,7 @@ impl CellSpec {
     /// The commonest operations, without copying their values: integers that were read, written, or compared and
     /// set by a register.
     fn simple(&mut self, cell: &Cell, operation: &Operation) -> Option<Act> {
-        use crate::history::Function::{Cas, Read, Write};
+        use Function::{Cas, Read, Write};
         let outcome = operation.completion.outcome;
         match (&operation.f, &operation.argument, &operation.completion.value) {
             (Read, _, &Value::Int(value)) if outcome == Outcome::Ok => {

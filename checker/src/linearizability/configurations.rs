@@ -41,6 +41,8 @@ pub(crate) struct Config<const N: usize> {
     /// What it has used of the operations that never completed, each weighed by how scarce it is. Of ways to
     /// the same configuration the cheapest is remembered; that does not change what is possible.
     pub cost: u32,
+    /// The same unweighed, by three bits for each class: for a quick look at which of two has used more of something.
+    counts: [u64; 2],
     /// Whether another configuration has replaced it.
     pub dead: bool,
 }
@@ -53,19 +55,39 @@ impl<const N: usize> Config<N> {
             taken: [0; N],
             free: [0; N],
             cost: 0,
+            counts: [0; 2],
             dead: false,
         }
     }
 
-    /// Whether it can do all that another with the same state can, as far as operations in flight go.
+    /// Notes that it has used one more of a class of operations that never completed.
+    pub(crate) fn spend(&mut self, class: usize) {
+        let (word, shift) = (class / LANES % 2, class % LANES * 4);
+        if self.counts[word] >> shift & 7 < 7 {
+            self.counts[word] += 1 << shift;
+        }
+    }
+
+    /// Whether it can do all that another with the same state can, as far as operations in flight go and the quick
+    /// look at what was used.
     fn covers(&self, other: &Self, pure: &Bits<N>) -> bool {
-        (0..N).all(|word| {
+        let mut worse = 0;
+        for (word, pure) in pure.iter().enumerate() {
             let different = (self.taken[word] ^ other.taken[word]) & !self.free[word];
-            let worse = different & !(pure[word] & self.taken[word]);
-            other.free[word] & !self.free[word] == 0 && worse == 0
-        })
+            worse |= different & !(pure & self.taken[word]);
+            worse |= other.free[word] & !self.free[word];
+        }
+        for word in 0..2 {
+            // A class of which it has used more borrows the bit above.
+            worse |= !((other.counts[word] | ABOVE) - self.counts[word]) & ABOVE;
+        }
+        worse == 0
     }
 }
+
+/// How many classes are counted in a word, each with a spare bit above. Beyond two words, several share a count.
+const LANES: usize = 16;
+const ABOVE: u64 = 0x8888_8888_8888_8888;
 
 const NONE: u32 = u32::MAX;
 const BUCKETS: usize = 128;
@@ -126,11 +148,14 @@ impl<const N: usize> Set<N> {
     pub(crate) fn insert(&mut self, config: Config<N>, used: &[u16], pure: &Bits<N>) {
         let bucket = config.state as usize % BUCKETS;
         let mut at = self.heads[bucket];
+        // The one before.
+        let mut last = NONE;
         while at != NONE {
             let place = at as usize;
             at = self.links[place];
             let known = &self.configs[place];
-            if known.state != config.state || known.dead {
+            if known.state != config.state {
+                last = place as u32;
                 continue;
             }
             let spent = &self.used[place * self.stride..][..self.stride];
@@ -146,6 +171,12 @@ impl<const N: usize> Set<N> {
             }
             if config.covers(known, pure) && spent.iter().zip(used).all(|(known, new)| new <= known) {
                 self.configs[place].dead = true;
+                match self.links.get_mut(last as usize) {
+                    Some(link) => *link = at,
+                    None => self.heads[bucket] = at,
+                }
+            } else {
+                last = place as u32;
             }
         }
         self.links.push(self.heads[bucket]);

@@ -52,7 +52,8 @@ pub(crate) struct Decided {
 /// A key's model, with all the methods that apply to it.
 pub(crate) trait Decide: Spec {
     /// Decides a key by the method, or by the cheapest.
-    fn decide(&mut self, ops: &[Op], method: Method, budget: &Budget) -> Decided;
+    /// Classes may be renumbered.
+    fn decide(&mut self, ops: &mut [Op], method: Method, budget: &Budget) -> Decided;
 
     /// Looks for a legal order from any of the roots by search and frontier, without what is useless.
     fn race(&mut self, ops: &[Op], roots: &[u32], rules: Rules, budget: &Budget) -> Raced;
@@ -69,7 +70,7 @@ pub(crate) trait Decide: Spec {
 }
 
 impl<M: Model> Decide for Numbered<'_, M> {
-    fn decide(&mut self, ops: &[Op], method: Method, budget: &Budget) -> Decided {
+    fn decide(&mut self, ops: &mut [Op], method: Method, budget: &Budget) -> Decided {
         match method {
             Method::Zones | Method::Lists | Method::Own => not_applicable(method),
             Method::Cheapest | Method::Search | Method::Frontier => by_race(ops, self, method, budget),
@@ -94,7 +95,7 @@ impl<M: Model> Decide for Numbered<'_, M> {
 const STATES_TO_BEGIN_WITH: usize = 32;
 
 impl Decide for CellSpec {
-    fn decide(&mut self, ops: &[Op], method: Method, budget: &Budget) -> Decided {
+    fn decide(&mut self, ops: &mut [Op], method: Method, budget: &Budget) -> Decided {
         let fast = match method {
             Method::Search | Method::Frontier | Method::Own => None,
             Method::Zones => zones::decide(ops, self).map(|answer| (answer, Method::Zones)),
@@ -111,9 +112,8 @@ impl Decide for CellSpec {
             },
             None if matches!(method, Method::Zones | Method::Lists | Method::Own) => not_applicable(method),
             None => {
-                let mut ops = ops.to_vec();
-                self.share_classes(&mut ops);
-                by_race(&ops, self, method, budget)
+                self.share_classes(ops);
+                by_race(ops, self, method, budget)
             }
         }
     }

@@ -224,7 +224,7 @@ impl<const N: usize> Frontier<N> {
                 }
                 used.clear();
                 used.extend_from_slice(self.forced.used(place));
-                self.force(spec, config, &used, slot);
+                self.force(spec, config, &mut used, slot);
             }
             place += 1;
         }
@@ -281,7 +281,7 @@ impl<const N: usize> Frontier<N> {
     }
 
     /// Lets one more operation take effect, in every way.
-    fn force<S: Spec + ?Sized>(&mut self, spec: &mut S, config: Config<N>, used: &[u16], own: u32) {
+    fn force<S: Spec + ?Sized>(&mut self, spec: &mut S, config: Config<N>, used: &mut [u16], own: u32) {
         for slot in ones(self.waiting(&config)) {
             if slot != own && self.yields(&config, slot) {
                 continue;
@@ -319,9 +319,12 @@ impl<const N: usize> Frontier<N> {
             if after.state == config.state && after.free == config.free {
                 continue;
             }
-            let mut more = used.to_vec();
-            more[position] += u16::from(counted);
-            self.reach(after, Some(&more), 0, own);
+            if counted {
+                after.spend(position);
+            }
+            used[position] += u16::from(counted);
+            self.reach(after, Some(used), 0, own);
+            used[position] -= u16::from(counted);
         }
     }
 

@@ -352,17 +352,17 @@ impl<M: Model> Work<'_, M> {
         let all = self.part.operations.iter().copied();
         match self.model.cell() {
             Some(cell) => {
-                let (ops, mut spec) = CellSpec::compile(cell, all)?;
-                Ok(self.decide(&ops, &mut spec))
+                let (mut ops, mut spec) = CellSpec::compile(cell, all)?;
+                Ok(self.decide(&mut ops, &mut spec))
             }
             None => {
-                let (ops, mut spec) = Numbered::compile(self.model, all)?;
-                Ok(self.decide(&ops, &mut spec))
+                let (mut ops, mut spec) = Numbered::compile(self.model, all)?;
+                Ok(self.decide(&mut ops, &mut spec))
             }
         }
     }
 
-    fn decide<S: Decide>(&self, ops: &[Op], spec: &mut S) -> Judged {
+    fn decide<S: Decide>(&self, ops: &mut [Op], spec: &mut S) -> Judged {
         let Options { method, budget, .. } = self.options;
         let mut decided = spec.decide(ops, *method, budget);
         Judged {
@@ -489,7 +489,12 @@ fn partition(history: &History, partitioned: bool) -> Vec<(Option<&Key>, Vec<&Op
             continue;
         }
         let place = *places.entry(key).or_insert_with(|| {
-            keys.push((key, Vec::new()));
+            let room = if key.is_none() {
+                history.operations.len()
+            } else {
+                0
+            };
+            keys.push((key, Vec::with_capacity(room)));
             keys.len() - 1
         });
         keys[place].1.push(operation);

@@ -491,65 +491,64 @@ impl<'a, const N: usize> Search<'a, N> {
         reason = "outer: is anything left; inner: is the search decided"
     )]
     fn choose<S: Spec + ?Sized>(&mut self, spec: &mut S, meter: &mut Meter) -> Option<Option<Answer>> {
-        let frame = self.stack.last_mut()?;
-        let choice = frame.choice;
-        frame.choice += 1;
-        let &mut Frame {
+        let &Frame {
             step,
             state,
-            mut taken,
+            taken,
             fresh,
-            ..
-        } = frame;
+            mut choice,
+        } = self.stack.last()?;
         self.seek(step as usize);
         let returning = self.plan.steps[step as usize].op;
         let own = self.plan.slot[returning as usize];
         let width = self.plan.width as u32;
         let before = self.used.len() - self.using.len();
         self.using.copy_from_slice(&self.used[before..]);
-        let class = match choice {
-            // An optional operation may go without ever having taken effect.
-            0 if !self.ops[returning as usize].required && fresh => {
-                self.forward();
-                return Some(self.arrive(spec, meter, state, taken, None));
-            }
-            0 => return Some(None),
-            1 => {
-                set(&mut taken, own);
-                self.ops[returning as usize].class
-            }
-            _ if choice - 2 < width => {
-                let slot = choice - 2;
-                if slot == own || !has(&self.live, slot) || has(&taken, slot) || self.yields(slot, &taken) {
-                    return Some(None);
+        loop {
+            let mut taken = taken;
+            let this = choice;
+            choice += 1;
+            let next = match this {
+                // An optional operation may go without ever having taken effect.
+                0 if !self.ops[returning as usize].required && fresh => {
+                    self.stack.last_mut()?.choice = choice;
+                    self.forward();
+                    return Some(self.arrive(spec, meter, state, taken, None));
                 }
-                set(&mut taken, slot);
-                self.occupant(slot).class
-            }
-            _ => {
-                let position = (choice - 2 - width) as usize;
-                let Some(&class) = self.plan.pending.get(position) else {
-                    self.stack.pop();
-                    self.used.truncate(before);
-                    return Some(None);
-                };
-                let twin = self
-                    .waiting(&taken)
-                    .any(|slot| self.occupant(slot).class == class);
-                if self.using[position] >= self.available[position] || twin {
-                    return Some(None);
+                0 => continue,
+                1 => {
+                    set(&mut taken, own);
+                    spec.step(state, self.ops[returning as usize].class)
                 }
-                self.using[position] += 1;
-                if spec.step(state, class) == Some(state) {
-                    return Some(None);
+                _ if this - 2 < width => {
+                    let slot = this - 2;
+                    if slot == own || !has(&self.live, slot) || has(&taken, slot) || self.yields(slot, &taken)
+                    {
+                        continue;
+                    }
+                    set(&mut taken, slot);
+                    spec.step(state, self.occupant(slot).class)
                 }
-                class
-            }
-        };
-        let Some(next) = spec.step(state, class) else {
-            return Some(None);
-        };
-        Some(self.arrive(spec, meter, next, taken, Some(step as usize)))
+                _ => {
+                    let position = (this - 2 - width) as usize;
+                    let Some(&class) = self.plan.pending.get(position) else {
+                        self.stack.pop();
+                        self.used.truncate(before);
+                        return Some(None);
+                    };
+                    let twin = |slot| self.occupant(slot).class == class;
+                    if self.using[position] >= self.available[position] || self.waiting(&taken).any(twin) {
+                        continue;
+                    }
+                    let next = spec.step(state, class).filter(|next| *next != state);
+                    self.using[position] += u32::from(next.is_some());
+                    next
+                }
+            };
+            let Some(next) = next else { continue };
+            self.stack.last_mut()?.choice = choice;
+            return Some(self.arrive(spec, meter, next, taken, Some(step as usize)));
+        }
     }
 
     /// Whether another operation that cannot be told apart goes first.

@@ -143,8 +143,8 @@ impl<S: Decide> Minimiser<'_, S> {
                 high.saturating_sub(stride)
             };
             stride *= 2;
-            let prefix = prefix(self.ops, returns[middle]);
-            match self.spec.decide(&prefix, Method::Cheapest, &attempt).answer {
+            let mut prefix = prefix(self.ops, returns[middle]);
+            match self.spec.decide(&mut prefix, Method::Cheapest, &attempt).answer {
                 Found::Illegal(Evidence {
                     operations: evidence, ..
                 }) => {
@@ -252,7 +252,7 @@ impl<S: Decide> Minimiser<'_, S> {
         before.iter_mut().for_each(|op| op.required = false);
         before.append(&mut inside);
         before.sort_unstable_by_key(|op| op.invoked);
-        let decided = self.spec.decide(&before, Method::Cheapest, &attempt);
+        let decided = self.spec.decide(&mut before, Method::Cheapest, &attempt);
         self.states += decided.states;
         self.gave_up |= matches!(decided.answer, Found::Unknown(_));
         matches!(decided.answer, Found::Illegal(_))

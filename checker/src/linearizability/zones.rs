@@ -36,7 +36,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::cells::{Act, CellSpec};
+use super::cells::{Act, CellSpec, FEW};
 use super::decide::Found;
 use super::problem::Op;
 
@@ -54,6 +54,9 @@ struct Cluster {
 
 /// Decides a key whose operations are reads, writes and compare-and-sets; none if it cannot.
 pub(crate) fn decide(ops: &[Op], spec: &CellSpec) -> Option<Found> {
+    if spec.values.len() <= FEW && repeats(ops, spec) {
+        return None;
+    }
     let useless = spec.unread(ops)?;
     let zones = match Zones::build(ops, spec, &useless) {
         Ok(zones) => zones,
@@ -67,6 +70,14 @@ pub(crate) fn decide(ops: &[Op], spec: &CellSpec) -> Option<Found> {
         return Some(Found::Illegal(evidence.into()));
     }
     (zones.differs.is_empty() || zones.place_failures(blocks).is_some()).then_some(Found::Legal)
+}
+
+/// Whether there are more effects than values, so that some value has two writers.
+fn repeats(ops: &[Op], spec: &CellSpec) -> bool {
+    let effects = ops
+        .iter()
+        .filter(|op| op.required && spec.act(op).installs().is_some());
+    effects.take(spec.values.len() + 1).count() > spec.values.len()
 }
 
 /// The canonical order, of operations for which [`decide`] found one.
