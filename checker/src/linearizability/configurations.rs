@@ -289,4 +289,44 @@ mod tests {
         set.keep_best(1, |_| 0);
         assert_eq!(set.used(0), [0, 1]);
     }
+
+    #[test]
+    fn the_quick_look_at_what_was_used_hides_nothing() {
+        let mut random = 1u64;
+        let mut draw = |below: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 33) % below
+        };
+        for classes in [3, 20, 40] {
+            let mut set: Set<1> = Set::default();
+            set.widen(classes);
+            let mut all: Vec<Vec<u16>> = Vec::new();
+            for _ in 0..300 {
+                let mut used = vec![0; classes];
+                let mut new = config(0, 0);
+                // Some are used more often than can be counted in three bits.
+                for _ in 0..15 + draw(15) {
+                    let class = draw(3) as usize * (classes / 3);
+                    used[class] += 1;
+                    new.spend(class);
+                }
+                set.insert(new, &used, &[0]);
+                all.push(used);
+            }
+            set.bury();
+            let within = |one: &[u16], other: &[u16]| one.iter().zip(other).all(|(one, other)| one <= other);
+            let mut best: Vec<&[u16]> = Vec::new();
+            for used in &all {
+                if !all.iter().any(|other| other != used && within(other, used)) && !best.contains(&&used[..])
+                {
+                    best.push(used);
+                }
+            }
+            let mut kept: Vec<&[u16]> = (0..set.configs.len()).map(|place| set.used(place)).collect();
+            kept.sort_unstable();
+            best.sort_unstable();
+            assert_eq!(kept, best);
+            assert!(kept.len() > 1, "{classes}");
+        }
+    }
 }
