@@ -73,6 +73,11 @@ impl Raft {
         }
     }
 
+    /// Whether this node may use its vote, as far as it knows.
+    pub(super) fn has_a_vote(&self) -> bool {
+        self.may_use_vote(self.configs.latest().disks.get(&self.me).copied())
+    }
+
     /// Whether this node may vote or campaign where it is known by `expected` (none for an initial member).
     pub(super) fn may_use_vote(&self, expected: Option<Disk>) -> bool {
         let known = match expected {

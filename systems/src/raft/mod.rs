@@ -265,7 +265,8 @@ impl Raft {
                 round,
                 outcome,
                 disk,
-            } => self.on_append_reply(from, term, round, outcome, disk, cx),
+                votes,
+            } => self.on_append_reply(from, term, round, outcome, (disk, votes), cx),
             Message::Snapshot {
                 term,
                 last,
@@ -281,7 +282,8 @@ impl Raft {
                 done,
                 round,
                 disk,
-            } => self.on_snapshot_reply(from, (term, round), last, (offset, done), disk, cx),
+                votes,
+            } => self.on_snapshot_reply(from, (term, round), last, (offset, done), (disk, votes), cx),
             Message::TimeoutNow { term } if term == self.term => self.on_timeout_now(from, cx),
             Message::TimeoutNow { .. } => {}
             Message::ReadIndex { ticket, .. } => self.lead_read(from, ticket, cx),

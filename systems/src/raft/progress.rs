@@ -59,6 +59,9 @@ pub struct Progress {
     pub active: bool,
     /// Its disk, once it has answered.
     pub disk: Option<Disk>,
+    /// Whether what it holds counts in a majority: with a disk that may not vote it has forgotten in which term it
+    /// promised to follow no earlier leader (paper §5.1), so it would confirm one that is deposed.
+    pub counts: bool,
 }
 
 impl Progress {
@@ -72,6 +75,7 @@ impl Progress {
             answered_at: Duration::ZERO,
             active: false,
             disk: None,
+            counts: false,
         }
     }
 
@@ -104,12 +108,13 @@ impl Progress {
 
     /// The follower answered with this disk. What is known of it is known of the disk that it had: with another one
     /// it has lost everything.
-    pub fn answers_with(&mut self, disk: Disk) {
+    pub fn answers_with(&mut self, disk: Disk, votes: bool) {
         if self.disk.is_some_and(|known| known != disk) {
             self.matched = 0;
             self.probe(1);
         }
         self.disk = Some(disk);
+        self.counts = votes;
     }
 
     /// The follower refused: look for the place where the logs agree, from `next` down.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::marks::Place;
+use super::progress::Progress;
 use super::rules::reads::lease_length;
 use super::settings::ReadMode;
 use super::types::{Index, Message, Timer, Trace};
@@ -173,7 +174,7 @@ impl Raft {
         let rounds = std::iter::successors(below(u64::MAX), |round| below(*round));
         let confirmed = rounds.into_iter().find(|round| {
             let answered = |node: NodeId| {
-                let of = |progress: &super::progress::Progress| progress.confirmed >= *round;
+                let of = |progress: &Progress| progress.counts && progress.confirmed >= *round;
                 usize::from(node == self.me || leader.progress.get(node).is_some_and(of))
             };
             self.agreed(self.configs.latest(), |_, voters| voters / 2 + 1, answered)
@@ -272,7 +273,7 @@ impl Raft {
             if node == self.me {
                 return 1;
             }
-            let Some(progress) = leader.progress.get(node) else {
+            let Some(progress) = leader.progress.get(node).filter(|progress| progress.counts) else {
                 return 0;
             };
             let Some(round) = leader

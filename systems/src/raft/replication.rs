@@ -7,6 +7,7 @@ use super::rules::durability::{Gate, Removal};
 use super::rules::replication::Splice;
 use super::types::{Appended, Entry, Index, Message, Payload, Position, Record, Term, Timer, Trace};
 use super::{Cx, Raft, State};
+use crate::identity::Disk;
 use crate::replica::NodeId;
 
 impl Raft {
@@ -197,6 +198,7 @@ impl Raft {
             round,
             outcome,
             disk: self.identity.disk,
+            votes: self.has_a_vote(),
         };
         match self.rules.append_ack_gate() {
             Gate::Durable => cx.send(from, reply),
@@ -330,7 +332,7 @@ impl Raft {
         term: Term,
         round: u64,
         outcome: Appended,
-        disk: u64,
+        (disk, votes): (Disk, bool),
         cx: &mut Cx,
     ) {
         let State::Leader(leader) = &mut self.state else {
@@ -346,7 +348,8 @@ impl Raft {
         }
         let (matched, confirmed) = (progress.matched, progress.confirmed);
         progress.active = true;
-        progress.answers_with(disk);
+        let counted = progress.counts;
+        progress.answers_with(disk, votes);
         if round <= leader.round {
             progress.answered_at = cx.now;
             progress.confirmed = progress
@@ -380,7 +383,11 @@ impl Raft {
             }
             Appended::Conflict { .. } | Appended::Stale => {}
         }
-        let (rose, confirms) = (progress.matched != matched, progress.confirmed != confirmed);
+        let counts = votes && !counted;
+        let (rose, confirms) = (
+            counts || progress.matched != matched,
+            counts || progress.confirmed != confirmed,
+        );
         if confirms {
             self.confirm_reads(cx);
         }
@@ -401,7 +408,8 @@ impl Raft {
             if node == self.me {
                 own
             } else {
-                leader.progress.get(node).map_or(0, |progress| progress.matched)
+                let counted = leader.progress.get(node).filter(|progress| progress.counts);
+                counted.map_or(0, |progress| progress.matched)
             }
         };
         let config = self.configs.latest();

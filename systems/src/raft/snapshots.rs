@@ -8,6 +8,7 @@ use super::progress::{Feed, Image};
 use super::types::{Message, Position, Record, Term, Trace};
 use super::{Cx, Raft, State};
 use crate::chunks::{Chunk, Incoming, Taken};
+use crate::identity::Disk;
 use crate::machine::{Machine, Stored};
 use crate::replica::NodeId;
 
@@ -166,6 +167,7 @@ impl Raft {
         if term < self.term {
             let outcome = super::types::Appended::Stale;
             let (term, disk) = (self.term, self.identity.disk);
+            let votes = self.has_a_vote();
             cx.send(
                 from,
                 Message::AppendReply {
@@ -173,6 +175,7 @@ impl Raft {
                     round,
                     outcome,
                     disk,
+                    votes,
                 },
             );
             return;
@@ -196,6 +199,7 @@ impl Raft {
             done,
             round,
             disk: self.identity.disk,
+            votes: self.has_a_vote(),
         };
         cx.send(from, reply);
     }
@@ -282,7 +286,7 @@ impl Raft {
         (term, round): (Term, u64),
         last: Position,
         (wanted, done): (u64, bool),
-        disk: u64,
+        (disk, votes): (Disk, bool),
         cx: &mut Cx,
     ) {
         let State::Leader(leader) = &mut self.state else {
@@ -295,7 +299,7 @@ impl Raft {
             return;
         }
         progress.active = true;
-        progress.answers_with(disk);
+        progress.answers_with(disk, votes);
         if round <= leader.round {
             progress.answered_at = cx.now;
             progress.confirmed = progress

@@ -144,6 +144,8 @@ pub enum Message {
         outcome: Appended,
         /// The follower's disk.
         disk: Disk,
+        /// Whether the follower may use its vote with that disk.
+        votes: bool,
     },
     /// InstallSnapshot (paper, figure 13): one chunk.
     Snapshot {
@@ -174,6 +176,8 @@ pub enum Message {
         round: u64,
         /// The follower's disk.
         disk: Disk,
+        /// Whether the follower may use its vote with that disk.
+        votes: bool,
     },
     /// Campaign now: the leader hands over (thesis §3.10).
     TimeoutNow {

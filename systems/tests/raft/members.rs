@@ -132,6 +132,32 @@ fn an_amnesiac_votes_again_once_it_was_removed_and_joined() {
     assert_eq!(s.breach, None);
 }
 
+/// It has forgotten that it voted in a later term, and would confirm a leader that is deposed.
+#[test]
+fn what_an_amnesiac_holds_does_not_count() {
+    let settings = [EAGER, &[("identity", "register")]].concat();
+    let mut s = Script::new(3, 0, &settings, None);
+    s.settle(&[1, 2, 3]);
+    s.elect(1, &[2, 3]);
+    s.beat(1, &[2, 3]);
+    s.beat(1, &[2, 3]);
+    let before = s.raft(1).commit();
+    s.elect(2, &[3]);
+    assert!(s.leads(2));
+    s.wipe(3);
+    s.settle(&[1, 3]);
+    let id = s.write(1, 7);
+    for _ in 0..4 {
+        s.beat(1, &[3]);
+    }
+    assert!(s.leads(1), "it has not heard");
+    assert_eq!(s.raft(3).log().last(), s.raft(1).log().last());
+    assert_eq!(s.raft(1).commit(), before);
+    assert!(!s.answers.contains_key(&id));
+    s.beat(2, &[1, 3]);
+    assert_eq!(s.breach, None);
+}
+
 /// As an amnesiac does not vote, the rest of the old configuration is no majority of it, and none of the new one's has
 /// a log as new as that of the node which left.
 #[test]
