@@ -9,7 +9,7 @@
 
 use perjury_checker::linearizability::{Online, Watch};
 use perjury_checker::models::Cell;
-use perjury_checker::{Finding, Function, History, Operation, Value};
+use perjury_checker::{Finding, Function, History, Value};
 use rand_chacha::ChaCha8Rng;
 
 use crate::keys::Keys;
@@ -57,8 +57,6 @@ impl Workload for Append {
             value: Value::Int(self.elements.next(rng)),
         }
     }
-
-    fn completed(&mut self, _operation: &Operation) {}
 
     fn final_calls(&mut self) -> Vec<Call> {
         parts::reads(self.keys.used(FINAL_KEYS))

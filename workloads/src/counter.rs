@@ -7,7 +7,7 @@
 //! An increment whose outcome is unknown is sent again in the same session: a store that applies it twice, or
 //! not at all, shows in a read outside the bounds of what was acknowledged and what may have happened.
 
-use perjury_checker::{Finding, Function, History, Operation, Value};
+use perjury_checker::{Finding, Function, History, Value};
 use rand_chacha::ChaCha8Rng;
 
 use crate::keys::Keys;
@@ -53,8 +53,6 @@ impl Workload for Counter {
             value: Value::Int(1),
         }
     }
-
-    fn completed(&mut self, _operation: &Operation) {}
 
     /// Every key: only the read at rest has bounds that meet.
     fn final_calls(&mut self) -> Vec<Call> {

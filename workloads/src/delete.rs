@@ -8,10 +8,10 @@
 //! tells that it saw none. What is judged is what the system promises of a register ([`perjury_checker::quorum`]): a
 //! removal is a write of nil.
 
-use perjury_checker::linearizability::{Online, Watch};
+use perjury_checker::linearizability::Watch;
 use perjury_checker::models::Cell;
 use perjury_checker::quorum::{self, Promise};
-use perjury_checker::{Finding, Function, History, Operation, Value};
+use perjury_checker::{Finding, Function, History, Value};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -65,8 +65,6 @@ impl Workload for Delete {
         }
     }
 
-    fn completed(&mut self, _operation: &Operation) {}
-
     fn final_calls(&mut self) -> Vec<Call> {
         parts::reads(self.keys.used(FINAL_KEYS))
     }
@@ -85,8 +83,7 @@ impl Workload for Delete {
     }
 
     fn watch(&self) -> Option<Box<dyn Watch>> {
-        let linearizable = self.promise == Promise::Linearizable;
-        linearizable.then(|| Box::new(Online::new(Cell::key_value())) as Box<dyn Watch>)
+        parts::watch(Cell::key_value(), self.promise)
     }
 
     fn minimum(&self) -> Minimum {

@@ -10,7 +10,7 @@
 
 use perjury_checker::linearizability::{Online, Watch};
 use perjury_checker::models::Cell;
-use perjury_checker::{Finding, Function, History, Operation, Value};
+use perjury_checker::{Finding, Function, History, Value};
 use rand_chacha::ChaCha8Rng;
 
 use crate::keys::Keys;
@@ -58,8 +58,6 @@ impl Workload for Once {
             value: vec![Value::Nil, Value::Int(self.values.next(rng))].into(),
         }
     }
-
-    fn completed(&mut self, _operation: &Operation) {}
 
     fn final_calls(&mut self) -> Vec<Call> {
         parts::reads(self.keys.used(FINAL_KEYS))

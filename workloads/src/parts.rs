@@ -1,5 +1,8 @@
 //! What the workloads share.
 
+use perjury_checker::linearizability::{Online, Watch};
+use perjury_checker::models::Cell;
+use perjury_checker::quorum::Promise;
 use perjury_checker::{Function, Key, Value};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -61,4 +64,9 @@ pub(crate) fn minimum(functions: &[(Function, u64)]) -> Minimum {
             .collect(),
         during_each_fault: DURING_EACH_FAULT,
     }
+}
+
+/// What follows a test while it runs: only linearizability can be proven broken before the end.
+pub(crate) fn watch(model: Cell, promise: Promise) -> Option<Box<dyn Watch>> {
+    (promise == Promise::Linearizable).then(|| Box::new(Online::new(model)) as Box<dyn Watch>)
 }

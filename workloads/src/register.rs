@@ -9,10 +9,10 @@
 //! No value is written twice, so that a read names the write that it saw and linearizability is decided in
 //! O(n log n) (Gibbons and Korach, Testing Shared Memories, 1997).
 
-use perjury_checker::linearizability::{Online, Watch};
+use perjury_checker::linearizability::Watch;
 use perjury_checker::models::Cell;
 use perjury_checker::quorum::{self, Promise};
-use perjury_checker::{Finding, Function, History, Operation, Value};
+use perjury_checker::{Finding, Function, History, Value};
 use rand_chacha::ChaCha8Rng;
 
 use crate::keys::Keys;
@@ -60,8 +60,6 @@ impl Workload for Register {
         }
     }
 
-    fn completed(&mut self, _operation: &Operation) {}
-
     fn final_calls(&mut self) -> Vec<Call> {
         parts::reads(self.keys.used(FINAL_KEYS))
     }
@@ -75,8 +73,7 @@ impl Workload for Register {
     }
 
     fn watch(&self) -> Option<Box<dyn Watch>> {
-        let linearizable = self.promise == Promise::Linearizable;
-        linearizable.then(|| Box::new(Online::new(Cell::register())) as Box<dyn Watch>)
+        parts::watch(Cell::register(), self.promise)
     }
 
     fn minimum(&self) -> Minimum {

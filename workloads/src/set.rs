@@ -7,7 +7,7 @@
 //! Once everything is healed, every set is read: nothing that was acknowledged is lost, nothing that failed is
 //! there, nothing is there twice.
 
-use perjury_checker::{Finding, Function, History, Operation, Value};
+use perjury_checker::{Finding, Function, History, Value};
 use rand_chacha::ChaCha8Rng;
 
 use crate::keys::Keys;
@@ -55,8 +55,6 @@ impl Workload for Set {
             value: Value::Int(self.elements.next(rng)),
         }
     }
-
-    fn completed(&mut self, _operation: &Operation) {}
 
     /// Every key: what is not read at the end cannot be said to be lost.
     fn final_calls(&mut self) -> Vec<Call> {
