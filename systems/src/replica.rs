@@ -429,6 +429,12 @@ pub trait Replica: Clone + Debug + Sized + 'static {
         vec![self.status().voters]
     }
 
+    /// Whether the disk that it has is known well enough to vote with, as far as it knows. One whose disk is not known yet
+    /// needs more others than a quorum to become known ([`crate::identity`]).
+    fn may_vote(&self) -> bool {
+        true
+    }
+
     /// The term, ballot number or epoch that it claims to lead, if it does.
     fn leads(&self) -> Option<u64> {
         let status = self.status();

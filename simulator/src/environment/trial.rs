@@ -81,7 +81,7 @@ impl<R: Replica> Environment<R> {
         // Where two configurations are in force at once, a majority of both together and one more is one of each.
         let spare = usize::from(self.kinds.contains(&kinds::MEMBERSHIP));
         configurations.iter().all(|voters| {
-            let votes = |voter: &&Node| quorum.contains(voter) && !self.world.is_wiped(**voter);
+            let votes = |voter: &&Node| quorum.contains(voter) && self.world.has_a_vote(**voter);
             let there = voters.iter().filter(votes).count();
             2 * there > voters.len() + spare
         })

@@ -44,11 +44,6 @@ impl<R: Replica, A> World<R, A> {
         }
     }
 
-    /// Whether a node's disk was emptied.
-    pub(crate) fn is_wiped(&self, node: Node) -> bool {
-        self.machine(node).wiped
-    }
-
     /// A node is not started until it is unbarred.
     pub(crate) fn bar(&mut self, node: Node) {
         self.machine_mut(node).barred = true;
@@ -66,25 +61,37 @@ impl<R: Replica, A> World<R, A> {
 
     /// Those who vote in each configuration that a node knows; if it does not run, as it would know if it were started.
     pub(crate) fn configurations_known_to(&self, node: Node) -> Vec<Vec<Node>> {
-        let machine = self.machine(node);
-        let configurations = match &machine.driver {
-            Some(driver) => driver.replica().quorums_of(),
-            None => {
-                let me = NodeId(node.0);
-                let rng = machine.rng.clone();
-                let clocks = machine.clock.read(self.now);
-                let mut out = Vec::new();
-                // What it would do does not happen.
-                let recovered = catch_unwind(AssertUnwindSafe(|| {
-                    Driver::<R>::recover(&self.cluster, me, machine.disk.read(), rng, clocks, &mut out)
-                }));
-                recovered
-                    .map(|driver| driver.replica().quorums_of())
-                    .unwrap_or_default()
-            }
-        };
         let nodes = |voters: Vec<NodeId>| voters.into_iter().map(|voter| Node(voter.0)).collect();
+        let configurations = self.seen_by(node, R::quorums_of).unwrap_or_default();
         configurations.into_iter().map(nodes).collect()
+    }
+
+    /// Whether a node has a vote in a majority that it is needed for: its disk is known, and was never lost.
+    pub(crate) fn has_a_vote(&self, node: Node) -> bool {
+        !self.machine(node).wiped && self.seen_by(node, R::may_vote).unwrap_or_default()
+    }
+
+    /// What a node knows; if it does not run, as it would know if it were started, and nothing if it would not start.
+    fn seen_by<T>(&self, node: Node, see: impl Fn(&R) -> T) -> Option<T> {
+        let machine = self.machine(node);
+        if let Some(driver) = &machine.driver {
+            return Some(see(driver.replica()));
+        }
+        let rng = machine.rng.clone();
+        let clocks = machine.clock.read(self.now);
+        let mut out = Vec::new();
+        // What it would do does not happen.
+        let recovered = catch_unwind(AssertUnwindSafe(|| {
+            Driver::<R>::recover(
+                &self.cluster,
+                NodeId(node.0),
+                machine.disk.read(),
+                rng,
+                clocks,
+                &mut out,
+            )
+        }));
+        recovered.ok().map(|driver| see(driver.replica()))
     }
 
     /// Starts a node's process, `after` nanoseconds from now besides the time that it takes.

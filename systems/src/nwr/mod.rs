@@ -198,6 +198,10 @@ impl Replica for Nwr {
         self.rules.marks()
     }
 
+    fn may_vote(&self) -> bool {
+        self.identity.ready
+    }
+
     fn mutant_counts(&self) -> MutantCounts {
         self.rules.counts()
     }

@@ -221,6 +221,10 @@ impl Replica for Raft {
         }
     }
 
+    fn may_vote(&self) -> bool {
+        self.has_a_vote()
+    }
+
     fn leads(&self) -> Option<u64> {
         self.is_leader().then_some(self.term)
     }

@@ -238,6 +238,39 @@ fn a_write_waits_for_every_replica_that_may_read() {
 }
 
 #[test]
+fn a_write_waits_for_a_removed_replica_that_may_still_read() {
+    let mut net = led_by(1, &[("reads", "replicas"), ("alpha", "1")]);
+    // n4, which is no member, might have a lease for all that n1 knows.
+    net.now += Duration::from_millis(400);
+    for _ in 0..3 {
+        net.timer(1, Timer::Heartbeat);
+        net.settle(&ALL);
+    }
+    let leave = net.ask(1, Command::Reconfigure(Reconfigure::Leave(NodeId(3))));
+    net.settle(&ALL);
+    assert!(matches!(net.answer(leave), Some(Ok(_))));
+    assert_eq!(net.replica(2).status().voters, [1, 2].map(NodeId));
+    // It had asked for what is chosen.
+    let fetch = Message::Fetch {
+        from: 1,
+        snapshot: None,
+    };
+    net.packets.push((3, 1, fetch));
+    net.settle(&ALL);
+    net.timer(2, Timer::Election);
+    net.settle(&[1, 2]);
+    let write = net.write(2, "x", 1);
+    net.settle(&[1, 2]);
+    let leased = net.read(3, "x");
+    assert_eq!(net.value(leased), Some(Value::Nil), "n3 still has its lease");
+    assert_eq!(net.answer(write), None, "n3 may still read");
+    net.now += Duration::from_millis(400);
+    net.timer(2, Timer::Heartbeat);
+    net.settle(&[1, 2]);
+    assert!(matches!(net.answer(write), Some(Ok(_))), "n3's lease is over");
+}
+
+#[test]
 fn members_change_alpha_slots_after_the_decree() {
     let mut net = led_by(1, &[("alpha", "4"), ("catch-up-lag", "0")]);
     let four = [1, 2, 3, 4];

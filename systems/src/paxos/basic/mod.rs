@@ -177,6 +177,10 @@ impl Replica for BasicPaxos {
         }
     }
 
+    fn may_vote(&self) -> bool {
+        self.identity.registered
+    }
+
     fn mutant_counts(&self) -> MutantCounts {
         self.rules.counts()
     }

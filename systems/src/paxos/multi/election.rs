@@ -150,11 +150,9 @@ impl Paxos {
         };
         let executed = self.executed();
         let recovered_to = reports.top().max(reports.trimmed).max(from - 1);
-        // Whoever has not promised may read by a lease of an earlier leader.
-        let unbound = self
-            .acceptors()
-            .into_keys()
-            .filter(|node| !reports.from.contains(node));
+        // Whoever has not promised may read by a lease of an earlier leader, also one that has been removed since.
+        let nodes = self.nodes.iter().copied();
+        let unbound = nodes.filter(|node| !reports.from.contains(node));
         let until = cx.now + self.settings.election_timeout;
         let readers = match self.settings.reads {
             ReadMode::Replicas => unbound.map(|node| (node, until)).collect(),

@@ -181,6 +181,13 @@ impl Replica for Paxos {
             .collect()
     }
 
+    fn may_vote(&self) -> bool {
+        match self.configs.latest().1.disks.get(&self.me) {
+            Some(disk) => *disk == self.identity.disk,
+            None => self.is_registered(),
+        }
+    }
+
     fn leads(&self) -> Option<u64> {
         match &self.state {
             State::Leader(leader) => Some(leader.ballot.round),
