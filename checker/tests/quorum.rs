@@ -3,7 +3,8 @@
 
 mod support;
 
-use perjury_checker::quorum::{Promise, evidence, regularity, staleness, validity};
+use perjury_checker::linearizability::Options;
+use perjury_checker::quorum::{Promise, evidence, regularity, sequential_consistency, staleness, validity};
 use perjury_checker::{Function, History, HistoryBuilder, Operation, Outcome, Quorum, Tag, Value, Verdict};
 use support::Rng;
 
@@ -210,6 +211,63 @@ fn judgements_are_those_of_the_definitions() {
         }
     }
     assert!(seen.iter().flatten().all(|count| *count > 100), "{seen:?}");
+}
+
+/// Whether some order explains the results, puts each process's operations one after the other, and lets those whose
+/// outcome is unknown take effect at any time after what their process had done, or never.
+fn explains(left: &[&Operation], value: &Value) -> bool {
+    let next = |place: &usize| {
+        let one = left[*place];
+        !left[..*place]
+            .iter()
+            .any(|other| other.process == one.process && other.completion.outcome != Outcome::Info)
+    };
+    if left.iter().all(|one| one.completion.outcome == Outcome::Info) {
+        return true;
+    }
+    (0..left.len()).filter(next).any(|place| {
+        let one = left[place];
+        let rest = [&left[..place], &left[place + 1..]].concat();
+        match one.f {
+            Function::Read => one.completion.value == *value && explains(&rest, value),
+            _ => explains(&rest, &one.argument),
+        }
+    })
+}
+
+fn is_sequential(operations: &[Operation]) -> bool {
+    let counts = |one: &&Operation| match one.completion.outcome {
+        Outcome::Ok => true,
+        Outcome::Info => one.f == Function::Write,
+        Outcome::Fail => false,
+    };
+    let counted: Vec<&Operation> = operations.iter().filter(counts).collect();
+    explains(&counted, &Value::Nil)
+}
+
+#[test]
+fn sequential_consistency_is_judged_by_its_definition_and_witnesses_are_as_small_as_they_can_be() {
+    let mut seen = [0_u64; 2];
+    for seed in 0..histories() {
+        let history = drawn(&mut Rng(seed));
+        let found = sequential_consistency(&history, &Options::default());
+        let broken = !is_sequential(&history.operations);
+        assert_eq!(found.verdict, verdict(broken), "seed {seed}: {history:#?}");
+        for witness in &found.witnesses {
+            assert!(!is_sequential(&witness.operations), "seed {seed}: {witness:#?}");
+            let evidence = |place: &usize| witness.operations[*place].f == Function::Read;
+            for place in (0..witness.operations.len()).filter(evidence) {
+                let mut fewer = witness.operations.clone();
+                fewer.remove(place);
+                assert!(
+                    is_sequential(&fewer),
+                    "seed {seed}, without {place}: {witness:#?}"
+                );
+            }
+        }
+        seen[usize::from(broken)] += 1;
+    }
+    assert!(seen.iter().all(|count| *count > 100), "{seen:?}");
 }
 
 #[test]

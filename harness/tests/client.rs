@@ -71,14 +71,14 @@ impl Client {
             lane: 0,
             place: 1,
             address,
-            bytes: request::call(&call, Some((1, 1))).expect("a request"),
+            bytes: request::call(&call, Some((1, 1)), 0).expect("a request"),
             deadline: Instant::now() + limit,
             tag: 1,
         });
         let mut events = Events::with_capacity(16);
         loop {
             if let Some(ended) = self.connections.ended().next() {
-                return (ended.end.clone(), conclude(&call, &ended.end));
+                return (ended.end.clone(), conclude(&call, &ended.end).0);
             }
             let left = self
                 .connections

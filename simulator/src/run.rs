@@ -282,7 +282,7 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
         Box::new(Unwatched)
     };
     let mut environment = Environment::<R>::new(setup, runner, watch, wanted.notices);
-    environment.has_trial &= R::MAJORITY_SERVES;
+    environment.has_trial &= R::majority_serves(&setup.cluster());
     environment.world.survives_a_lost_disk = R::survives_a_lost_disk(&setup.cluster());
     environment.world.transcript = wanted.transcript.map(|(from, to)| Transcript {
         from,

@@ -207,6 +207,10 @@ impl Swarm {
                 setup.settings.entry(name.to_owned()).or_insert(value);
             }
         }
+        let promise = systems::promised(&setup.system, &setup.cluster());
+        if !perjury_workloads::judges(&setup.workload.name, promise) {
+            setup.workload.name = "register".to_owned();
+        }
         if self.draws.weather {
             setup.weather = draw_weather(rng);
             if hectic {

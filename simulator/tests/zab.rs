@@ -53,6 +53,16 @@ fn correct_zab_is_never_accused_in_a_swarm() {
 }
 
 #[test]
+fn correct_zab_keeps_its_promise_of_sequential_consistency() {
+    let mut campaign = campaign(100);
+    let settings = &mut campaign.swarm.base.settings;
+    settings.insert("reads".into(), "local".into());
+    let tally = hunt(&campaign, &|| false, &mut |_| {}).expect("it can be run");
+    assert_eq!((tally.runs, &tally.found), (100, &Vec::new()));
+    assert_eq!(tally.first_trouble, None);
+}
+
+#[test]
 fn a_swarm_run_is_the_same_every_time() {
     let swarm = campaign(1).swarm;
     for seed in 0..6 {
@@ -75,6 +85,8 @@ fn planted_bugs_of_every_kind_are_found_within_a_few_runs() {
         "zab/ack-before-fsync",
         "zab/non-idempotent-txn-log",
         "zab/sync-without-quorum",
+        "zab/session-goes-back-in-time",
+        "zab/session-reorder",
         "zab/forwarded-retry-applied-twice",
     ] {
         let mutant = perjury_systems::registry::mutant(name).expect("it is planted");

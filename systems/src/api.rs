@@ -170,6 +170,8 @@ pub struct Wish {
     pub w: Option<u16>,
     /// How many replicas have to answer a read.
     pub r: Option<u16>,
+    /// The furthest [`Response::position`] that the client was told: nothing older may be read for it.
+    pub seen: Option<u64>,
 }
 
 /// What a client is told.
@@ -179,6 +181,8 @@ pub struct Response {
     pub node: NodeId,
     /// Its term, ballot number or epoch; 0 where nobody leads others.
     pub term: u64,
+    /// How far in the system's order the state was that it answered from; 0 where a client need not tell what it has seen.
+    pub position: u64,
     /// What came of it.
     pub result: Result<Reply, Failure>,
     /// Which replicas took part in a success, where the system asks several.

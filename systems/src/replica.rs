@@ -370,6 +370,8 @@ pub enum Difficulty {
 pub enum Promise {
     /// Each operation takes effect at one instant between its invocation and its completion.
     Linearizable,
+    /// One order explains all results, and agrees with the order in which each client asked.
+    Sequential,
     /// A read returns the last write that completed before it, or one that was under way.
     Regular,
     /// Replicas agree in the end; until then a read may return anything that was written.

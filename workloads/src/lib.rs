@@ -19,5 +19,5 @@ pub mod register;
 pub mod set;
 pub mod workload;
 
-pub use menu::{Entry, MENU, Options, UnknownWorkload, build};
+pub use menu::{Entry, MENU, Options, UnknownWorkload, build, judges};
 pub use workload::{Bites, Call, Counts, Coverage, Minimum, Workload};

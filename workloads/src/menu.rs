@@ -103,6 +103,11 @@ pub fn build(name: &str, options: &Options) -> Result<Box<dyn Workload>, Unknown
     }
 }
 
+/// Whether a workload can judge a system that promises so much of its registers.
+pub fn judges(name: &str, promise: Promise) -> bool {
+    promise != Promise::Sequential || name == "register"
+}
+
 /// No workload has this name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownWorkload(pub String);

@@ -119,10 +119,7 @@ const BYTES: u64 = 256 << 20;
 
 /// Judges the operations of one key, which are not linearizable, in the order of invocation.
 pub(crate) fn of_key<M: Model>(operations: &[&Operation], model: &M, budget: &Budget) -> KeyLevels {
-    let budget = budget
-        .clone()
-        .with_states(budget.states.min(STATES))
-        .with_bytes(budget.bytes.min(BYTES));
+    let budget = bounded(budget);
     let register = model.cell().and_then(|cell| Register::new(cell, operations));
     let Some(register) = register else {
         let held = sequential::by_search(model, operations, &budget);
@@ -131,8 +128,7 @@ pub(crate) fn of_key<M: Model>(operations: &[&Operation], model: &M, budget: &Bu
             k: None,
         };
     };
-    let sequential = sequential::of_register(&register)
-        .unwrap_or_else(|| sequential::by_search(model, operations, &budget));
+    let sequential = in_sequence(&register, model, operations, &budget);
     let [regular, safe] = regular::judge(&register);
     let k = k_atomic::smallest(&register, operations, &budget);
     let mut held = vec![
@@ -142,6 +138,31 @@ pub(crate) fn of_key<M: Model>(operations: &[&Operation], model: &M, budget: &Bu
     ];
     held.extend(sessions::judge(&register));
     KeyLevels { held, k: Some(k) }
+}
+
+/// Whether one order explains the operations of one key and agrees with each process's own.
+pub(crate) fn sequential(cell: &Cell, operations: &[&Operation], budget: &Budget) -> Held {
+    let budget = bounded(budget);
+    match Register::new(cell, operations) {
+        Some(register) => in_sequence(&register, cell, operations, &budget),
+        None => sequential::by_search(cell, operations, &budget),
+    }
+}
+
+fn in_sequence<M: Model>(
+    register: &Register<'_>,
+    model: &M,
+    operations: &[&Operation],
+    budget: &Budget,
+) -> Held {
+    sequential::of_register(register).unwrap_or_else(|| sequential::by_search(model, operations, budget))
+}
+
+fn bounded(budget: &Budget) -> Budget {
+    budget
+        .clone()
+        .with_states(budget.states.min(STATES))
+        .with_bytes(budget.bytes.min(BYTES))
 }
 
 /// The reads among one key's operations that no regular register may have answered so; none if the operations are not

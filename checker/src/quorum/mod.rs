@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | W + R > N | **regular**: a read returns the last write completed before it, or one that overlaps it | [`regularity`] |
 //! | the same, and reads store what they return at W replicas first (Attiya, Bar-Noy and Dolev, 1995) | linearizable | [`crate::check`] |
+//! | reads of one replica, which holds all that the client has seen (ZooKeeper) | **sequential**: one order agrees with that of each process | [`sequential_consistency`] |
 //! | W + R ≤ N | what is read was written; replicas agree in the end | [`validity`]; [`staleness`] measures the rest |
 //!
 //! W + R > N alone does not make registers linearizable: while a write is under way, one read may find it and the next not.
@@ -22,6 +23,7 @@
 
 mod evidence;
 mod regular;
+mod sequential;
 mod staleness;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +35,7 @@ use crate::verdict::Finding;
 
 pub use evidence::evidence;
 pub use regular::{regularity, validity};
+pub use sequential::sequential_consistency;
 pub use staleness::{Staleness, Visibility, staleness};
 
 /// What a store promises of a register.
@@ -42,6 +45,8 @@ pub enum Promise {
     /// Each operation takes effect at one instant between its invocation and its completion.
     #[default]
     Linearizable,
+    /// One order explains all results of a key, and agrees with the order in which each process asked.
+    Sequential,
     /// A read returns the last write that completed before it, or one that was under way.
     Regular,
     /// What is read was written, and replicas agree in the end.
@@ -52,6 +57,7 @@ pub enum Promise {
 pub fn judge(history: &History, promise: Promise, options: &Options) -> Vec<Finding> {
     let mut findings = match promise {
         Promise::Linearizable => vec![crate::check(history, &Cell::register(), options)],
+        Promise::Sequential => vec![sequential_consistency(history, options)],
         Promise::Regular => vec![regularity(history)],
         Promise::Eventual => vec![validity(history)],
     };

@@ -53,8 +53,14 @@ pub fn is_judged(system: &str, workload: &str, settings: &BTreeMap<String, Strin
     ))
 }
 
-/// What a run of Quorum NWR is judged by, and why; a warning if that is less than registers usually promise.
+/// What a run is judged by, and why, if that is not always linearizability; a warning if it is less than registers usually
+/// promise.
 pub fn told(record: &TestRecord, cluster: &Cluster) -> Option<String> {
+    let promise = perjury_simulator::promised(&record.system, cluster);
+    if promise == Promise::Sequential {
+        let what = "judged: registers are sequentially consistent: a read may be old, but no client sees the store go back";
+        return Some(what.to_owned());
+    }
     if record.system != Nwr::NAME || record.workload != "register" {
         return None;
     }
@@ -62,7 +68,8 @@ pub fn told(record: &TestRecord, cluster: &Cluster) -> Option<String> {
     let (n, w, r) = (settings.n, settings.w, settings.r);
     let sign = if w + r > n { ">" } else { "≤" };
     let sizes = format!("W={w} + R={r} {sign} N={n}");
-    Some(match perjury_simulator::promised(&record.system, cluster) {
+    Some(match promise {
+        Promise::Sequential => return None,
         Promise::Linearizable => {
             format!("judged: {sizes}, and reads store what they return: registers are linearizable")
         }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 
+use perjury_checker::quorum::Promise;
 use perjury_nemesis::{Class, Nemesis, Plan, stream};
 use perjury_results::{Machine, SCHEMA, TestRecord, Timestamp, run_id};
 use perjury_simulator::Case;
@@ -61,7 +62,7 @@ pub fn record(args: &TestArgs, seed: u64) -> Result<TestRecord, Trouble> {
         .map_err(|error| usage(format!("{error}")))?;
     let workload = workload(&args.system, args.workload.as_deref())?;
     let (mutant, settings) = planted(&args.system, args.mutant.as_deref(), &args.settings)?;
-    is_judged(&args.system, &settings)?;
+    is_judged(&args.system, workload, &settings)?;
     quorums::is_judged(&args.system, workload, &settings)?;
     let plan = match &args.plan {
         Some(file) => read_plan(file, args.nodes)?,
@@ -162,14 +163,14 @@ pub fn planted(
     Ok((Some(name), settings))
 }
 
-/// Refuses settings under which a system promises less than tests judge it by.
-fn is_judged(system: &str, settings: &BTreeMap<String, String>) -> Result<(), Trouble> {
-    if system == Zab::NAME && settings.get("reads").is_some_and(|reads| reads == "local") {
-        return Err(Trouble::Usage(
-            "reads=local promises sequential consistency, and tests judge linearizability: a test would accuse a system \
-             that keeps its promise; `perjury cluster --system zab --set reads=local` serves such reads by hand"
-                .to_owned(),
-        ));
+/// Refuses settings under which a system promises less than this workload judges it by.
+fn is_judged(system: &str, workload: &str, settings: &BTreeMap<String, String>) -> Result<(), Trouble> {
+    let reads_locally = settings.get("reads").is_some_and(|reads| reads == "local");
+    if system == Zab::NAME && reads_locally && !perjury_workloads::judges(workload, Promise::Sequential) {
+        return Err(Trouble::Usage(format!(
+            "with reads=local zab promises sequential consistency, and the workload {workload} judges linearizability: a \
+             test would accuse a system that keeps its promise; --workload register judges what is promised"
+        )));
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ struct Done {
     value: Value,
     version: u64,
     term: u64,
+    position: Option<u64>,
     quorum: Option<Quorum>,
 }
 
@@ -41,8 +42,15 @@ fn nonsense() -> Answer {
     }
 }
 
-/// What came of a call, as its client may conclude.
-pub fn conclude(call: &Call, end: &End) -> Answer {
+/// What came of a call, as its client may conclude, and how far in the system's order the client has seen it by that, if
+/// the answer tells.
+pub fn conclude(call: &Call, end: &End) -> (Answer, Option<u64>) {
+    let mut position = None;
+    let answer = concluded(call, end, &mut position);
+    (answer, position)
+}
+
+fn concluded(call: &Call, end: &End, position: &mut Option<u64>) -> Answer {
     let (status, body) = match end {
         End::Response { status, body } => (*status, body),
         // Not a byte was taken: nobody can have acted on it.
@@ -61,13 +69,16 @@ pub fn conclude(call: &Call, end: &End) -> Answer {
     };
     if status == 200 {
         return match serde_json::from_slice::<Done>(body) {
-            Ok(done) => Answer::Ok {
-                value: result(call, done.value),
-                // A transaction over several keys has no one version.
-                version: (done.version > 0).then_some(done.version),
-                term: done.term,
-                quorum: done.quorum.map(Arc::new),
-            },
+            Ok(done) => {
+                *position = done.position;
+                Answer::Ok {
+                    value: result(call, done.value),
+                    // A transaction over several keys has no one version.
+                    version: (done.version > 0).then_some(done.version),
+                    term: done.term,
+                    quorum: done.quorum.map(Arc::new),
+                }
+            }
             Err(_) => nonsense(),
         };
     }
@@ -134,6 +145,7 @@ mod tests {
                 body: body.as_bytes().to_vec(),
             },
         )
+        .0
     }
 
     #[test]
@@ -180,7 +192,7 @@ mod tests {
             value: parts,
         };
         let body = br#"{"value":[null,[1]],"version":4,"node":1,"term":2}"#.to_vec();
-        let Answer::Ok { value, .. } = conclude(&call, &End::Response { status: 200, body }) else {
+        let (Answer::Ok { value, .. }, None) = conclude(&call, &End::Response { status: 200, body }) else {
             panic!("it happened")
         };
         let list = Value::from(vec![Value::Int(1)]);

@@ -13,7 +13,8 @@
 //!
 //! A value is JSON: `null`, an integer, a text, or a list of values. The headers `perjury-client` and
 //! `perjury-sequence`, given together, make a request safe to send again. Where the system asks several replicas, `?w=2&r=2`
-//! says how many have to store a write or answer a read, and the answer's `quorum` names those that did.
+//! says how many have to store a write or answer a read, and the answer's `quorum` names those that did. Where an answer has a
+//! `position`, `?seen=` with the greatest one keeps a client's reads from going back.
 //!
 //! | status | meaning |
 //! |---|---|

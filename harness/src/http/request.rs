@@ -32,15 +32,16 @@ pub fn encode(method: &str, path: &str, session: Option<(u64, u64)>, body: &[u8]
     bytes
 }
 
-/// Encodes a workload's call.
+/// Encodes a workload's call, of a client that has `seen` so much: the greatest `position` of the answers it got.
 ///
 /// # Errors
 /// Why the key-value interface has no such call.
-pub fn call(call: &Call, session: Option<(u64, u64)>) -> Result<Vec<u8>, String> {
+pub fn call(call: &Call, session: Option<(u64, u64)>, seen: u64) -> Result<Vec<u8>, String> {
     let path = || format!("/kv/{}", encoded(&call.key));
     let txn = |parts: &serde_json::Value| Ok(encode("POST", "/txn", session, &to_bytes(parts)));
     match (&call.f, &call.value) {
         // A read changes nothing, so it needs no session: it may be asked as often as one likes.
+        (Function::Read, _) if seen > 0 => Ok(encode("GET", &format!("{}?seen={seen}", path()), None, &[])),
         (Function::Read, _) => Ok(encode("GET", &path(), None, &[])),
         (Function::Write, value) => Ok(encode("PUT", &path(), session, &to_bytes(value))),
         (Function::Cas, Value::List(pair)) if pair.len() == 2 => {
@@ -81,7 +82,7 @@ mod tests {
             key: key.into(),
             value,
         };
-        String::from_utf8(super::call(&call, Some((7, 3))).expect("there is such a call")).expect("text")
+        String::from_utf8(super::call(&call, Some((7, 3)), 0).expect("there is such a call")).expect("text")
     }
 
     #[test]

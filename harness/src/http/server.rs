@@ -70,9 +70,12 @@ fn wish(query: Option<&str>) -> Result<Wish, String> {
         let known = match part.split_once('=') {
             Some(("w", text)) => number(text).map(|w| wish.w = Some(w)),
             Some(("r", text)) => number(text).map(|r| wish.r = Some(r)),
+            Some(("seen", text)) => text.parse().ok().map(|seen| wish.seen = Some(seen)),
             _ => None,
         };
-        known.ok_or_else(|| format!("what may follow the path is such as ?w=2&r=2, not {part:?}"))?;
+        known.ok_or_else(|| {
+            format!("what may follow the path is such as ?w=2&r=2 or ?seen=7, not {part:?}")
+        })?;
     }
     Ok(wish)
 }
@@ -259,6 +262,8 @@ struct DoneBody<'a> {
     node: NodeId,
     term: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     quorum: Option<Quorum>,
 }
 
@@ -300,6 +305,7 @@ fn respond(response: &Response) -> HttpResponse {
                 version: reply.version,
                 node: response.node,
                 term: response.term,
+                position: Some(response.position).filter(|position| *position > 0),
                 quorum: response.quorum.as_deref().map(perjury_simulator::evidence),
             };
             return json_response(StatusCode::OK, &body);
@@ -368,8 +374,9 @@ mod tests {
         let two = Wish {
             w: Some(2),
             r: Some(3),
+            seen: Some(7),
         };
-        assert_eq!(wish(Some("w=2&r=3")), Ok(two));
+        assert_eq!(wish(Some("w=2&r=3&seen=7")), Ok(two));
         assert_eq!(wish(None), Ok(Wish::default()));
         for nonsense in ["w", "w=", "w=x", "w=-1", "n=3", "w=70000"] {
             assert!(wish(Some(nonsense)).is_err(), "{nonsense}");

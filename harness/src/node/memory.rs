@@ -85,6 +85,7 @@ impl Replica for Memory {
             Response {
                 node: self.me,
                 term: 1,
+                position: 0,
                 result,
                 quorum: None,
             },

@@ -380,6 +380,7 @@ impl<R: Replica> Protocol<R> {
                 let _ = answer.send(Response {
                     node,
                     term,
+                    position: 0,
                     result: Err(Failure::Indefinite { reason }),
                     quorum: None,
                 });

@@ -1,6 +1,6 @@
 //! The loop that drives a test: inputs to the runner, its actions to the world.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use mio::Events;
@@ -28,6 +28,8 @@ struct Drive<'a> {
     begin: Instant,
     inputs: VecDeque<Input>,
     wake: Option<u64>,
+    /// How far in the system's order each client has seen it.
+    seen: BTreeMap<usize, u64>,
     view: Option<View>,
     finished: bool,
 }
@@ -42,6 +44,7 @@ impl ProcessEnvironment {
             begin: Instant::now(),
             inputs: VecDeque::from([Input::Started]),
             wake: None,
+            seen: BTreeMap::new(),
             view: None,
             finished: false,
         };
@@ -92,7 +95,11 @@ impl Drive<'_> {
             session,
             timeout_ms,
         } = attempt;
-        let answer = match (self.environment.nodes.http(node), request::call(&call, session)) {
+        let seen = self.seen.get(&client).copied().unwrap_or(0);
+        let answer = match (
+            self.environment.nodes.http(node),
+            request::call(&call, session, seen),
+        ) {
             (Some(address), Ok(bytes)) => {
                 self.environment.connections.send(Outgoing {
                     lane: client as u64,
@@ -100,7 +107,7 @@ impl Drive<'_> {
                     address,
                     bytes,
                     deadline: Instant::now() + Duration::from_millis(timeout_ms),
-                    tag: Tag::Attempt { id, call },
+                    tag: Tag::Attempt { id, client, call },
                 });
                 return;
             }
@@ -186,8 +193,12 @@ impl Drive<'_> {
         let mut looked = false;
         for ended in self.environment.connections.ended() {
             match ended.tag {
-                Tag::Attempt { id, call } => {
-                    let answer = answer::conclude(&call, &ended.end);
+                Tag::Attempt { id, client, call } => {
+                    let (answer, position) = answer::conclude(&call, &ended.end);
+                    if let Some(position) = position {
+                        let seen = self.seen.entry(client).or_default();
+                        *seen = position.max(*seen);
+                    }
                     self.inputs.push_back(Input::Answer { attempt: id, answer });
                 }
                 Tag::Look { node } => {

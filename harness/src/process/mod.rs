@@ -52,7 +52,7 @@ const STOP_LIMIT: Duration = Duration::from_millis(300);
 #[derive(Clone, Debug)]
 enum Tag {
     /// A client's attempt.
-    Attempt { id: u64, call: Call },
+    Attempt { id: u64, client: usize, call: Call },
     /// A look at a node's status page.
     Look { node: Node },
     /// A change of the members, for a fault.

@@ -459,7 +459,7 @@ impl<R: Simulated> Stage<R> {
             self.keys.push(Arc::clone(&key));
         }
         let call = Call { f, key, value };
-        let request = calls::request(&call, None)?;
+        let request = calls::request(&call, None, 0)?;
         Ok(self.ask(node, request, Some(call)))
     }
 

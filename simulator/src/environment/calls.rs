@@ -3,18 +3,18 @@
 
 use std::sync::Arc;
 
-use perjury_checker::{Function, Quorum, Tag, Value};
+use perjury_checker::{Function, Key, Quorum, Tag, Value};
 use perjury_nemesis::Node;
 use perjury_runner::Answer;
 use perjury_systems::api::{self, Command, Failure, MicroOp, Request, Response, Session, Wish};
 use perjury_systems::replica::NodeId;
 use perjury_workloads::Call;
 
-/// Translates a call.
+/// Translates a call of a client that has `seen` so much ([`Response::position`]).
 ///
 /// # Errors
 /// Why the key-value interface has no such call.
-pub(crate) fn request(call: &Call, session: Option<(u64, u64)>) -> Result<Request, String> {
+pub(crate) fn request(call: &Call, session: Option<(u64, u64)>, seen: u64) -> Result<Request, String> {
     let key = || Arc::clone(&call.key);
     let unknown = || format!("the key-value interface has no {} with {}", call.f, call.value);
     let value = |value: &Value| to_api(value).ok_or_else(unknown);
@@ -47,12 +47,28 @@ pub(crate) fn request(call: &Call, session: Option<(u64, u64)>) -> Result<Reques
         _ => return Err(unknown()),
     };
     // A read changes nothing, so it needs no session: it may be asked as often as one likes.
-    let session = session.filter(|_| !matches!(command, Command::Read { .. }));
+    let reads = matches!(command, Command::Read { .. });
+    let session = session.filter(|_| !reads);
     Ok(Request {
         session: session.map(|(client, sequence)| Session { client, sequence }),
         command,
-        wish: Wish::default(),
+        wish: Wish {
+            seen: Some(seen).filter(|seen| reads && *seen > 0),
+            ..Wish::default()
+        },
     })
+}
+
+/// A read of what a client has just asked to be changed, sent without waiting for the answer.
+pub(crate) fn pipelined(request: &Request, key: &Key, seen: u64) -> Request {
+    Request {
+        session: request.session,
+        command: Command::Read { key: Arc::clone(key) },
+        wish: Wish {
+            seen: Some(seen).filter(|seen| *seen > 0),
+            ..Wish::default()
+        },
+    }
 }
 
 fn micro_op(part: &Value) -> Option<MicroOp> {
@@ -195,6 +211,7 @@ mod tests {
             let response = Response {
                 node: NodeId(1),
                 term: 2,
+                position: 0,
                 result: Err(failure),
                 quorum: None,
             };
@@ -236,11 +253,12 @@ mod tests {
             (Function::Delete, Value::Nil),
             (Function::Txn, parts),
         ] {
-            assert!(request(&call(f, value), Some((1, 2))).is_ok_and(|request| request.session.is_some()));
+            assert!(request(&call(f, value), Some((1, 2)), 0).is_ok_and(|request| request.session.is_some()));
         }
         assert!(
-            request(&call(Function::Read, Value::Nil), Some((1, 2))).is_ok_and(|one| one.session.is_none())
+            request(&call(Function::Read, Value::Nil), Some((1, 2)), 0)
+                .is_ok_and(|one| one.session.is_none())
         );
-        assert!(request(&call(Function::Increment, Value::Nil), None).is_err());
+        assert!(request(&call(Function::Increment, Value::Nil), None, 0).is_err());
     }
 }

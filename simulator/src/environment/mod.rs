@@ -14,7 +14,7 @@ use perjury_nemesis::{Node, stream};
 use perjury_runner::{Action, Answer, Attempt, Bite, Input, Notice, Phase, Runner, View};
 use perjury_systems::api::{Command, Request, Response};
 use perjury_systems::breach::Breach;
-use perjury_systems::replica::{NodeId, Replica};
+use perjury_systems::replica::{NodeId, Promise, Replica};
 use perjury_workloads::Call;
 use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHashMap;
@@ -103,6 +103,11 @@ pub(crate) struct Environment<R: Replica> {
     /// How many requests each client made; those after the clients probe.
     attempts: Vec<u64>,
     triggers: Vec<crate::world::Trigger>,
+    /// How far in the system's order each client has seen it.
+    seen: Vec<u64>,
+    /// Whether a client reads what it changes before it is told that it is changed: a system that reads its own state has
+    /// to keep the order of a session.
+    pipelines: bool,
     open: FxHashMap<u64, Open>,
     patience: Patience,
     active: BTreeMap<u32, Active>,
@@ -169,12 +174,15 @@ impl<R: Replica> Environment<R> {
         if let Some(script) = &setup.script {
             world.follow(script);
         }
+        let attempts = vec![0; setup.options.concurrency + usize::from(setup.options.nodes)];
         Environment {
             world,
             script: setup.script.clone(),
             clients: setup.options.concurrency,
             noise,
-            attempts: vec![0; setup.options.concurrency + usize::from(setup.options.nodes)],
+            seen: attempts.clone(),
+            attempts,
+            pipelines: R::promise(&setup.cluster()) == Promise::Sequential,
             runner,
             weather: setup.weather,
             calm: true,
@@ -349,6 +357,10 @@ impl<R: Replica> Environment<R> {
         let Some(open) = self.open.get(&ticket) else {
             return;
         };
+        if response.result.is_ok() {
+            let seen = &mut self.seen[open.way.client as usize];
+            *seen = (*seen).max(response.position);
+        }
         let answer = calls::conclude(&open.call, response);
         self.answer_later(ticket, answer);
     }
@@ -556,7 +568,7 @@ impl<R: Replica> Environment<R> {
         if let Some(at) = self.patience.wait(now + timeout_ms * MILLISECOND, id) {
             self.world.alarm(at, Alarm::TimeOut);
         }
-        match calls::request(&call, session) {
+        match calls::request(&call, session, self.seen[client]) {
             Err(_) => {
                 let answer = Answer::Failed {
                     error: "invalid".into(),
@@ -573,7 +585,12 @@ impl<R: Replica> Environment<R> {
                     asked.push((arrives, node, request.command.clone()));
                 }
                 if !self.loses(way) {
+                    let next = (self.pipelines && request.session.is_some())
+                        .then(|| calls::pipelined(&request, &call.key, self.seen[client]));
                     self.world.ask(arrives, node, id, request);
+                    if let Some(next) = next {
+                        self.world.ask(arrives + 1, node, ADMIN_TICKETS, next);
+                    }
                 }
             }
         }

@@ -111,7 +111,7 @@ impl Table {
     pub(super) fn request(&self, operation: usize, attempt: u8) -> (RequestId, Request) {
         let id = RequestId(operation as u64 + 1 + u64::from(attempt) * ATTEMPT);
         let session = Some((operation as u64 + 1, 1));
-        let request = request(&self.calls[operation], session).expect("these are calls of the store");
+        let request = request(&self.calls[operation], session, 0).expect("these are calls of the store");
         (id, request)
     }
 

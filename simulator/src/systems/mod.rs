@@ -26,8 +26,10 @@ pub trait Simulated: Replica {
     /// Settings with which a run is easier to follow, and as legal as long as no disk is emptied.
     const SIMPLER: &'static [(&'static str, &'static str)] = &[];
 
-    /// Whether any majority of the nodes serves every key.
-    const MAJORITY_SERVES: bool = true;
+    /// Whether any majority of the nodes promises to serve every key soon.
+    fn majority_serves(_: &Cluster) -> bool {
+        true
+    }
 
     /// Whether a cluster claims to survive that a node loses what its disk held.
     fn survives_a_lost_disk(_: &Cluster) -> bool {
@@ -105,6 +107,7 @@ pub fn promised(system: &str, cluster: &Cluster) -> judged::Promise {
 pub(crate) fn promise_of<R: Replica>(cluster: &Cluster) -> judged::Promise {
     match R::promise(cluster) {
         Promise::Linearizable => judged::Promise::Linearizable,
+        Promise::Sequential => judged::Promise::Sequential,
         Promise::Regular => judged::Promise::Regular,
         Promise::Eventual => judged::Promise::Eventual,
     }

@@ -18,6 +18,11 @@ impl Simulated for Zab {
         Box::new(zab::invariants::Invariants::default())
     }
 
+    // An oracle names whomever it likes, also nodes that are gone.
+    fn majority_serves(cluster: &Cluster) -> bool {
+        zab::Settings::parse(&cluster.settings).is_ok_and(|settings| settings.election == zab::Election::Fast)
+    }
+
     fn timer(name: &str) -> Option<Self::Timer> {
         Some(match name {
             "finalize" => zab::Timer::Finalize,
@@ -210,6 +215,9 @@ fn draw_settings(setup: &Setup, hectic: bool, rng: &mut ChaCha8Rng) -> BTreeMap<
     }
     if percent(rng, 15) && !given("election") {
         drawn.insert("election", "oracle".to_owned());
+    }
+    if setup.workload.name == "register" && percent(rng, 40) && !given("reads") {
+        drawn.insert("reads", "local".to_owned());
     }
     let mut some = |chance: u64, name: &'static str, choices: &[&str]| {
         if percent(rng, chance) {

@@ -62,6 +62,7 @@ impl Toy {
         let response = Response {
             node: self.me,
             term: 1,
+            position: 0,
             result,
             quorum: None,
         };

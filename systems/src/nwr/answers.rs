@@ -68,6 +68,7 @@ impl Nwr {
             Response {
                 node: me,
                 term: 0,
+                position: 0,
                 result: Ok(reply),
                 quorum: Some(Box::new(quorum)),
             },
@@ -116,6 +117,7 @@ impl Nwr {
             Response {
                 node: self.me,
                 term: 0,
+                position: 0,
                 result: Err(failure),
                 quorum: None,
             },

@@ -124,6 +124,7 @@ impl Nwr {
                 Response {
                     node: self.me,
                     term: 0,
+                    position: 0,
                     result: Ok(Reply::default()),
                     quorum: None,
                 },

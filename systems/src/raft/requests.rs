@@ -189,6 +189,7 @@ impl Raft {
         let response = Response {
             node: self.me,
             term: self.term,
+            position: 0,
             result,
             quorum: None,
         };

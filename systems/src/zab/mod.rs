@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::breach::Judge;
 use crate::marks::Marks;
 use crate::replica::{
-    Cluster, ConfigError, Context, Durable, Event, Lsn, MutantCounts, NodeId, Replica, Role, Status,
+    Cluster, ConfigError, Context, Durable, Event, Lsn, MutantCounts, NodeId, Promise, Replica, Role, Status,
 };
 
 mod apply;
@@ -44,7 +44,7 @@ pub use log::Log;
 pub use machine::Machine;
 pub use marks::MARKS;
 pub use mutants::MUTANTS;
-pub use settings::{SETTINGS, Settings};
+pub use settings::{Election, SETTINGS, Settings};
 pub use types::{Epoch, Epochs, Message, Record, Timer, Trace, Txn, Vote, Zxid};
 
 use election::Search;
@@ -185,6 +185,14 @@ impl Replica for Zab {
 
     fn leads(&self) -> Option<u64> {
         self.established().map(u64::from)
+    }
+
+    // Whatever cannot be parsed is refused elsewhere.
+    fn promise(cluster: &Cluster) -> Promise {
+        match Settings::parse(&cluster.settings).map(|settings| settings.reads) {
+            Ok(settings::Reads::Local) => Promise::Sequential,
+            _ => Promise::Linearizable,
+        }
     }
 
     fn judge(_: &Cluster) -> Option<Box<dyn Judge<Trace>>> {

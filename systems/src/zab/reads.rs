@@ -48,7 +48,7 @@ impl Zab {
             return;
         }
         let is_local = self.settings.reads == Reads::Local;
-        let seen = Zxid::default();
+        let seen = Zxid::from(request.wish.seen.unwrap_or(0));
         if is_local && !self.rules.is_recent_enough(self.machine.applied(), seen) {
             self.rules.reach(Place::BehindClient as u8);
             let reason = "the client has seen more than this server has";

@@ -239,6 +239,7 @@ impl Zab {
         let response = Response {
             node: self.me,
             term: u64::from(self.epochs.current),
+            position: self.machine.applied().position(),
             result,
             quorum: None,
         };

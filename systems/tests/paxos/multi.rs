@@ -77,7 +77,7 @@ fn a_new_leader_proposes_what_was_accepted_and_fills_the_gap_before_it() {
     net.settle(&[2, 3]);
     let accepted = net.replica(3).accepted();
     assert!(matches!(**accepted[&1].value, Decree::Noop), "{:?}", accepted[&1]);
-    assert!(matches!(**accepted[&2].value, Decree::Command(_)));
+    assert!(matches!(**accepted[&2].value, Decree::Command { .. }));
     let read = net.read(2, "y");
     net.settle(&[2, 3]);
     assert_eq!(net.value(read), Some(Value::Int(2)));
@@ -268,6 +268,34 @@ fn a_write_waits_for_a_removed_replica_that_may_still_read() {
     net.timer(2, Timer::Heartbeat);
     net.settle(&[1, 2]);
     assert!(matches!(net.answer(write), Some(Ok(_))), "n3's lease is over");
+}
+
+#[test]
+fn a_command_is_not_taken_for_one_of_another_leader_that_looks_the_same() {
+    let mut net = led_by(2, &[("reads", "slot")]);
+    net.timer(1, Timer::Election);
+    net.settle(&[1, 3]);
+    let earlier = net.read(1, "x");
+    net.settle(&[1, 3]);
+    assert_eq!(net.value(earlier), Some(Value::Nil));
+    let write = net.write(1, "x", 1);
+    net.settle(&[1, 3]);
+    assert!(matches!(net.answer(write), Some(Ok(_))));
+    // n2 does not know, and proposes its read in the slot that n1's has.
+    let stale = net.read(2, "x");
+    net.packets.clear();
+    let fetch = Message::Fetch {
+        from: 1,
+        snapshot: None,
+    };
+    net.packets.push((2, 1, fetch));
+    net.settle(&[1, 2]);
+    assert_eq!(net.replica(2).status().applied, 2);
+    assert!(
+        matches!(net.answer(stale), Some(Err(Failure::Unavailable { .. }))),
+        "{:?}",
+        net.answer(stale)
+    );
 }
 
 #[test]

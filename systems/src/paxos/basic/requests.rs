@@ -200,6 +200,7 @@ impl BasicPaxos {
         let response = Response {
             node: self.me,
             term: 0,
+            position: 0,
             result,
             quorum: None,
         };

@@ -43,7 +43,7 @@ impl Conduct for Local<'_> {
 
 fn request(value: &Value) -> Option<&Request> {
     match &***value {
-        Decree::Command(request) => Some(request),
+        Decree::Command { request, .. } => Some(request),
         Decree::Noop | Decree::Config(_) => None,
     }
 }

@@ -90,7 +90,7 @@ pub struct Paxos {
     leader: Option<NodeId>,
     /// When a leader was heard last.
     heard_at: Option<Duration>,
-    /// Tells this incarnation's clock from those of others.
+    /// Tells this incarnation's clock and commands from those of others.
     incarnation: u64,
     read_lease: Option<ReadLease>,
     reads_ready: bool,

@@ -65,8 +65,11 @@ impl Paxos {
             }
             command if command.reads_only() && self.rules.may_read_anywhere() => self.read(id, command, cx),
             command => {
-                let session = request.session;
-                self.enqueue(id, Decree::Command(Request::new(session, command)).into(), cx);
+                let decree = Decree::Command {
+                    request: Request::new(request.session, command),
+                    token: self.incarnation.wrapping_add(id.0),
+                };
+                self.enqueue(id, decree.into(), cx);
             }
         }
     }
@@ -217,6 +220,7 @@ impl Paxos {
         let response = Response {
             node: self.me,
             term: self.promised.round,
+            position: 0,
             result,
             quorum: None,
         };

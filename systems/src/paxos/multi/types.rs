@@ -22,7 +22,12 @@ pub enum Decree {
     /// Nothing: it fills a gap.
     Noop,
     /// A client's command.
-    Command(Request),
+    Command {
+        /// What the client asks.
+        request: Request,
+        /// Tells it from another one that asks the same: whoever finds it chosen knows whether it is its own.
+        token: u64,
+    },
     /// The members, from some slots later on.
     Config(Config),
 }
@@ -362,7 +367,11 @@ mod tests {
             key: "x".into(),
             value: crate::Value::Int(7),
         };
-        let value: Value = Decree::Command(Request::new(None, command)).into();
+        let value: Value = Decree::Command {
+            request: Request::new(None, command),
+            token: 1,
+        }
+        .into();
         let ballot = Ballot {
             round: 3,
             node: NodeId(2),
