@@ -271,6 +271,33 @@ fn a_write_waits_for_a_removed_replica_that_may_still_read() {
 }
 
 #[test]
+fn a_leader_gives_no_notice_in_its_ballot_of_what_another_ballot_chose() {
+    let five = [1, 2, 3, 4, 5];
+    let mut net: Log = Net::new(5, 0, &[]);
+    net.timer(4, Timer::Election);
+    net.settle(&five);
+    // n4 proposes, and n1 alone accepts; n2 leads after that without either, and gets something else chosen there.
+    let lost = net.write(4, "x", 1);
+    net.settle(&[1, 4]);
+    net.timer(2, Timer::Election);
+    net.settle(&[2, 3, 5]);
+    let write = net.write(2, "x", 2);
+    net.settle(&[2, 3, 5]);
+    assert!(matches!(net.answer(write), Some(Ok(_))));
+    // n4 learns that, and has not heard of the new leader otherwise.
+    let fetch = Message::Fetch {
+        from: 1,
+        snapshot: None,
+    };
+    net.packets.push((4, 2, fetch));
+    net.settle(&[2, 4]);
+    assert!(matches!(net.answer(lost), Some(Err(Failure::Unavailable { .. }))));
+    net.timer(4, Timer::Heartbeat);
+    net.settle(&[1, 4]);
+    assert_eq!(net.replica(1).status().applied, 0, "n1 accepted something else");
+}
+
+#[test]
 fn a_command_is_not_taken_for_one_of_another_leader_that_looks_the_same() {
     let mut net = led_by(2, &[("reads", "slot")]);
     net.timer(1, Timer::Election);
@@ -324,6 +351,33 @@ fn members_change_alpha_slots_after_the_decree() {
     net.timer(1, Timer::Heartbeat);
     net.settle(&[1, 2, 4]);
     assert!(matches!(net.answer(write), Some(Ok(_))));
+}
+
+#[test]
+fn nobody_leaves_if_too_few_of_the_others_have_a_vote() {
+    let mut net: Log = Net::new(3, 0, &[("identity", "register")]);
+    net.settle(&ALL);
+    net.wipe(3);
+    net.timer(1, Timer::Election);
+    net.settle(&ALL);
+    net.timer(1, Timer::Heartbeat);
+    net.settle(&ALL);
+    let leave = net.ask(1, Command::Reconfigure(Reconfigure::Leave(NodeId(2))));
+    net.settle(&ALL);
+    assert!(matches!(
+        net.answer(leave),
+        Some(Err(Failure::Unavailable { .. }))
+    ));
+    let leave = net.ask(1, Command::Reconfigure(Reconfigure::Leave(NodeId(3))));
+    net.settle(&ALL);
+    net.now += Duration::from_millis(400);
+    net.timer(1, Timer::Heartbeat);
+    net.settle(&ALL);
+    assert!(
+        matches!(net.answer(leave), Some(Ok(_))),
+        "{:?}",
+        net.answer(leave)
+    );
 }
 
 #[test]

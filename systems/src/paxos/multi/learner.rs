@@ -124,14 +124,23 @@ impl Paxos {
                 self.forget_promises_of_other_disks(config);
                 self.configs.push(effective, config.clone());
             }
-            if let State::Leader(leader) = &mut self.state {
-                leader.open.remove(&slot);
-            }
+            self.close(slot, &value, cx);
             self.answer_proposal(slot, &value, done.outcome, cx);
             self.reads_ready = true;
         }
         self.snapshot_when_due(cx);
         self.configs.trim(self.executed());
+    }
+
+    /// A slot needs no votes any more. If it was decided otherwise than this leader proposed, then in a higher ballot:
+    /// whoever accepted the proposal would take a notice in this ballot for that.
+    fn close(&mut self, slot: Slot, value: &Value, cx: &mut Cx) {
+        if let State::Leader(leader) = &mut self.state
+            && let Some(open) = leader.open.remove(&slot)
+            && open.value != *value
+        {
+            self.step_down(cx);
+        }
     }
 
     /// A node that comes back with another disk has not promised anything yet.

@@ -59,6 +59,10 @@ impl Paxos {
         match self.plan(&config, change) {
             Err(reason) => self.answer(id, Err(Failure::Invalid { reason }), cx),
             Ok(None) => self.answer(id, Ok(Reply::default()), cx),
+            Ok(Some(Plan { first, .. })) if first.as_ref().is_some_and(|next| !self.can_decide(next)) => {
+                let reason = "of those who would be left, too few are known to vote";
+                self.answer(id, Err(self.unavailable(reason)), cx);
+            }
             Ok(Some(Plan { first, leaves, joins })) => {
                 let step = if joins.is_some() {
                     Step::CatchingUp
@@ -95,6 +99,20 @@ impl Paxos {
             .any(|value| matches!(***value, Decree::Config(_)));
         (pending || proposed || leader.change.is_some() || !self.recovered())
             .then(|| self.unavailable("another change of the members is under way"))
+    }
+
+    /// Whether a majority of these acceptors is known to vote: a node that lost its disk does not, and a configuration in
+    /// which it is needed would never decide anything.
+    fn can_decide(&self, next: &Config) -> bool {
+        let State::Leader(leader) = &self.state else {
+            return false;
+        };
+        let votes = |node: &&NodeId| {
+            let disk = next.disks.get(node).copied();
+            let known = |node| leader.peers.get(node).is_some_and(|peer| peer.votes(disk));
+            **node == self.me || known(*node)
+        };
+        next.voters.iter().filter(votes).count() > next.voters.len() / 2
     }
 
     /// What a change comes to; none if everything is as it wants it already.

@@ -104,8 +104,11 @@ impl Paxos {
         });
         self.trim(last, cx);
         self.lose_proposals(last, cx);
-        if let super::State::Leader(leader) = &mut self.state {
-            leader.open = leader.open.split_off(&(last + 1));
+        // What another leader got chosen there may be something else than this one proposed.
+        if let super::State::Leader(leader) = &self.state
+            && leader.open.range(..=last).next().is_some()
+        {
+            self.step_down(cx);
         }
         self.reads_ready = true;
         self.execute(cx);
