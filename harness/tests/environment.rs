@@ -4,8 +4,12 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
-use perjury_nemesis::{Bend, Crash, Link, Node, Packets, Resolved};
+use perjury::ProcessEnvironment;
+use perjury_checker::Operation;
+use perjury_nemesis::{Bend, Crash, Link, Node, Packets, Plan, Resolved};
+use perjury_runner::{Options, Runner};
 use support::{Closed, Todo, config, run};
 
 fn nodes(numbers: &[u16]) -> BTreeSet<Node> {
@@ -198,4 +202,46 @@ fn traces_of_a_killed_node_reach_the_file() {
         text.lines()
             .all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok())
     );
+}
+
+#[test]
+fn what_was_written_while_the_disk_was_busy_does_not_wait_for_something_else_to_happen() {
+    let folder = tempfile::tempdir().expect("a directory");
+    // A lone client of write-once registers: each ballot is a chain of records, and nothing else wakes a node before the
+    // ballot is given up.
+    let mut config = config("basic-paxos", 3, folder.path());
+    let given_up_after = Duration::from_secs(4);
+    let given_up_ms = given_up_after.as_millis().to_string();
+    config
+        .settings
+        .insert("ballot-timeout-ms".to_owned(), given_up_ms);
+    config
+        .settings
+        .insert("request-timeout-ms".to_owned(), "60000".to_owned());
+    let options = Options {
+        nodes: 3,
+        concurrency: 1,
+        rate: 0.0,
+        time_limit_ms: 2_000,
+        request_timeout_ms: 10_000,
+        seed: 1,
+        ..Options::default()
+    };
+    let shape = perjury_workloads::Options {
+        ops_per_key: Some(1),
+        ..perjury_workloads::Options::default()
+    };
+    let workload = perjury_workloads::build("once", &shape).expect("a workload");
+    let mut runner = Runner::new(options, workload, Plan::default()).expect("a runner");
+    ProcessEnvironment::start(config)
+        .expect("the cluster starts")
+        .run(&mut |now, input, out| runner.step(now, input, out), &mut |_| {});
+    let operations = runner.finish().history.operations;
+    let took = |one: &Operation| {
+        let end = one.completion.at.map_or(u64::MAX, |at| at.time);
+        Duration::from_nanos(end - one.invoked.time)
+    };
+    let waited = operations.iter().filter(|one| took(one) >= given_up_after);
+    assert_eq!(waited.count(), 0, "of {}", operations.len());
+    assert!(operations.len() > 20, "{}", operations.len());
 }

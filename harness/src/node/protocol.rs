@@ -328,6 +328,8 @@ impl<R: Replica> Protocol<R> {
 
     fn carry_out(&mut self) -> Result<(), (u8, String)> {
         if self.out.is_empty() {
+            // The disk may have become free for what was written while it was busy.
+            self.disk.flush();
             return Ok(());
         }
         if let Some(trace) = &mut self.trace {
