@@ -1,5 +1,6 @@
 //! What befalls machines: they are started, killed, frozen; their disks stand still, their clocks are bent.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use perjury_nemesis::{Bend, Node};
@@ -13,16 +14,16 @@ use crate::script::Blow;
 impl<R: Replica, A> World<R, A> {
     /// A disk is damaged while its node is down, within what the protocol claims to survive.
     pub(super) fn damage(&mut self, place: usize, damage: Strike) {
+        let node = NodeId(place as u16 + 1);
+        if !self.survives_a_lost_disk || !self.votes_without(Node(node.0)) {
+            return;
+        }
         let others = || {
             self.machines
                 .iter()
                 .enumerate()
                 .filter(|(other, _)| *other != place)
         };
-        if !self.survives_a_lost_disk {
-            return;
-        }
-        let node = NodeId(place as u16 + 1);
         match damage {
             Strike::Rot if others().all(|(_, machine)| !machine.disk.is_rotten() && !machine.wiped) => {
                 let machine = &mut self.machines[place];
@@ -42,6 +43,16 @@ impl<R: Replica, A> World<R, A> {
             }
             _ => {}
         }
+    }
+
+    /// Whether in every configuration that any node knows a majority has a vote without this node.
+    fn votes_without(&self, node: Node) -> bool {
+        let known = self.nodes().flat_map(|one| self.configurations_known_to(one));
+        let needed: BTreeSet<Vec<Node>> = known.filter(|voters| voters.contains(&node)).collect();
+        let votes = |voter: &&Node| **voter != node && self.has_a_vote(**voter);
+        needed
+            .iter()
+            .all(|voters| 2 * voters.iter().filter(votes).count() > voters.len())
     }
 
     /// A node is not started until it is unbarred.
