@@ -115,13 +115,13 @@ pub fn hunt(args: &HuntArgs) -> Outcome {
 
 /// What runs are drawn from.
 pub fn swarm(args: &DrawArgs) -> Result<Swarm, Trouble> {
-    let workload = spec::workload(&args.system, args.workload.as_deref())?;
+    let (mutant, settings) = spec::planted(&args.system, args.mutant.as_deref(), &args.settings)?;
+    let workload = spec::workload(&args.system, args.workload.as_deref(), &settings)?;
     let mut options = Options::default();
     if let Some(nodes) = args.nodes {
         options.nodes = nodes;
     }
     let mut base = Setup::new(&args.system, workload, options);
-    let (mutant, settings) = spec::planted(&args.system, args.mutant.as_deref(), &args.settings)?;
     base.settings = settings;
     base.scheduler = args.scheduler;
     let mut swarm = match mutant.as_deref().and_then(registry::mutant) {

@@ -60,9 +60,8 @@ pub fn record(args: &TestArgs, seed: u64) -> Result<TestRecord, Trouble> {
         .join(",")
         .parse()
         .map_err(|error| usage(format!("{error}")))?;
-    let workload = workload(&args.system, args.workload.as_deref())?;
     let (mutant, settings) = planted(&args.system, args.mutant.as_deref(), &args.settings)?;
-    is_judged(&args.system, workload, &settings)?;
+    let workload = workload(&args.system, args.workload.as_deref(), &settings)?;
     quorums::is_judged(&args.system, workload, &settings)?;
     let plan = match &args.plan {
         Some(file) => read_plan(file, args.nodes)?,
@@ -163,39 +162,38 @@ pub fn planted(
     Ok((Some(name), settings))
 }
 
-/// Refuses settings under which a system promises less than this workload judges it by.
-fn is_judged(system: &str, workload: &str, settings: &BTreeMap<String, String>) -> Result<(), Trouble> {
-    let reads_locally = settings.get("reads").is_some_and(|reads| reads == "local");
-    if system == Zab::NAME && reads_locally && !perjury_workloads::judges(workload, Promise::Sequential) {
-        return Err(Trouble::Usage(format!(
-            "with reads=local zab promises sequential consistency, and the workload {workload} judges linearizability: a \
-             test would accuse a system that keeps its promise; --workload register judges what is promised"
-        )));
-    }
-    Ok(())
-}
-
-/// The workload that is asked for, or the system's usual one.
+/// The workload that is asked for, or the system's usual one that judges what it promises under these settings.
 ///
 /// # Errors
-/// If the system does not serve this workload, with those that it serves.
-pub fn workload<'a>(system: &str, given: Option<&'a str>) -> Result<&'a str, Trouble> {
+/// If the system does not serve this workload, with those that it serves; or if the workload asks more of the system than
+/// it promises.
+pub fn workload<'a>(
+    system: &str,
+    given: Option<&'a str>,
+    settings: &BTreeMap<String, String>,
+) -> Result<&'a str, Trouble> {
     let Some(known) = registry::system(system) else {
         return Ok(given.unwrap_or(ANY_WORKLOAD));
     };
+    let reads_locally = settings.get("reads").is_some_and(|reads| reads == "local");
+    let sequential = system == Zab::NAME && reads_locally;
+    let judges = |name: &str| !sequential || perjury_workloads::judges(name, Promise::Sequential);
     match given {
-        None => Ok(known.workloads.first().copied().unwrap_or(ANY_WORKLOAD)),
-        // One that there is not is told with all that there are.
-        Some(name)
-            if known.workloads.contains(&name)
-                || perjury_workloads::build(name, &<_>::default()).is_err() =>
-        {
-            Ok(name)
+        None => {
+            let mut fit = known.workloads.iter().filter(|name| judges(name));
+            Ok(fit.next().copied().unwrap_or(ANY_WORKLOAD))
         }
-        Some(name) => Err(Trouble::Usage(format!(
+        // One that there is not is told with all that there are.
+        Some(name) if perjury_workloads::build(name, &<_>::default()).is_err() => Ok(name),
+        Some(name) if !known.workloads.contains(&name) => Err(Trouble::Usage(format!(
             "{system} does not serve the workload {name}; it serves: {}",
             known.workloads.join(", ")
         ))),
+        Some(name) if !judges(name) => Err(Trouble::Usage(format!(
+            "with reads=local zab promises sequential consistency, and the workload {name} judges linearizability: a test \
+             would accuse a system that keeps its promise; --workload register judges what is promised"
+        ))),
+        Some(name) => Ok(name),
     }
 }
 

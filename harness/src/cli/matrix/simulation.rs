@@ -24,7 +24,7 @@ pub fn hunt(args: &MatrixArgs, systems: &[&System], seed: u64) -> Outcome {
     for system in systems {
         let mut base = Setup::new(
             system.name,
-            spec::workload(system.name, None)?,
+            spec::workload(system.name, None, &<_>::default())?,
             Options::default(),
         );
         base.scheduler = args.scheduler;
