@@ -144,7 +144,7 @@
 //! | [`linearizability`] | registers, lists, key-value, locks, queues, stacks, sets, or any [`models::Model`] |
 //! | [`sets`] | nothing that was added is lost, doubled or made up |
 //! | [`counter`] | every read is within what the increments allow |
-//! | [`quorum`] | registers that are kept by quorums: regularity, who took part, how stale reads are |
+//! | [`quorum`] | registers that are kept by quorums, or read at one replica: regularity, sequential consistency, who took part, how stale reads are |
 //! | [`leases`] | no two processes hold a lease at the same time |
 //! | [`unique_ids`] | no id is given out twice |
 

@@ -1,4 +1,4 @@
-//! What a store of quorums promises, and what its history proves of it.
+//! What a store promises of its registers where that need not be linearizability, and what its history proves of it.
 //!
 //! Each key has N replicas; a write is done when W of them stored it, a read when R of them answered (Gifford, "Weighted
 //! voting for replicated data", 1979). What that gives:
