@@ -101,19 +101,45 @@ fn witness(
         }
         size = size.div_ceil(2);
     }
-    let culprit = core.iter().filter(|operation| is_read(operation));
+    let reads = core.iter().copied().filter(|operation| is_read(operation));
+    let culprit = reads.max_by_key(|read| read.returned());
     let mut story: Vec<String> = core.iter().map(|operation| words::did(operation)).collect();
-    let name = key.map_or(String::new(), |key| format!("of {key}, "));
     if effort >= EFFORT {
         story.push("To look for a smaller witness would have cost too much.".to_owned());
     }
-    story.push(words::sentence(&format!("{name}{why}.")));
+    let said = culprit.and_then(|read| went_back(read, &core));
+    story.push(words::sentence(&said.unwrap_or_else(|| {
+        let name = key.map_or(String::new(), |key| format!("of {key}, "));
+        format!("{name}{why}.")
+    })));
     Some(Witness {
         key: key.cloned(),
-        culprit: culprit.max_by_key(|read| read.returned()).map(|read| read.id),
+        culprit: culprit.map(|read| read.id),
         operations: core.into_iter().cloned().collect(),
         story,
         orders: Vec::new(),
+    })
+}
+
+/// If one process alone proves it: what its last read returned, and what it knew before.
+fn went_back(read: &Operation, core: &[&Operation]) -> Option<String> {
+    let alone = |one: &&Operation| !is_read(one) || one.process == read.process;
+    let before = core
+        .iter()
+        .filter(|one| one.process == read.process && one.returned() <= read.invoked.index)
+        .max_by_key(|one| one.invoked.index)?;
+    let (had, what) = if is_read(before) {
+        ("seen", &before.completion.value)
+    } else {
+        ("written", &before.argument)
+    };
+    core.iter().all(alone).then(|| {
+        format!(
+            "{} returned {}, though the same process had {had} {} before.",
+            words::brief(read),
+            words::short(&read.completion.value),
+            words::short(what),
+        )
     })
 }
 
