@@ -5,6 +5,7 @@ pub(crate) mod calls;
 mod faults;
 mod patience;
 mod rest;
+mod scripted;
 mod trial;
 mod wake;
 
@@ -521,30 +522,6 @@ impl<R: Replica> Environment<R> {
     fn storm(&mut self) {
         self.world.storm();
         self.calm = false;
-    }
-
-    fn begin_script(&mut self) {
-        let Some(script) = &self.script else {
-            return;
-        };
-        for (place, asked) in script.requests.iter().enumerate() {
-            self.world.alarm(asked.at_ns, Alarm::Request { place });
-        }
-        self.world.alarm(script.ends_ns, Alarm::End);
-        if let Some((from, until)) = script.weather_ns {
-            self.world.alarm(from, Alarm::Weather { bad: true });
-            self.world.alarm(until, Alarm::Weather { bad: false });
-        }
-    }
-
-    /// Nobody waits for the answer.
-    fn request(&mut self, place: usize) {
-        let Some(asked) = self.script.as_ref().and_then(|script| script.requests.get(place)) else {
-            return;
-        };
-        let request = Request::new(None, asked.command.clone());
-        self.world
-            .ask(self.world.now(), asked.node, ADMIN_TICKETS, request);
     }
 
     fn send(&mut self, attempt: Attempt) {
