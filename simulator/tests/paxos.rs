@@ -46,9 +46,8 @@ fn is_never_accused(system: &str, runs: u64, unreached: usize) {
 }
 
 /// Those that need a campaign of more runs than a test can have.
-const RARE: [&str; 4] = [
+const RARE: [&str; 3] = [
     "paxos/accepted-replies-not-matched-to-ballot",
-    "paxos/lease-not-enforced-by-acceptors",
     "paxos/lease-drift-ignored",
     "paxos/amnesiac-acceptor-votes",
 ];

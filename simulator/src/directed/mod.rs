@@ -130,6 +130,7 @@ schedules![
     "snapshot-before-suffix",
     "old-accept-overwrites",
     "votes-of-two-ballots",
+    "late-vote",
 ];
 
 /// The bundled schedule of this name.
@@ -261,6 +262,7 @@ mod tests {
             "raft/learner-refuses-vote",
             "basic-paxos/accept-does-not-raise-promise",
             "basic-paxos/learner-counts-across-ballots",
+            "paxos/accepted-replies-not-matched-to-ballot",
         ] {
             assert!(convicted.iter().any(|one| one == mutant), "{mutant}");
         }
