@@ -25,15 +25,19 @@ impl Paxos {
     /// Whether this node may promise and vote where it is known by `expected` (none for an initial member); one that
     /// may not stays silent.
     pub(super) fn may_use_vote(&self, expected: Option<Disk>) -> bool {
-        let known = match expected {
-            Some(disk) => disk == self.identity.disk,
-            None => self.is_registered(),
-        };
-        let may = self.rules.may_use_vote(known);
+        let may = self.rules.may_use_vote(self.is_known_by(expected));
         if !may {
             self.rules.reach(Place::AmnesiacSilent as u8);
         }
         may
+    }
+
+    /// Whether its disk is the one by which it is known (none for an initial member, whose disk is registered).
+    pub(super) fn is_known_by(&self, expected: Option<Disk>) -> bool {
+        match expected {
+            Some(disk) => disk == self.identity.disk,
+            None => self.is_registered(),
+        }
     }
 
     /// Whether its disk is the only one that it had as a member from the start.

@@ -182,10 +182,7 @@ impl Replica for Paxos {
     }
 
     fn may_vote(&self) -> bool {
-        match self.configs.latest().1.disks.get(&self.me) {
-            Some(disk) => *disk == self.identity.disk,
-            None => self.is_registered(),
-        }
+        self.is_known_by(self.configs.latest().1.disks.get(&self.me).copied())
     }
 
     fn leads(&self) -> Option<u64> {
