@@ -5,13 +5,11 @@ use std::fmt::Write;
 use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 
-use perjury_checker::quorum::Promise;
 use perjury_nemesis::{Class, Nemesis, Plan, stream};
 use perjury_results::{Machine, SCHEMA, TestRecord, Timestamp, run_id};
 use perjury_simulator::Case;
 use perjury_systems::registry::{self, SYSTEMS, System};
-use perjury_systems::replica::Replica as _;
-use perjury_systems::zab::Zab;
+use perjury_systems::replica::Cluster;
 
 use super::args::{Environment, TargetArg, TestArgs};
 use super::{Trouble, cases, quorums};
@@ -175,9 +173,15 @@ pub fn workload<'a>(
     let Some(known) = registry::system(system) else {
         return Ok(given.unwrap_or(ANY_WORKLOAD));
     };
-    let reads_locally = settings.get("reads").is_some_and(|reads| reads == "local");
-    let sequential = system == Zab::NAME && reads_locally;
-    let judges = |name: &str| !sequential || perjury_workloads::judges(name, Promise::Sequential);
+    // Of how many nodes the cluster is, no promise depends on.
+    let cluster = Cluster {
+        nodes: Vec::new(),
+        members: Vec::new(),
+        settings: settings.clone(),
+        mutant: None,
+    };
+    let promise = perjury_simulator::promised(system, &cluster);
+    let judges = |name: &str| perjury_workloads::judges(name, promise);
     match given {
         None => {
             let mut fit = known.workloads.iter().filter(|name| judges(name));
@@ -190,8 +194,8 @@ pub fn workload<'a>(
             known.workloads.join(", ")
         ))),
         Some(name) if !judges(name) => Err(Trouble::Usage(format!(
-            "with reads=local zab promises sequential consistency, and the workload {name} judges linearizability: a test \
-             would accuse a system that keeps its promise; --workload register judges what is promised"
+            "with these settings {system} promises sequential consistency, and the workload {name} judges linearizability: \
+             a test would accuse a system that keeps its promise; --workload register judges what is promised"
         ))),
         Some(name) => Ok(name),
     }

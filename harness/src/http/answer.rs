@@ -45,12 +45,26 @@ fn nonsense() -> Answer {
 /// What came of a call, as its client may conclude, and how far in the system's order the client has seen it by that, if
 /// the answer tells.
 pub fn conclude(call: &Call, end: &End) -> (Answer, Option<u64>) {
-    let mut position = None;
-    let answer = concluded(call, end, &mut position);
-    (answer, position)
+    match end {
+        End::Response { status: 200, body } => match serde_json::from_slice::<Done>(body) {
+            Ok(done) => (
+                Answer::Ok {
+                    value: result(call, done.value),
+                    // A transaction over several keys has no one version.
+                    version: (done.version > 0).then_some(done.version),
+                    term: done.term,
+                    quorum: done.quorum.map(Arc::new),
+                },
+                done.position,
+            ),
+            Err(_) => (nonsense(), None),
+        },
+        _ => (failed(end), None),
+    }
 }
 
-fn concluded(call: &Call, end: &End, position: &mut Option<u64>) -> Answer {
+/// What a client may conclude from anything but a success.
+fn failed(end: &End) -> Answer {
     let (status, body) = match end {
         End::Response { status, body } => (*status, body),
         // Not a byte was taken: nobody can have acted on it.
@@ -67,21 +81,6 @@ fn concluded(call: &Call, end: &End, position: &mut Option<u64>) -> Answer {
             };
         }
     };
-    if status == 200 {
-        return match serde_json::from_slice::<Done>(body) {
-            Ok(done) => {
-                *position = done.position;
-                Answer::Ok {
-                    value: result(call, done.value),
-                    // A transaction over several keys has no one version.
-                    version: (done.version > 0).then_some(done.version),
-                    term: done.term,
-                    quorum: done.quorum.map(Arc::new),
-                }
-            }
-            Err(_) => nonsense(),
-        };
-    }
     let Ok(refusal) = serde_json::from_slice::<Refusal>(body) else {
         return nonsense();
     };
