@@ -38,6 +38,9 @@ pub use regular::{regularity, validity};
 pub use sequential::sequential_consistency;
 pub use staleness::{Staleness, Visibility, staleness};
 
+/// Keys whose violations are shown, at most.
+const WITNESSES: usize = 10;
+
 /// What a store promises of a register.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

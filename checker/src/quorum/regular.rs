@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::WITNESSES;
 use super::staleness::staleness;
 use crate::history::{Function, History, Key, Operation, Outcome, Value};
 use crate::levels;
 use crate::models::Cell;
 use crate::verdict::{Finding, Verdict, Witness};
 use crate::words;
-
-/// Keys whose violations are shown, at most.
-const WITNESSES: usize = 10;
 
 /// Whether every read returned the last write completed before it, or one that overlaps it (Lamport, 1986; with several
 /// writers Shao et al., 2011). O(n log n).

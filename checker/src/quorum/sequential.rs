@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashSet;
 
+use super::WITNESSES;
 use super::regular::{by_key, is_read};
 use crate::history::{History, Key, Operation, Value};
 use crate::levels::{self, Held};
@@ -9,9 +10,6 @@ use crate::linearizability::Options;
 use crate::models::Cell;
 use crate::verdict::{Finding, Verdict, Witness};
 use crate::words;
-
-/// Keys whose violations are shown, at most.
-const WITNESSES: usize = 10;
 
 /// So many operations are looked at, all in all, to make one witness smaller.
 const EFFORT: usize = 20_000_000;
