@@ -208,8 +208,11 @@ impl Swarm {
             }
         }
         let promise = systems::promised(&setup.system, &setup.cluster());
-        if !perjury_workloads::judges(&setup.workload.name, promise) {
-            setup.workload.name = "register".to_owned();
+        let judges = |name: &str| perjury_workloads::judges(name, promise);
+        if !judges(&setup.workload.name)
+            && let Some(fit) = drawing.workloads.iter().find(|name| judges(name))
+        {
+            setup.workload.name = (*fit).to_owned();
         }
         if self.draws.weather {
             setup.weather = draw_weather(rng);

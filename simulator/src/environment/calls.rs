@@ -52,11 +52,16 @@ pub(crate) fn request(call: &Call, session: Option<(u64, u64)>, seen: u64) -> Re
     Ok(Request {
         session: session.map(|(client, sequence)| Session { client, sequence }),
         command,
-        wish: Wish {
-            seen: Some(seen).filter(|seen| reads && *seen > 0),
-            ..Wish::default()
-        },
+        wish: if reads { since(seen) } else { Wish::default() },
     })
+}
+
+/// Nothing older than what the client has seen, if it has seen anything.
+fn since(seen: u64) -> Wish {
+    Wish {
+        seen: Some(seen).filter(|seen| *seen > 0),
+        ..Wish::default()
+    }
 }
 
 /// A read of what a client has just asked to be changed, sent without waiting for the answer.
@@ -64,10 +69,7 @@ pub(crate) fn pipelined(request: &Request, key: &Key, seen: u64) -> Request {
     Request {
         session: request.session,
         command: Command::Read { key: Arc::clone(key) },
-        wish: Wish {
-            seen: Some(seen).filter(|seen| *seen > 0),
-            ..Wish::default()
-        },
+        wish: since(seen),
     }
 }
 

@@ -4,6 +4,8 @@
 //! majority is there. So the nodes outside a random one stay down, or are killed, while the majority has to carry out
 //! a write within a limit.
 
+use std::collections::BTreeSet;
+
 use perjury_nemesis::{Node, kinds};
 use perjury_systems::api::{Command, Request, Value};
 use perjury_systems::replica::Replica;
@@ -57,7 +59,7 @@ impl<R: Replica> Environment<R> {
     /// A random set of nodes that is a majority of every configuration that any node knows of.
     fn draw_quorum(&mut self) -> Option<(Vec<Node>, Vec<Node>)> {
         let mut outside: Vec<Node> = self.world.nodes().collect();
-        let configurations = self.configurations();
+        let configurations = self.world.configurations();
         let mut quorum = Vec::new();
         while !self.suffices(&quorum, &configurations) {
             if outside.is_empty() {
@@ -70,14 +72,8 @@ impl<R: Replica> Environment<R> {
         (!outside.is_empty() && !dead).then_some((quorum, outside))
     }
 
-    /// Who votes, in each configuration that any node knows of.
-    fn configurations(&self) -> Vec<Vec<Node>> {
-        let known = |node| self.world.configurations_known_to(node);
-        self.world.nodes().flat_map(known).collect()
-    }
-
     /// Whether these are a majority of each.
-    fn suffices(&self, quorum: &[Node], configurations: &[Vec<Node>]) -> bool {
+    fn suffices(&self, quorum: &[Node], configurations: &BTreeSet<Vec<Node>>) -> bool {
         // Where two configurations are in force at once, a majority of both together and one more is one of each.
         let spare = usize::from(self.kinds.contains(&kinds::MEMBERSHIP));
         configurations.iter().all(|voters| {
@@ -96,7 +92,7 @@ impl<R: Replica> Environment<R> {
         if now >= trial.until {
             let quorum = std::mem::take(&mut trial.quorum);
             // A change that was decided before, and that nobody knew of, may ask for others.
-            if self.suffices(&quorum, &self.configurations()) {
+            if self.suffices(&quorum, &self.world.configurations()) {
                 self.stalled = Some(quorum);
             } else {
                 self.end_trial();

@@ -47,12 +47,10 @@ impl<R: Replica, A> World<R, A> {
 
     /// Whether in every configuration that any node knows a majority has a vote without this node.
     fn votes_without(&self, node: Node) -> bool {
-        let known = self.nodes().flat_map(|one| self.configurations_known_to(one));
-        let needed: BTreeSet<Vec<Node>> = known.filter(|voters| voters.contains(&node)).collect();
         let votes = |voter: &&Node| **voter != node && self.has_a_vote(**voter);
-        needed
-            .iter()
-            .all(|voters| 2 * voters.iter().filter(votes).count() > voters.len())
+        let configurations = self.configurations();
+        let mut needed = configurations.iter().filter(|voters| voters.contains(&node));
+        needed.all(|voters| 2 * voters.iter().filter(votes).count() > voters.len())
     }
 
     /// A node is not started until it is unbarred.
@@ -68,6 +66,12 @@ impl<R: Replica, A> World<R, A> {
     /// Whether a node ended by itself.
     pub(crate) fn is_dead(&self, node: Node) -> bool {
         self.machine(node).dead
+    }
+
+    /// Who votes, in each configuration that any node knows of.
+    pub(crate) fn configurations(&self) -> BTreeSet<Vec<Node>> {
+        let known = |node| self.configurations_known_to(node);
+        self.nodes().flat_map(known).collect()
     }
 
     /// Those who vote in each configuration that a node knows; if it does not run, as it would know if it were started.
