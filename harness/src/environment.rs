@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use perjury_nemesis::{Link, Node};
 use perjury_runner::Messages;
+use perjury_simulator::Score;
 use perjury_systems::replica::{Cluster, ConfigError, MutantCounts, NodeId};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +37,8 @@ pub struct ClusterConfig {
     pub data: Option<PathBuf>,
     /// Whether the data directories stay when it is over.
     pub keep_data: bool,
+    /// A run to be led through in step, as it was simulated.
+    pub score: Option<Arc<Score>>,
     /// The program to start; none for this very program. For tests and benchmarks, which are other programs.
     pub program: Option<PathBuf>,
 }
@@ -54,6 +58,7 @@ impl ClusterConfig {
             messages: false,
             data: None,
             keep_data: false,
+            score: None,
             program: None,
         }
     }
@@ -124,6 +129,19 @@ pub struct Summary {
     /// The messages between nodes, if they were to be taken down.
     #[serde(skip)]
     pub messages: Option<Messages>,
+    /// How it went, if the run was led in step.
+    pub led: Option<Led>,
+}
+
+/// How a run went that was led in step, as it was simulated.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Led {
+    /// How many turns were taken.
+    pub turns: usize,
+    /// The first turn that came out otherwise than in the simulation.
+    pub difference: Option<String>,
+    /// Why it went on no more, if it did not get to its end.
+    pub stopped: Option<String>,
 }
 
 /// Packets of a directed link.

@@ -463,6 +463,12 @@ fn a_failure_is_replayed_bit_for_bit_from_a_run_a_seed_or_a_file_and_shrinks() {
         &["test", "--plan", "small.json", "--env", "sim"],
     );
     assert_eq!(planned.status.code(), Some(1), "{}", text(&planned.stderr));
+    // Real processes do the same, step by step.
+    let led = perjury(elsewhere.path(), &["test", "--plan", "small.json"]);
+    let told = text(&led.stderr);
+    assert_eq!(led.status.code(), Some(1), "{told}");
+    assert!(told.contains("turns, all as in the simulation"), "{told}");
+    assert!(text(&led.stdout).contains("R-I7"), "{}", text(&led.stdout));
     let likely = perjury(
         folder.path(),
         &["likelihood", run, "--moments", "2", "--branches", "3", "--json"],

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::environment::{End, Environment};
 use crate::likelihood::Branch;
+use crate::score::Score;
 use crate::setup::Setup;
 use crate::systems::{self, Drawn, Simulated, Visitor, promise_of};
 use crate::world::{Line, Played, Post, Recording, Transcript, Unwatched};
@@ -39,6 +40,8 @@ pub struct Wanted {
     pub judge: bool,
     /// Keep what a script could be made of.
     pub recording: bool,
+    /// Keep what processes can be led through; together with `recording`.
+    pub score: bool,
     /// Draw the noise anew from some event on.
     pub branch: Option<Branch>,
 }
@@ -53,6 +56,7 @@ impl Default for Wanted {
             messages: false,
             judge: true,
             recording: false,
+            score: false,
             branch: None,
         }
     }
@@ -177,6 +181,8 @@ pub struct Outcome {
     pub played: Played,
     /// What a script could be made of, if it was wanted; with what the operator asked, and when.
     pub recording: Option<(Recording, Vec<Asked>)>,
+    /// What processes can be led through, if it was wanted.
+    pub score: Option<Score>,
     /// What the runner told, if it was wanted.
     pub notices: Vec<Notice>,
     /// The hash after every event, if it was wanted.
@@ -243,6 +249,36 @@ fn validate_as<R: Simulated>(setup: &Setup) -> Result<(), ConfigError> {
     R::validate(&setup.cluster())
 }
 
+/// The runner of a setup that is valid.
+fn runner_as<R: Simulated>(setup: &Setup) -> Result<Runner, ConfigError> {
+    validate_as::<R>(setup)?;
+    let workload = perjury_workloads::build(
+        &setup.workload.name,
+        &setup.workload.options(promise_of::<R>(&setup.cluster())),
+    )
+    .map_err(|error| ConfigError(error.to_string()))?;
+    let runner = Runner::new(setup.options.clone(), workload, setup.plan.clone())
+        .map_err(|error| ConfigError(error.0))?;
+    match &setup.script {
+        Some(script) => runner
+            .with_operations(&script.operations)
+            .map_err(|error| ConfigError(error.0)),
+        None => Ok(runner),
+    }
+}
+
+/// The same, of a bundled system.
+pub(crate) fn runner_of(setup: &Setup) -> Result<Runner, ConfigError> {
+    struct Make<'a>(&'a Setup);
+    impl Visitor for Make<'_> {
+        type Output = Result<Runner, ConfigError>;
+        fn visit<R: Drawn>(self) -> Self::Output {
+            runner_as::<R>(self.0)
+        }
+    }
+    systems::visit(&setup.system, Make(setup))?
+}
+
 /// Runs a test.
 ///
 /// # Errors
@@ -263,19 +299,7 @@ pub fn run(setup: &Setup, wanted: &Wanted) -> Result<Outcome, ConfigError> {
 /// # Errors
 /// If the setup cannot be run.
 pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, ConfigError> {
-    validate_as::<R>(setup)?;
-    let workload = perjury_workloads::build(
-        &setup.workload.name,
-        &setup.workload.options(promise_of::<R>(&setup.cluster())),
-    )
-    .map_err(|error| ConfigError(error.to_string()))?;
-    let mut runner = Runner::new(setup.options.clone(), workload, setup.plan.clone())
-        .map_err(|error| ConfigError(error.0))?;
-    if let Some(script) = &setup.script {
-        runner = runner
-            .with_operations(&script.operations)
-            .map_err(|error| ConfigError(error.0))?;
-    }
+    let runner = runner_as::<R>(setup)?;
     let watch = if wanted.invariants {
         R::invariants(&setup.cluster())
     } else {
@@ -290,6 +314,7 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
         lines: Vec::new(),
     });
     environment.world.post = wanted.messages.then(Box::default);
+    environment.world.score = wanted.score.then(Score::default);
     if wanted.recording {
         environment.world.recording = Some(Recording::default());
         environment.asked = Some(Vec::new());
@@ -361,6 +386,7 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
         branched_ns,
         played: world.play.map(|play| play.played).unwrap_or_default(),
         recording: world.recording.zip(asked),
+        score: world.score,
         notices,
         hashes,
         transcript: world

@@ -195,7 +195,8 @@ pub struct TestArgs {
     /// Other words for settings of Quorum NWR.
     #[command(flatten)]
     pub quorums: QuorumArgs,
-    /// A plan of faults to follow instead of drawing one: a plan.json, or the test.json of a run.
+    /// A plan of faults to follow instead of drawing one: a plan, or the test.json of a run. Or a whole simulated run, such
+    /// as `shrink` writes it: real processes are led through it in step.
     #[arg(long, env = "PERJURY_PLAN", value_name = "FILE")]
     pub plan: Option<PathBuf>,
     /// How long the checker may take.

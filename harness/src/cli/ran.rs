@@ -1,17 +1,18 @@
 //! Carries a test out, in either environment, and hands back what is to be judged.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use perjury_checker::{Finding, Verdict, Witness};
 use perjury_results::{MutantSeen, RunWriter, StoreError, TestRecord};
 use perjury_runner::{Finished, Messages, Notice, Options, Runner};
-use perjury_simulator::{Case, Comparison, Expected, Setup, Violation, Wanted, Weather, Work};
+use perjury_simulator::{Case, Comparison, Expected, Score, Setup, Violation, Wanted, Weather, Work};
 use perjury_systems::replica::{Cluster, ConfigError};
 
 use super::interrupt::Armed;
 use super::{Trouble, cases};
-use crate::environment::ClusterConfig;
+use crate::environment::{ClusterConfig, Led};
 use crate::process::ProcessEnvironment;
 use crate::progress::Progress;
 use crate::traces;
@@ -93,24 +94,30 @@ impl Ready {
         Ok(Ready::Processes(Box::new((runner, config))))
     }
 
-    /// A run that was read from a file, where its record says. On processes, only its faults with times are followed.
+    /// A run that was read from a file, where its record says. Processes are led through it in step, unless something
+    /// happens in it that they cannot do: then they follow its faults with times.
     pub fn of(case: &Case, record: &TestRecord) -> Result<Self, Trouble> {
         if record.environment == "sim" {
             return Ok(Ready::Simulation(Box::new(case.clone())));
         }
-        if case.setup.script.is_some() || !case.setup.triggers.is_empty() {
-            eprintln!(
-                "this run is written out message by message, or strikes at events: real processes follow only its \
-                 settings and its faults with times (--env sim plays all of it)"
-            );
-        }
         let mut ready = Self::new(record)?;
         if let Ready::Processes(parts) = &mut ready {
-            parts.1.members = case.setup.members;
-            parts
-                .1
-                .validate()
-                .map_err(|error| Trouble::Usage(error.to_string()))?;
+            let usage = |error: ConfigError| Trouble::Usage(error.to_string());
+            let (runner, config) = &mut **parts;
+            config.members = case.setup.members;
+            let (score, as_simulated) =
+                perjury_simulator::score(&case.setup, case.invariants).map_err(usage)?;
+            if let Some(obstacle) = score.obstacle {
+                eprintln!(
+                    "in this run {obstacle}, which real processes cannot be led through: they follow only its \
+                     settings and its faults with times (--env sim plays all of it)"
+                );
+            } else {
+                *runner = as_simulated;
+                config.seed = case.setup.noise();
+                config.score = Some(Arc::new(score));
+            }
+            config.validate().map_err(usage)?;
         }
         Ok(ready)
     }
@@ -150,6 +157,7 @@ fn on_processes(
     listener: &mut dyn FnMut(&Notice),
 ) -> Result<Ran, Trouble> {
     folder.clone_into(&mut config.folder);
+    let score = config.score.clone();
     let (system, cluster, mutant) = (config.system.clone(), config.cluster(), config.mutant.is_some());
     let environment = match ProcessEnvironment::start(config) {
         Ok(environment) => environment,
@@ -172,14 +180,16 @@ fn on_processes(
         eprintln!("interrupted: healing, stopping, checking what there is; once more to end at once");
         interrupter.interrupt();
     })?;
-    let began = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let began = environment.began().unwrap_or_else(|| {
+        SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default()
+    });
     let mut step = |now, input, out: &mut Vec<_>| runner.step(now, input, out);
     let summary = environment.run(&mut step, listener);
     drop(armed);
     let mut finished = runner.finish();
-    let more = match traces::judge(&system, &cluster, folder, began) {
+    let mut more: Vec<Finding> = match traces::judge(&system, &cluster, folder, began) {
         Ok(finding) => finding.into_iter().collect(),
         Err(error) => {
             finished
@@ -188,6 +198,9 @@ fn on_processes(
             Vec::new()
         }
     };
+    if let (Some(score), Some(led)) = (score, &summary.led) {
+        in_step(&score, led, &mut finished, &mut more);
+    }
     let mutant = mutant.then_some(MutantSeen {
         reached: summary.mutant_reached,
         differed: summary.mutant_differed,
@@ -199,6 +212,36 @@ fn on_processes(
         messages: summary.messages,
         case: None,
     })
+}
+
+/// What is to be said of a run that processes were led through, besides what they left behind.
+fn in_step(score: &Score, led: &Led, finished: &mut Finished, more: &mut Vec<Finding>) {
+    if let Some(why) = &led.stopped {
+        finished.trouble.push(format!(
+            "the processes could not be led to the end of the run: {why}"
+        ));
+    }
+    match &led.difference {
+        Some(difference) => eprintln!("the processes did not do what the simulated nodes did: {difference}"),
+        None => eprintln!("{} turns, all as in the simulation", led.turns),
+    }
+    let broken = more.iter().any(|finding| finding.verdict == Verdict::Invalid);
+    if let Some((turns, unseen)) = &score.unseen
+        && !broken
+        && led.difference.is_none()
+        && led.turns >= *turns
+    {
+        // It is a property of the states, which no trace shows.
+        let property = match unseen {
+            Violation::Invariant(_) => traces::PROPERTY.to_owned(),
+            other => other.property(),
+        };
+        more.retain(|finding| finding.property != property);
+        let sentence = format!(
+            "After turn {turns}, with all nodes in the states of the simulation until then: {unseen}."
+        );
+        more.push(finding(&property, sentence, "states of the nodes, turn by turn"));
+    }
 }
 
 /// Events before the breach of an invariant that are described in its story.
@@ -288,6 +331,10 @@ fn in_simulation(mut case: Case, listener: &mut dyn FnMut(&Notice)) -> Result<Ra
 
 fn broken(property: &str, what: &str, virtual_ns: u64) -> Finding {
     let sentence = format!("At {:.3} s: {what}.", virtual_ns as f64 / 1e9);
+    finding(property, sentence, "after every step")
+}
+
+fn finding(property: &str, sentence: String, method: &str) -> Finding {
     let witness = Witness {
         key: None,
         operations: Vec::new(),
@@ -299,7 +346,7 @@ fn broken(property: &str, what: &str, virtual_ns: u64) -> Finding {
         property: property.to_owned(),
         verdict: Verdict::Invalid,
         sentence,
-        method: "after every step".to_owned(),
+        method: method.to_owned(),
         operations: 0,
         states: 0,
         witnesses: vec![witness],

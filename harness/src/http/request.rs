@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 
 use perjury_checker::{Function, Value};
+use perjury_systems::api::{Command, Reconfigure};
 use perjury_workloads::Call;
 use serde_json::json;
 
+use super::json::PlainRef;
 use super::{CLIENT_HEADER, SEQUENCE_HEADER};
 
 /// Encodes a request with everything that HTTP/1.1 needs.
@@ -53,6 +55,29 @@ pub fn call(call: &Call, session: Option<(u64, u64)>, seen: u64) -> Result<Vec<u
         (Function::Increment, amount @ Value::Int(_)) => txn(&json!([["add", call.key, amount]])),
         (Function::Txn, parts @ Value::List(_)) => txn(&json!(parts)),
         (f, value) => Err(format!("the key-value interface has no {f} with {value}")),
+    }
+}
+
+/// Encodes what an operator asks.
+///
+/// # Errors
+/// Why the interface has no such request.
+pub fn command(command: &Command) -> Result<Vec<u8>, String> {
+    let post = |path: &str, body: &serde_json::Value| Ok(encode("POST", path, None, &to_bytes(body)));
+    match command {
+        Command::Read { key } => Ok(encode("GET", &format!("/kv/{}", encoded(key)), None, &[])),
+        Command::Write { key, value } => {
+            let body = to_bytes(&PlainRef(value));
+            Ok(encode("PUT", &format!("/kv/{}", encoded(key)), None, &body))
+        }
+        Command::Reconfigure(Reconfigure::Join(node)) => post("/members", &json!({ "join": node })),
+        Command::Reconfigure(Reconfigure::Learn(node)) => post("/members", &json!({ "learn": node })),
+        Command::Reconfigure(Reconfigure::Leave(node)) => post("/members", &json!({ "leave": node })),
+        Command::Transfer { to } => post("/leadership", &json!({ "to": to })),
+        Command::Reconfigure(Reconfigure::Replace { .. })
+        | Command::Cas { .. }
+        | Command::Delete { .. }
+        | Command::Txn(_) => Err(format!("an operator does not ask {command:?} over HTTP")),
     }
 }
 

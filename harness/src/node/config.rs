@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use perjury_systems::replica::{Cluster, NodeId};
+use perjury_systems::replica::{Cluster, Lsn, NodeId};
 use serde::{Deserialize, Serialize};
 
 use super::clock::Bends;
@@ -31,6 +32,9 @@ pub struct NodeConfig {
     pub peers: BTreeMap<NodeId, SocketAddr>,
     /// How its clock is bent from the start.
     pub clock: Bends,
+    /// Its first turn, if it is led through a run in step: then it does nothing but what it is told with
+    /// [`Command::Turn`].
+    pub in_step: Option<Turn>,
 }
 
 /// A further line on a node's standard input.
@@ -41,8 +45,67 @@ pub enum Command {
     Clock(Bends),
     /// Stop writing to disk, go on for a moment, report [`Report::Crashing`], and die of SIGKILL.
     Crash(Tail),
+    /// Do this now, and report [`Report::Turned`]: for a node that is led in step.
+    Turn(Turn),
     /// Write down what is buffered of the traces, and exit.
     Stop,
+}
+
+/// What a node that is led in step does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Turn {
+    /// When, since the Unix epoch, for its traces.
+    pub at: Duration,
+    /// What its clocks show.
+    pub clocks: Clocks,
+    /// What it does.
+    pub what: Do,
+    /// Of what follows from it, only the first so many things are done; none for all.
+    pub done: Option<u64>,
+}
+
+/// What a node's clocks show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clocks {
+    /// Since some moment before it started.
+    pub monotonic: Duration,
+    /// Since the Unix epoch.
+    pub wall: Duration,
+}
+
+/// What a node can do in one turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Do {
+    /// Start.
+    Start,
+    /// Take the next message of this node; wait for it if it has not come.
+    Message {
+        /// Who sent it.
+        from: NodeId,
+    },
+    /// Take the next request; wait for it if it has not come.
+    Request,
+    /// Let the timers go off that are due.
+    Timers,
+    /// Make durable what was written up to here.
+    Durable {
+        /// The last position.
+        lsn: Lsn,
+    },
+    /// Take note that the connection with this node broke.
+    Disconnected {
+        /// Which.
+        peer: NodeId,
+    },
+    /// Make durable the first so many writes of those that are not, without taking note of it: it is about to be
+    /// killed.
+    Keep {
+        /// How many.
+        writes: u64,
+    },
 }
 
 /// What a crash leaves of the records that were not yet written.
@@ -73,4 +136,23 @@ pub enum Report {
         /// Bytes of them that were left on disk.
         torn_bytes: u64,
     },
+    /// It has taken its turn.
+    Turned {
+        /// A hash of all that followed from it and of the state that it is in ([`perjury_simulator::score::effect`]).
+        effect: u64,
+        /// How many messages have left since it started.
+        sent: u64,
+        /// How many requests it has answered since it started.
+        answered: u64,
+    },
+}
+
+impl Report {
+    /// Tells the control node.
+    pub(super) fn say(self) {
+        println!(
+            "{}",
+            serde_json::to_string(&self).expect("a report can be encoded")
+        );
+    }
 }

@@ -1,6 +1,5 @@
 //! Dying as a machine does that loses power: what had not been fsynced is gone, or torn.
 
-use std::io::Write;
 use std::process;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -55,10 +54,7 @@ pub(super) fn crash(store: &mut Store, tail: Tail, inbox: &mpsc::Receiver<Job>, 
         lost_records,
         torn_bytes,
     };
-    if let Ok(line) = serde_json::to_string(&report) {
-        // The control node misses it, then, and says so.
-        let _ = writeln!(std::io::stdout().lock(), "{line}");
-    }
+    report.say();
     let _ = kill(Pid::this(), Signal::SIGKILL);
     process::abort()
 }

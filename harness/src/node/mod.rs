@@ -18,6 +18,7 @@ pub mod clock;
 pub mod config;
 mod crash;
 mod disk;
+mod in_step;
 mod memory;
 mod peers;
 mod protocol;
@@ -25,7 +26,7 @@ pub mod storage;
 mod systems;
 mod trace;
 
-pub use config::{Command, NodeConfig, Report};
+pub use config::{Clocks, Command, Do, NodeConfig, Report, Turn};
 pub use memory::Memory;
 pub use peers::{FRAME_HEADER_BYTES, FRAME_VERSION, MAX_FRAME_BYTES};
 pub use protocol::StatusPage;

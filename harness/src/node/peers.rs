@@ -96,6 +96,11 @@ impl Peers {
         Peers { me, queues }
     }
 
+    /// Whether there is such a peer.
+    pub fn knows(&self, peer: NodeId) -> bool {
+        self.queues.contains_key(&peer)
+    }
+
     /// Takes a message, with its stamp if it goes through a channel; it leaves with [`Peers::flush`].
     pub fn send(&mut self, to: NodeId, message: &impl Serialize, stamp: Option<Stamp>) {
         self.put(to, stamp, |buffer| {

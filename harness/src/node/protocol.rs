@@ -8,7 +8,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use perjury_systems::api::{Failure, Request, Response};
 use perjury_systems::driver::{Driver, Output};
 use perjury_systems::replica::{Event, MutantCounts, NodeId, Replica, RequestId, Status};
-use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -19,6 +18,7 @@ use super::channel::{Arrival, Channel};
 use super::clock::NodeClock;
 use super::config::{Command, NodeConfig, Report};
 use super::disk::{Disk, DiskEvent};
+use super::in_step::InStep;
 use super::peers::{self, Frame, Peers};
 use super::trace::TraceFile;
 use super::{EXIT_CORRUPT, EXIT_DISK, EXIT_START, fail, log, storage};
@@ -54,7 +54,7 @@ pub struct StatusPage {
 }
 
 /// What the protocol is told.
-enum Mail<R: Replica> {
+pub(super) enum Mail<R: Replica> {
     Frame(Frame<R::Message>),
     Ask(Ask),
     Disk(DiskEvent),
@@ -90,16 +90,12 @@ pub(super) fn run<R: Replica>(config: NodeConfig) -> ExitCode {
     }
 }
 
-/// A stream of this incarnation's own; `purpose` keeps streams apart.
-fn stream(config: &NodeConfig, purpose: u64) -> ChaCha8Rng {
-    let mut seed = [0; 32];
-    for (chunk, word) in
-        seed.chunks_exact_mut(8)
-            .zip([config.seed, u64::from(config.me.0), config.incarnation, purpose])
-    {
-        chunk.copy_from_slice(&word.to_le_bytes());
-    }
-    ChaCha8Rng::from_seed(seed)
+/// A stream of this incarnation's own, as the simulator names it; `purpose` keeps streams apart.
+fn stream(config: &NodeConfig, purpose: &str) -> ChaCha8Rng {
+    perjury_nemesis::stream(
+        config.seed,
+        &format!("{purpose}/{}/{}", config.me.0, config.incarnation),
+    )
 }
 
 async fn serve<R: Replica>(
@@ -110,7 +106,7 @@ async fn serve<R: Replica>(
     let (post, inbox) = mpsc::unbounded_channel::<Mail<R>>();
 
     let tell_disk = post.clone();
-    let disk = Disk::start(opened.store, stream(&config, 1), move |event| {
+    let disk = Disk::start(opened.store, stream(&config, "disk"), move |event| {
         let _ = tell_disk.send(Mail::Disk(event));
     })
     .map_err(cannot("cannot start the disk's thread"))?;
@@ -153,24 +149,23 @@ async fn serve<R: Replica>(
     // The zero of a monotonic clock is arbitrary: a protocol that compares it between incarnations shall be caught.
     let zero = Duration::from_secs(1_000 * (config.incarnation + 1));
     let clock = NodeClock::new(Duration::ZERO, zero, config.clock);
-    let mut out = Vec::new();
-    let rng = stream(&config, 0);
-    let driver = Driver::<R>::recover(
-        &config.cluster,
-        config.me,
-        opened.durable,
-        rng,
-        (
+    let clocks = match &config.in_step {
+        Some(turn) => (turn.clocks.monotonic, turn.clocks.wall),
+        None => (
             clock.monotonic(Duration::ZERO),
             clock.wall(Duration::ZERO, machine_wall()),
         ),
-        &mut out,
-    );
+    };
+    let mut out = Vec::new();
+    let rng = stream(&config, "node");
+    let driver = Driver::<R>::recover(&config.cluster, config.me, opened.durable, rng, clocks, &mut out);
     let peers = Peers::start(config.me, &config.peers);
-    println!(
-        "{}",
-        serde_json::to_string(&report).expect("a report can be encoded")
-    );
+    report.say();
+    if let Some(starts) = config.in_step {
+        let parts = (peers, disk, trace);
+        let mut node = InStep::new(driver, out, parts, config.incarnation);
+        return node.run(starts, inbox).await;
+    }
     let channels = config.peers.keys().filter(|_| R::FIFO);
     let channels = channels.map(|peer| (*peer, Channel::new(config.incarnation)));
     let mut node = Protocol {
@@ -205,6 +200,23 @@ fn listen_to_control(obey: &dyn Fn(Command)) {
         }
     }
     std::process::exit(0);
+}
+
+/// What a node shows of itself.
+pub(super) fn status_page<R: Replica>(
+    driver: &Driver<R>,
+    incarnation: u64,
+    wall_ahead_ms: i64,
+) -> StatusPage {
+    StatusPage {
+        system: R::NAME.to_owned(),
+        status: driver.replica().status(),
+        incarnation,
+        durable: driver.durable_until().0,
+        gated: driver.gated(),
+        wall_ahead_ms,
+        mutant: driver.replica().mutant_counts(),
+    }
 }
 
 struct Protocol<R: Replica> {
@@ -253,6 +265,7 @@ impl<R: Replica> Protocol<R> {
                     }
                     Mail::Command(Command::Clock(bends)) => self.clock.bend(self.started.elapsed(), bends),
                     Mail::Command(Command::Crash(tail)) => self.disk.crash(tail),
+                    Mail::Command(Command::Turn(_)) => log("a node that goes its own way takes no turns"),
                     Mail::Command(Command::Stop) => return self.carry_out(),
                 }
             }
@@ -315,15 +328,8 @@ impl<R: Replica> Protocol<R> {
     fn status(&self) -> StatusPage {
         let machine = machine_wall();
         let shown = self.clock.wall(self.started.elapsed(), machine);
-        StatusPage {
-            system: R::NAME.to_owned(),
-            status: self.driver.replica().status(),
-            incarnation: self.incarnation,
-            durable: self.driver.durable_until().0,
-            gated: self.driver.gated(),
-            wall_ahead_ms: shown.as_millis() as i64 - machine.as_millis() as i64,
-            mutant: self.driver.replica().mutant_counts(),
-        }
+        let ahead_ms = shown.as_millis() as i64 - machine.as_millis() as i64;
+        status_page(&self.driver, self.incarnation, ahead_ms)
     }
 
     fn carry_out(&mut self) -> Result<(), (u8, String)> {

@@ -37,7 +37,10 @@ struct Drive<'a> {
 impl ProcessEnvironment {
     /// Runs a test to its end: feeds `step` with inputs, carries out its actions, tells `listener` what it is to be
     /// told, and stops the cluster.
-    pub fn run(self, step: Step<'_>, listener: &mut dyn FnMut(&Notice)) -> Summary {
+    pub fn run(mut self, step: Step<'_>, listener: &mut dyn FnMut(&Notice)) -> Summary {
+        if let Some(in_step) = self.in_step.take() {
+            return self.run_in_step(in_step, step, listener);
+        }
         let mut drive = Drive {
             environment: self,
             listener,
@@ -205,6 +208,7 @@ impl Drive<'_> {
                     self.environment.watch.looked(node, &ended.end, Instant::now());
                     looked = true;
                 }
+                Tag::Operator => {}
                 Tag::Member { fault } => {
                     self.environment
                         .faults

@@ -8,6 +8,7 @@
 mod drive;
 mod faults;
 pub mod guard;
+mod in_step;
 pub mod link;
 mod members;
 mod nodes;
@@ -30,6 +31,7 @@ use crate::environment::{ClusterConfig, StartError, Summary};
 use crate::http::client::Connections;
 use faults::Faults;
 use guard::Guard;
+use in_step::InStep;
 use link::Links;
 use nodes::{Heard, Nodes};
 use watch::Watch;
@@ -57,6 +59,8 @@ enum Tag {
     Look { node: Node },
     /// A change of the members, for a fault.
     Member { fault: u32 },
+    /// What the operator asks in a run that is led in step: nobody waits for the answer.
+    Operator,
 }
 
 /// A cluster of real processes. Dropping it kills them and removes their directories, also in a panic.
@@ -72,6 +76,7 @@ pub struct ProcessEnvironment {
     guard: Option<Guard>,
     data: Option<PathBuf>,
     keep_data: bool,
+    in_step: Option<InStep>,
 }
 
 /// Interrupts a run from another thread, such as one that waits for Ctrl-C.
@@ -99,7 +104,7 @@ impl ProcessEnvironment {
     ///
     /// # Errors
     /// If the machine does not give what is needed, or a node does not come up: nothing is left running then.
-    pub fn start(config: ClusterConfig) -> Result<Self, StartError> {
+    pub fn start(mut config: ClusterConfig) -> Result<Self, StartError> {
         let cannot = |what: &str, error: std::io::Error| StartError(format!("{what}: {error}"));
         config.validate().map_err(|error| StartError(error.0))?;
         raise_descriptor_limit();
@@ -126,7 +131,12 @@ impl ProcessEnvironment {
             .messages
             .then(|| crate::node::message_kinds(&config.system));
         let leaderless = registry::system(&config.system).is_some_and(|system| system.leaderless);
-        let links = Links::start(&all, config.seed, kinds)
+        let in_step = config
+            .score
+            .take()
+            .map(|score| InStep::new(score, crate::node::message_kinds(&config.system)));
+        let holding = in_step.as_ref().map(|in_step| &in_step.holding);
+        let links = Links::start(&all, config.seed, kinds, holding)
             .map_err(|error| cannot("cannot start the links", error))?;
         let folder = config.folder.display().to_string();
         let keep_data = config.keep_data;
@@ -145,7 +155,12 @@ impl ProcessEnvironment {
             guard: Some(guard),
             data: Some(data),
             keep_data,
+            in_step,
         };
+        if environment.in_step.is_some() {
+            // Its nodes start when it is their turn.
+            return Ok(environment);
+        }
         for node in all {
             environment
                 .start_node(node)
@@ -153,6 +168,11 @@ impl ProcessEnvironment {
         }
         environment.await_all_ready()?;
         Ok(environment)
+    }
+
+    /// When a run that is led in step began, since the Unix epoch.
+    pub fn began(&self) -> Option<Duration> {
+        self.in_step.as_ref().map(|in_step| in_step.began)
     }
 
     /// Where the nodes serve clients.
@@ -202,7 +222,7 @@ impl ProcessEnvironment {
                         Heard::Exited { reason, .. } => {
                             return Err(StartError(format!("{node} did not start: it {reason}")));
                         }
-                        Heard::Crashing { .. } => {}
+                        Heard::Crashing { .. } | Heard::Turned { .. } => {}
                     }
                 }
             }

@@ -20,7 +20,7 @@ use super::link::Links;
 use super::spawn;
 use crate::environment::ClusterConfig;
 use crate::node::clock::{Bends, Strobe};
-use crate::node::{Command, EXIT_CORRUPT, EXIT_DISK, NodeConfig, Report};
+use crate::node::{Command, EXIT_CORRUPT, EXIT_DISK, NodeConfig, Report, Turn};
 use crate::subprocess;
 
 /// The tokens of the nodes' standard outputs begin here.
@@ -35,6 +35,8 @@ const LAST_BYTES: u64 = 2048;
 pub(super) enum Heard {
     /// It serves.
     Ready,
+    /// It has taken its turn, as a node that is led in step.
+    Turned { effect: u64, sent: u64, answered: u64 },
     /// It is about to die as it was told to.
     Crashing { lost_records: u64, torn_bytes: u64 },
     /// Its process is gone.
@@ -59,6 +61,8 @@ struct Slot {
     downs: BTreeSet<u32>,
     pauses: BTreeSet<u32>,
     bends: BTreeMap<u32, Bend>,
+    /// Its first turn, if it is led in step.
+    first_turn: Option<Turn>,
 }
 
 /// A node's process.
@@ -91,6 +95,7 @@ impl Nodes {
                     downs: BTreeSet::new(),
                     pauses: BTreeSet::new(),
                     bends: BTreeMap::new(),
+                    first_turn: None,
                 };
                 (node, slot)
             })
@@ -151,6 +156,7 @@ impl Nodes {
                 .then(|| self.config.folder.join(format!("{node}.trace.jsonl"))),
             peers: slot.peers.clone(),
             clock: combined(slot.bends.values()),
+            in_step: slot.first_turn.take(),
         };
         let mut log = OpenOptions::new().create(true).append(true).open(log)?;
         writeln!(log, "---- start {} of {node} ----", slot.starts + 1)?;
@@ -227,6 +233,15 @@ impl Nodes {
                         torn_bytes,
                     });
                 }
+                Ok(Report::Turned {
+                    effect,
+                    sent,
+                    answered,
+                }) => heard.push(Heard::Turned {
+                    effect,
+                    sent,
+                    answered,
+                }),
                 // A system under test may print what it likes.
                 Err(_) => {}
             }
@@ -281,6 +296,25 @@ impl Nodes {
             running.asked = true;
             tell(running, command);
         }
+    }
+
+    /// Has a node start with this turn, and do nothing that it is not told.
+    pub fn starts_in_step(&mut self, node: Node, turn: Turn) {
+        if let Some(slot) = self.slots.get_mut(&node) {
+            slot.first_turn = Some(turn);
+        }
+    }
+
+    /// Tells a node what to do next; [`Heard::Turned`] follows.
+    pub fn take_turn(&mut self, node: Node, turn: Turn) {
+        if let Some(running) = self.running(node) {
+            tell(running, Command::Turn(turn));
+        }
+    }
+
+    /// Empties the disk of a node that does not run.
+    pub fn wipe(&self, node: Node) -> io::Result<()> {
+        std::fs::remove_dir_all(self.data.join(node.to_string()))
     }
 
     /// Tells a node to end by itself; [`Heard::Exited`] follows, unless it is frozen.

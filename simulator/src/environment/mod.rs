@@ -303,8 +303,12 @@ impl<R: Replica> Environment<R> {
                 }
                 continue;
             };
+            let now = self.world.now();
+            if let Some(score) = &mut self.world.score {
+                score.told(now, &input);
+            }
             let mut actions = std::mem::take(&mut self.actions);
-            self.runner.step(self.world.now(), input, &mut actions);
+            self.runner.step(now, input, &mut actions);
             for action in actions.drain(..) {
                 self.act(action);
             }
@@ -361,6 +365,9 @@ impl<R: Replica> Environment<R> {
         if response.result.is_ok() {
             let seen = &mut self.seen[open.way.client as usize];
             *seen = (*seen).max(response.position);
+        }
+        if let Some(score) = &mut self.world.score {
+            score.replied(ticket);
         }
         let answer = calls::conclude(&open.call, response);
         self.answer_later(ticket, answer);
@@ -455,6 +462,9 @@ impl<R: Replica> Environment<R> {
             match self.patience.came(now, |attempt| open.contains_key(&attempt)) {
                 Ok(attempt) => {
                     self.open.remove(&attempt);
+                    if let Some(score) = &mut self.world.score {
+                        score.given_up(attempt);
+                    }
                     let error = "timeout".into();
                     let answer = Answer::Unknown { error };
                     self.inputs.push_back(Input::Answer { attempt, answer });

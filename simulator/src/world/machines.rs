@@ -9,6 +9,7 @@ use perjury_systems::replica::{NodeId, Replica};
 
 use super::chance::below;
 use super::{Happened, Keep, MILLISECOND, Note, Planned, Strike, Topic, World};
+use crate::score::Cue;
 use crate::script::Blow;
 
 impl<R: Replica, A> World<R, A> {
@@ -28,6 +29,9 @@ impl<R: Replica, A> World<R, A> {
             Strike::Rot if others().all(|(_, machine)| !machine.disk.is_rotten() && !machine.wiped) => {
                 let machine = &mut self.machines[place];
                 machine.disk.rot(&mut machine.rng);
+                if let Some(score) = &mut self.score {
+                    score.obstacle = Some("a record of a log rots");
+                }
             }
             Strike::Wipe if self.machines.len() > 2 && self.machines.iter().all(|machine| !machine.wiped) => {
                 if self.machines.iter().any(|machine| machine.disk.is_rotten()) {
@@ -37,6 +41,9 @@ impl<R: Replica, A> World<R, A> {
                 machine.wiped = true;
                 machine.disk.wipe();
                 self.watch.wiped(node);
+                if let Some(score) = &mut self.score {
+                    score.cues.push((self.now, Cue::Wipe { node: Node(node.0) }));
+                }
                 if self.transcribes() {
                     self.describe(place, Topic::Fault, "loses its disk".to_owned());
                 }
@@ -172,6 +179,10 @@ impl<R: Replica, A> World<R, A> {
 
     /// The process ends; of what was not durable, so many writes survive.
     fn end_process(&mut self, place: usize, kept: u64) {
+        if let Some(score) = &mut self.score {
+            let node = Node(place as u16 + 1);
+            score.cues.push((self.now, Cue::Kill { node, keeps: kept }));
+        }
         let machine = &mut self.machines[place];
         let lost = machine.disk.crash(kept);
         for ticket in machine.stop() {

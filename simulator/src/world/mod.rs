@@ -30,6 +30,7 @@ use perjury_systems::marks::Marks;
 use perjury_systems::replica::{Cluster, Event, Lsn, MutantCounts, NodeId, Replica};
 use rand_chacha::ChaCha8Rng;
 
+use crate::score::{Score, What};
 use crate::script::{Blow, Script};
 use agenda::Agenda;
 pub(crate) use chance::{MILLION, below, between, exponential, exponential_of, mixed};
@@ -60,6 +61,8 @@ enum Planned<R: Replica, A> {
         to: u16,
         /// How often the receiver had been started when it was sent: a connection ends with either process.
         life: u32,
+        /// Which message of its name it is on its link, if somebody wants to know.
+        nth: u32,
         message: R::Message,
     },
     Look {
@@ -181,6 +184,8 @@ pub(crate) struct World<R: Replica, A> {
     pub(crate) play: Option<Play>,
     /// What a script could be made of, if somebody wants it.
     pub(crate) recording: Option<Recording>,
+    /// What processes can be led through, if somebody wants to.
+    pub(crate) score: Option<Score>,
     /// How many messages reached a process.
     pub(crate) delivered: u64,
 }
@@ -241,6 +246,7 @@ impl<R: Replica, A> World<R, A> {
             post: None,
             play: None,
             recording: None,
+            score: None,
             delivered: 0,
             cluster,
             rng: stream(seed, "world"),
@@ -445,7 +451,11 @@ impl<R: Replica, A> World<R, A> {
         self.hash.word(u64::from(node));
         match planned {
             Planned::Deliver {
-                from, life, message, ..
+                from,
+                life,
+                nth,
+                message,
+                ..
             } => {
                 let machine = &self.machines[place];
                 let same = machine.incarnation == life || !self.network.connected;
@@ -471,6 +481,16 @@ impl<R: Replica, A> World<R, A> {
                     );
                 }
                 let from = NodeId(from + 1);
+                let name = variant(&message);
+                let sender = Node(from.0);
+                self.cue(
+                    place,
+                    What::Message {
+                        from: sender,
+                        name,
+                        nth,
+                    },
+                );
                 self.step(place, |driver, clocks, out| {
                     driver.step(Event::Message { from, message }, clocks, out);
                 })

@@ -145,7 +145,8 @@ pub struct Recording {
 }
 
 impl Recording {
-    pub(crate) fn sent(&mut self, from: usize, to: usize, message: &'static str, arrivals: Arrivals) {
+    /// A message leaves. Says which one of its name it is on its link.
+    pub(crate) fn sent(&mut self, from: usize, to: usize, message: &'static str, arrivals: Arrivals) -> u32 {
         let same = |(a, b, name, _): &&mut (usize, usize, &'static str, u32)| {
             *a == from && *b == to && *name == message
         };
@@ -163,5 +164,6 @@ impl Recording {
         for at in arrivals.into_iter().flatten() {
             self.arrivals.push((at, node(from), node(to), message, nth));
         }
+        nth
     }
 }

@@ -14,6 +14,7 @@ use super::chance::{MILLION, below, heavy_tailed_of, mixed};
 use super::network::Broken;
 use super::node::Machine;
 use super::{Happened, Keep, MICROSECOND, MILLISECOND, Note, Planned, Strike, Topic, World, variant};
+use crate::score::{Cue, Score, Turn, What, effect};
 use crate::script::Blow;
 
 impl<R: Replica, A> World<R, A> {
@@ -42,6 +43,7 @@ impl<R: Replica, A> World<R, A> {
         if let Some(recording) = &mut self.recording {
             recording.timers.push((now, Node(place as u16 + 1)));
         }
+        self.cue(place, What::Timers);
         self.step(place, Driver::fire)
     }
 
@@ -67,6 +69,7 @@ impl<R: Replica, A> World<R, A> {
         if self.transcribes() {
             self.describe(place, Topic::Work, format!("loses its connection with {peer}"));
         }
+        self.cue(place, What::Disconnected { peer });
         self.step(place, |driver, clocks, out| {
             driver.disconnected(peer, clocks, out)
         })
@@ -103,6 +106,7 @@ impl<R: Replica, A> World<R, A> {
         if self.transcribes() {
             self.describe(place, Topic::Work, format!("its log is durable up to {}", lsn.0));
         }
+        self.cue(place, What::Durable { lsn });
         self.step(place, |driver, clocks, out| driver.durable(lsn, clocks, out))
     }
 
@@ -117,6 +121,10 @@ impl<R: Replica, A> World<R, A> {
         machine.waiting.insert(id.0, ticket);
         if self.transcribes() {
             self.describe(place, Topic::Work, format!("is asked: {:?}", request.command));
+        }
+        if self.score.is_some() {
+            let request = request.clone();
+            self.cue(place, What::Request { ticket, request });
         }
         self.step(place, |driver, clocks, out| {
             driver.step(Event::Request { id, request }, clocks, out);
@@ -157,6 +165,7 @@ impl<R: Replica, A> World<R, A> {
                 format!("starts with {} durable writes", durable.end.0),
             );
         }
+        self.cue(place, What::Boot);
         let cluster = &self.cluster;
         let mut out = std::mem::take(&mut self.out);
         out.clear();
@@ -189,6 +198,9 @@ impl<R: Replica, A> World<R, A> {
 
     pub(super) fn died<B>(&mut self, place: usize, reason: String) -> Happened<B> {
         self.out.clear();
+        if let Some(turn) = self.score.as_mut().and_then(Score::last_turn) {
+            turn.dies = true;
+        }
         self.kill_at(place, Keep::Prefix);
         if let Some(recording) = &mut self.recording {
             recording.mishaps.pop();
@@ -203,7 +215,9 @@ impl<R: Replica, A> World<R, A> {
     pub(super) fn after_step<B>(&mut self, place: usize) -> Happened<B> {
         let node = Node(place as u16 + 1);
         self.observe(place);
+        self.cued(place);
         let mut out = std::mem::take(&mut self.out);
+        let mut carried_out = 0;
         let mut doom = None;
         if self.machines[place].doomed && !out.is_empty() {
             let machine = &mut self.machines[place];
@@ -240,6 +254,7 @@ impl<R: Replica, A> World<R, A> {
                 break;
             }
             self.carry_out(place, output);
+            carried_out += 1;
             match strike {
                 Some((_, Strike::FailSync)) => self.machines[place].disk.fails_sync = true,
                 Some((_, Strike::FillDisk)) => self.machines[place].disk.full = true,
@@ -265,6 +280,9 @@ impl<R: Replica, A> World<R, A> {
             alive = false;
         }
         if !alive {
+            if let Some(turn) = self.score.as_mut().and_then(Score::last_turn) {
+                turn.done = Some(carried_out);
+            }
             self.kill_at(place, keep);
             if doom.is_none()
                 && let Some(recording) = &mut self.recording
@@ -287,6 +305,30 @@ impl<R: Replica, A> World<R, A> {
         }
         self.plan_look_if_armed(place);
         Happened::Stepped(node)
+    }
+
+    /// Takes down that a node is about to do something, if somebody wants to know.
+    pub(super) fn cue(&mut self, place: usize, what: What) {
+        if let Some(score) = &mut self.score {
+            let turn = Turn {
+                node: Node(place as u16 + 1),
+                clocks: self.machines[place].clock.read(self.now),
+                what,
+                done: None,
+                effect: 0,
+                dies: false,
+            };
+            score.cues.push((self.now, Cue::Turn(turn)));
+        }
+    }
+
+    /// Takes down what it wants done.
+    fn cued(&mut self, place: usize) {
+        if let Some(turn) = self.score.as_mut().and_then(Score::last_turn)
+            && let Some(driver) = &self.machines[place].driver
+        {
+            turn.effect = effect(&self.out, driver.replica());
+        }
     }
 
     /// Has the invariants checked: before anything that the step wants done is done, since a node that is killed
@@ -363,9 +405,10 @@ impl<R: Replica, A> World<R, A> {
             Some(play) => play.send(self.now, place, target, variant(&message)),
             None => self.network.send(self.now, place, target),
         };
-        if let Some(recording) = &mut self.recording {
-            recording.sent(place, target, variant(&message), arrivals);
-        }
+        let nth = match &mut self.recording {
+            Some(recording) => recording.sent(place, target, variant(&message), arrivals),
+            None => 0,
+        };
         if self.transcribes() {
             let lost = if arrivals == [None, None] { " (lost)" } else { "" };
             self.describe(place, Topic::Message, format!("sends to {to}{lost}: {message:?}"));
@@ -380,6 +423,7 @@ impl<R: Replica, A> World<R, A> {
             from,
             to,
             life,
+            nth,
             message,
         };
         match arrivals {

@@ -5,6 +5,7 @@
 //! between machines would. One thread serves all links; a frame that no fault touches is copied once.
 
 mod frames;
+mod held;
 mod messages;
 mod mistreat;
 mod proxy;
@@ -24,9 +25,11 @@ use perjury_nemesis::{Link, Node, Packets};
 use perjury_runner::Messages;
 
 use crate::environment::LinkTraffic;
+use held::Held;
 use messages::Log;
 use state::{Control, LinkState};
 
+pub use held::{Arrivals, Holding, Nth};
 pub use messages::kinds;
 pub use state::Hits;
 
@@ -50,11 +53,17 @@ pub struct Links {
 
 impl Links {
     /// Opens a listener for every directed link between `nodes` and begins to serve. With `kinds`, the names of the
-    /// system's messages by their numbers, every message is taken down.
+    /// system's messages by their numbers, every message is taken down. With `holding`, only what is let through
+    /// arrives.
     ///
     /// # Errors
     /// If the machine has no more ports, descriptors or threads.
-    pub fn start(nodes: &[Node], seed: u64, kinds: Option<&[&str]>) -> io::Result<Self> {
+    pub fn start(
+        nodes: &[Node],
+        seed: u64,
+        kinds: Option<&[&str]>,
+        holding: Option<&Arc<Holding>>,
+    ) -> io::Result<Self> {
         let log = kinds.map(|kinds| Arc::new(Log::new(kinds)));
         let poll = Poll::new()?;
         let control = Arc::new(Control::new(Waker::new(poll.registry(), proxy::WAKER)?));
@@ -72,7 +81,8 @@ impl Links {
             let state = Arc::new(LinkState::new(listener.local_addr()?));
             let rng = perjury_nemesis::stream(seed, &format!("network/{from}-{to}"));
             let log = log.clone().map(|log| (log, link));
-            proxies.push(proxy::Proxy::new(Arc::clone(&state), listener, rng, log));
+            let held = holding.map(|holding| Held::new(holding, link));
+            proxies.push(proxy::Proxy::new(Arc::clone(&state), listener, rng, log).holding(held));
             links.insert(link, state);
         }
         let for_thread = Arc::clone(&control);
@@ -103,6 +113,22 @@ impl Links {
             state.set_target(address);
         }
         self.control.wake();
+    }
+
+    /// Lets a message through that was held back.
+    pub fn let_through(&self, link: Link, message: Nth) {
+        if let Some(state) = self.links.get(&link) {
+            state.let_through(message);
+        }
+        self.control.wake();
+    }
+
+    /// How many messages of a node have reached its links.
+    pub fn arrived_from(&self, from: Node) -> u64 {
+        let links = self.links.iter().filter(|(link, _)| link.from == from);
+        links
+            .map(|(_, state)| state.arrived.load(Ordering::Acquire))
+            .sum()
     }
 
     /// Mistreats packets of a link until [`Links::heal`]; takes hold with the next packet. A link that does not

@@ -16,6 +16,7 @@ use perjury_runner::Fate as Became;
 use rand_chacha::ChaCha8Rng;
 
 use super::frames;
+use super::held::Held;
 use super::messages::Log;
 use super::mistreat::{Fate, fate};
 use super::state::{Control, LinkState};
@@ -51,6 +52,8 @@ pub(super) struct Proxy {
     serial: u64,
     /// Where messages are taken down, and as whose.
     log: Option<(Arc<Log>, Link)>,
+    /// What is held back, if everything is.
+    held: Option<Held>,
 }
 
 /// A connection from the sender, with the beginning of a frame whose rest has not come.
@@ -109,6 +112,7 @@ impl Server {
                 if event.token() == WAKER {
                     for (index, proxy) in self.proxies.iter_mut().enumerate() {
                         proxy.retarget(registry, index);
+                        proxy.let_through(registry, index);
                     }
                 } else if let Some(proxy) = self.proxies.get_mut(event.token().0 / TOKENS) {
                     proxy.ready(registry, event, &mut scratch);
@@ -144,7 +148,14 @@ impl Proxy {
             not_before: None,
             serial: 0,
             log,
+            held: None,
         }
+    }
+
+    /// Holds everything back until it is let through, if there is something to hold it.
+    pub fn holding(mut self, held: Option<Held>) -> Self {
+        self.held = held;
+        self
     }
 
     fn next_due(&self) -> Option<Instant> {
@@ -267,7 +278,9 @@ impl Proxy {
         while let Some((frame, after)) = frames::split(rest)? {
             rest = after;
             arrived += 1;
-            if faults.is_empty() && self.delayed.is_empty() {
+            if self.held.is_some() {
+                self.hold(frame);
+            } else if faults.is_empty() && self.delayed.is_empty() {
                 let taken = self.forward(registry, index, frame);
                 if self.log.is_some() {
                     let now = Instant::now();
@@ -278,9 +291,39 @@ impl Proxy {
                 self.meet(registry, index, frame, fate);
             }
         }
-        self.state.arrived.fetch_add(arrived, Ordering::Relaxed);
+        self.state.arrived.fetch_add(arrived, Ordering::Release);
         partial.extend_from_slice(rest);
         Ok(())
+    }
+
+    /// Holds a frame back until it is let through, if it ever is.
+    fn hold(&mut self, frame: &[u8]) {
+        let Some(held) = &mut self.held else { return };
+        let (now, arrivals) = held.take(frame);
+        let arrivals = arrivals.to_vec();
+        if arrivals.is_empty() {
+            self.state.dropped.fetch_add(1, Ordering::Relaxed);
+            self.note(frame, now, None, Became::Dropped);
+        }
+        for (copy, arrives) in arrivals.into_iter().enumerate() {
+            let became = if copy > 0 {
+                Became::Duplicated
+            } else {
+                Became::Delivered
+            };
+            self.note(frame, now, Some(arrives), became);
+        }
+    }
+
+    /// Lets go of what is to be let through.
+    fn let_through(&mut self, registry: &Registry, index: usize) {
+        for message in self.state.take_let_through() {
+            let frame = self.held.as_ref().and_then(|held| held.frame(message));
+            if let Some(frame) = frame.map(<[u8]>::to_vec) {
+                self.forward(registry, index, &frame);
+            }
+        }
+        self.write_down();
     }
 
     fn meet(&mut self, registry: &Registry, index: usize, frame: &[u8], fate: Fate) {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mio::Waker;
 
-use super::Mistreatment;
+use super::{Mistreatment, Nth};
 
 /// What a mistreatment did to the packets of a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +68,8 @@ pub(super) struct LinkState {
     target: Mutex<Option<SocketAddr>>,
     /// Counts changes of the target.
     retargeted: AtomicU64,
+    /// Messages that were held back and are to be let through.
+    let_through: Mutex<Vec<Nth>>,
 }
 
 impl LinkState {
@@ -80,6 +82,7 @@ impl LinkState {
             faults: Mutex::new(Vec::new()),
             target: Mutex::new(None),
             retargeted: AtomicU64::new(0),
+            let_through: Mutex::default(),
         }
     }
 
@@ -108,6 +111,16 @@ impl LinkState {
         } else {
             Vec::new()
         }
+    }
+
+    pub fn let_through(&self, message: Nth) {
+        let mut all = self.let_through.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(message);
+    }
+
+    /// What is to be let through since this was last asked.
+    pub fn take_let_through(&self) -> Vec<Nth> {
+        std::mem::take(&mut *self.let_through.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub fn set_target(&self, address: Option<SocketAddr>) {

@@ -45,7 +45,7 @@ fn receive(mut stream: TcpStream, out: &mpsc::Sender<u32>) {
 }
 
 fn wire() -> Wire {
-    let links = Links::start(&[Node(1), Node(2)], 7, None).expect("links");
+    let links = Links::start(&[Node(1), Node(2)], 7, None, None).expect("links");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     links.target(Node(2), listener.local_addr().ok());
     let (out, received) = mpsc::channel();
