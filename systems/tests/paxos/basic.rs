@@ -141,6 +141,30 @@ fn an_acceptor_that_lost_its_disk_stays_silent() {
 }
 
 #[test]
+fn a_proposer_that_lost_its_disk_begins_no_ballot_again() {
+    let mut net: Paxos = Net::new(3, 0, &[("identity", "register")]);
+    net.settle(&[1, 2, 3]);
+    let began = |net: &mut Paxos| {
+        net.write(2, "k", 10);
+        let ballots = net.packets.iter().filter_map(|(_, _, message)| match message {
+            Message::Prepare { ballot, .. } => Some(*ballot),
+            _ => None,
+        });
+        let ballots: std::collections::BTreeSet<_> = ballots.collect();
+        net.packets.clear();
+        ballots.into_iter().next().expect("it began a ballot")
+    };
+    let first = began(&mut net);
+    net.wipe(2);
+    net.packets.clear();
+    let second = began(&mut net);
+    assert_ne!(first, second);
+    net.wipe(2);
+    net.packets.clear();
+    assert_ne!(began(&mut net), second);
+}
+
+#[test]
 fn what_a_register_cannot_do_is_refused_for_certain() {
     let mut net = three();
     for command in [

@@ -12,6 +12,9 @@ use super::{BasicPaxos, Cx};
 use crate::paxos::Ballot;
 use crate::replica::NodeId;
 
+/// A disk that is not registered has so many rounds for itself, as a power of two, unless two names are almost the same.
+const ROUNDS_OF_A_DISK_BITS: u32 = 16;
+
 /// How often the longest back-off doubles.
 const MAX_DOUBLINGS: u32 = 5;
 
@@ -38,11 +41,12 @@ pub enum Phase {
 impl BasicPaxos {
     /// Begins a ballot for a register that somebody waits for.
     pub(super) fn begin(&mut self, key: &Key, cx: &mut Cx) {
+        let before = self.round_before_first();
         let instance = self.instances.entry(key.clone()).or_default();
         if instance.waiting.is_empty() || instance.chosen.is_some() {
             return;
         }
-        instance.round += 1;
+        instance.round = instance.round.max(before) + 1;
         let ballot = self.rules.ballot(instance.round, self.me);
         for waiting in &mut instance.waiting {
             waiting.joined = true;
@@ -68,6 +72,16 @@ impl BasicPaxos {
         for node in self.acceptors.clone().iter() {
             let (key, wish) = (key.clone(), wish.clone());
             self.say(*node, Message::Prepare { key, ballot, wish }, cx);
+        }
+    }
+
+    /// The round after which this proposer begins. A disk that is not known by the others may be a second one, whose
+    /// proposer does not know which rounds it used with the first: so it has rounds of its own, drawn with its name.
+    fn round_before_first(&self) -> u64 {
+        if self.identity.registered {
+            0
+        } else {
+            self.identity.disk >> ROUNDS_OF_A_DISK_BITS
         }
     }
 
