@@ -183,7 +183,8 @@ impl<T> AfterDisk<T> {
 
 /// Whether so many of `acceptors` are a majority.
 pub(crate) fn is_majority(some: &BTreeSet<NodeId>, acceptors: &BTreeSet<NodeId>) -> bool {
-    some.intersection(acceptors).count() > acceptors.len() / 2
+    let quorum = acceptors.len() / 2 + 1;
+    some.len() >= quorum && some.iter().filter(|node| acceptors.contains(node)).count() >= quorum
 }
 
 #[cfg(test)]

@@ -31,7 +31,12 @@ impl Config {
 
     /// Whether these are a majority of the acceptors.
     pub fn agrees(&self, some: &BTreeSet<NodeId>) -> bool {
-        self.voters.intersection(some).count() > self.voters.len() / 2
+        some.len() > self.voters.len() / 2 && self.agrees_by(|node| some.contains(&node))
+    }
+
+    /// Whether a majority of the acceptors does so.
+    pub fn agrees_by(&self, does: impl Fn(NodeId) -> bool) -> bool {
+        self.voters.iter().filter(|node| does(**node)).count() > self.voters.len() / 2
     }
 
     /// All members.

@@ -1,6 +1,6 @@
 //! Becoming leader: one Prepare for the whole suffix of the log; and ceasing to be (Paxos Made Simple §3, PMMC §3).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use rand::RngExt;
@@ -96,11 +96,17 @@ impl Paxos {
         voters.collect()
     }
 
-    /// Whether these are a quorum of every configuration that decides a slot from the next one on.
-    pub(super) fn agrees(&self, some: &BTreeSet<NodeId>) -> bool {
-        self.configs
-            .from(self.executed() + 1)
-            .all(|config| config.agrees(some))
+    /// The disk by which a node is known that decides a slot from the next one on; none for one that decides none.
+    pub(super) fn acceptor(&self, node: NodeId) -> Option<Option<u64>> {
+        let configs = self.configs.from(self.executed() + 1);
+        let latest = configs.filter(|config| config.voters.contains(&node)).last();
+        latest.map(|config| config.disks.get(&node).copied())
+    }
+
+    /// Whether a quorum of every configuration that decides a slot from the next one on does so.
+    pub(super) fn agree(&self, does: impl Fn(NodeId) -> bool) -> bool {
+        let mut configs = self.configs.from(self.executed() + 1);
+        configs.all(|config| config.agrees_by(&does))
     }
 
     pub(super) fn on_promise(
@@ -127,7 +133,7 @@ impl Paxos {
             State::Candidate(candidate) => {
                 candidate.reports.add(from, trimmed, votes);
                 let promised = candidate.reports.from.clone();
-                if self.agrees(&promised) {
+                if self.agree(|node| promised.contains(&node)) {
                     self.lead(cx);
                 }
             }

@@ -30,10 +30,8 @@ impl Paxos {
         };
         leader.round += 1;
         let number = leader.round;
-        let clocks = leader
-            .peers
-            .iter()
-            .filter_map(|(node, peer)| Some((*node, peer.clock?)));
+        let told = leader.peers.iter().filter(|_| replicas);
+        let clocks = told.filter_map(|(node, peer)| Some((*node, peer.clock?)));
         leader.rounds.push_back(Round {
             number,
             began: cx.now,
@@ -47,7 +45,7 @@ impl Paxos {
         let confirmed = leader
             .rounds
             .iter()
-            .find(|round| round.number == leader.confirmed)
+            .find(|round| replicas && round.number == leader.confirmed)
             .cloned();
         for node in members.into_iter().filter(|node| *node != self.me) {
             let config = self.configs.of(executed + 1);
@@ -57,7 +55,7 @@ impl Paxos {
             let voter = votes && config.voters.contains(&node);
             let grant = confirmed
                 .as_ref()
-                .filter(|_| replicas && recovered && voter && !leader.handed_over)
+                .filter(|_| recovered && voter && !leader.handed_over)
                 .and_then(|round| round.clocks.get(&node).copied())
                 // One that is over is not worth waiting for.
                 .filter(|(_, told)| cx.now < *told + length);
@@ -191,13 +189,10 @@ impl Paxos {
         let State::Leader(leader) = &self.state else {
             return;
         };
-        let answered = |round: u64| -> BTreeSet<NodeId> {
-            let others = leader.peers.iter().filter(|(_, peer)| peer.confirmed >= round);
-            others.map(|(node, _)| *node).chain([self.me]).collect()
-        };
+        let answered = |round| self.agree(|node| node == self.me || leader.has_answered(node, round));
         let rounds = leader.rounds.iter().rev().map(|round| round.number);
         let mut news = rounds.take_while(|round| *round > leader.confirmed);
-        let confirmed = news.find(|round| self.agrees(&answered(*round)));
+        let confirmed = news.find(|round| answered(*round));
         if let Some(confirmed) = confirmed
             && let State::Leader(leader) = &mut self.state
         {

@@ -92,6 +92,13 @@ pub(crate) struct Leader {
     pub(crate) handed_over: bool,
 }
 
+impl Leader {
+    /// Whether another node has answered a round, or a later one.
+    pub(super) fn has_answered(&self, node: NodeId, round: u64) -> bool {
+        self.peers.get(&node).is_some_and(|peer| peer.confirmed >= round)
+    }
+}
+
 /// What a leader knows of another node.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Peer {
@@ -195,8 +202,7 @@ impl Paxos {
             value: value.digest(),
             noop: matches!(**value, Decree::Noop),
         });
-        let mine = self.acceptors().get(&self.me).copied();
-        if let Some(disk) = mine
+        if let Some(disk) = self.acceptor(self.me)
             && self.may_use_vote(disk)
             && self.vote(slot, ballot, value, cx)
         {
@@ -208,6 +214,16 @@ impl Paxos {
     /// Sends what was proposed in this step, or else that more is chosen.
     pub(super) fn flush(&mut self, cx: &mut Cx) {
         let commit = self.executed();
+        let State::Leader(leader) = &mut self.state else {
+            return;
+        };
+        let ballot = leader.ballot;
+        let outbox = std::mem::take(&mut leader.outbox);
+        let news = commit > leader.noticed;
+        leader.noticed = leader.noticed.max(commit);
+        if outbox.is_empty() && !news {
+            return;
+        }
         let acceptors = self.acceptors();
         let others: BTreeSet<NodeId> = self
             .configs
@@ -216,13 +232,6 @@ impl Paxos {
             .members()
             .chain(acceptors.keys().copied())
             .collect();
-        let State::Leader(leader) = &mut self.state else {
-            return;
-        };
-        let ballot = leader.ballot;
-        let outbox = std::mem::take(&mut leader.outbox);
-        let news = commit > leader.noticed;
-        leader.noticed = leader.noticed.max(commit);
         for node in others.iter().filter(|node| **node != self.me) {
             match acceptors.get(node) {
                 Some(disk) if !outbox.is_empty() => {

@@ -1,6 +1,5 @@
 //! Linearizable reads: by asking a quorum, by a slot of their own, by the leader's lease, or by every replica's.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::marks::Place;
@@ -9,7 +8,7 @@ use super::types::{Clock, Slot, Trace};
 use super::{Cx, Paxos, State};
 use crate::api::{Command, Failure};
 use crate::paxos::Ballot;
-use crate::replica::{NodeId, RequestId};
+use crate::replica::RequestId;
 
 /// A read that waits at the leader.
 #[derive(Clone, Debug)]
@@ -189,11 +188,7 @@ impl Paxos {
         let Some(oldest) = oldest else {
             return false;
         };
-        let others = leader
-            .peers
-            .iter()
-            .filter(|(_, peer)| peer.confirmed >= oldest.number);
-        let some: BTreeSet<NodeId> = others.map(|(node, _)| *node).chain([self.me]).collect();
-        !leader.handed_over && self.agrees(&some)
+        let number = oldest.number;
+        !leader.handed_over && self.agree(|node| node == self.me || leader.has_answered(node, number))
     }
 }
