@@ -16,8 +16,14 @@ pub enum Value {
     Int(i64),
     /// A text.
     Text(Arc<str>),
-    /// A list.
-    List(Vec<Value>),
+    /// A list: shared by all copies, since it is copied far more often than it is changed.
+    List(Arc<Vec<Value>>),
+}
+
+impl From<Vec<Value>> for Value {
+    fn from(values: Vec<Value>) -> Self {
+        Value::List(Arc::new(values))
+    }
 }
 
 /// One part of a transaction.

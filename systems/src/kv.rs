@@ -116,7 +116,7 @@ impl Store {
                     })
                     .collect::<Option<Vec<Value>>>()?;
                 Some(Reply {
-                    value: Value::List(values),
+                    value: values.into(),
                     version: 0,
                 })
             }
@@ -175,7 +175,7 @@ impl Store {
             }
         }
         Ok(Reply {
-            value: Value::List(values),
+            value: values.into(),
             version: if changed { position } else { 0 },
         })
     }
@@ -218,7 +218,7 @@ impl Store {
             Some(held) if held.is.value != Value::Nil => held,
             _ => {
                 place(0);
-                self.put(version, key, Value::List(vec![element.clone()]), undo);
+                self.put(version, key, vec![element.clone()].into(), undo);
                 return Ok(());
             }
         };
@@ -236,7 +236,7 @@ impl Store {
             log.push((key.clone(), undo));
         }
         let at_the_end = place == list.len();
-        list.insert(place, element.clone());
+        Arc::make_mut(list).insert(place, element.clone());
         held.content = if at_the_end {
             extended(held.content, element)
         } else {
@@ -284,7 +284,7 @@ impl Store {
                     share,
                 } => {
                     if let Value::List(list) = &mut held.is.value {
-                        list.remove(place);
+                        Arc::make_mut(list).remove(place);
                     }
                     (held.is.version, held.content, held.share) = (version, content, share);
                 }
@@ -396,10 +396,10 @@ mod tests {
             MicroOp::Read { key: key("n") },
         ];
         let reply = apply(&mut store, 9, Command::Txn(parts)).expect("applied");
-        let list = Value::List(vec![Value::Int(1)]);
+        let list = Value::from(vec![Value::Int(1)]);
         assert_eq!(
             reply.value,
-            Value::List(vec![Value::Nil, list, Value::Nil, Value::Int(5)])
+            Value::from(vec![Value::Nil, list, Value::Nil, Value::Int(5)])
         );
         assert_eq!(reply.version, 9);
     }

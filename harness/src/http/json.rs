@@ -31,7 +31,7 @@ impl Serialize for PlainRef<'_> {
             Value::Text(text) => serializer.serialize_str(text),
             Value::List(values) => {
                 let mut list = serializer.serialize_seq(Some(values.len()))?;
-                for value in values {
+                for value in &**values {
                     list.serialize_element(&PlainRef(value))?;
                 }
                 list.end()
@@ -78,7 +78,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
         while let Some(Plain(value)) = list.next_element()? {
             values.push(value);
         }
-        Ok(Value::List(values))
+        Ok(values.into())
     }
 }
 
@@ -99,7 +99,7 @@ fn micro_op(part: Value) -> Result<MicroOp, String> {
     let Value::List(words) = part else {
         return Err(wrong());
     };
-    let mut words = words.into_iter();
+    let mut words = words.iter().cloned();
     let (Some(Value::Text(name)), Some(Value::Text(key)), argument, None) =
         (words.next(), words.next(), words.next(), words.next())
     else {

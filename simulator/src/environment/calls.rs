@@ -102,16 +102,16 @@ fn to_api(value: &Value) -> Option<api::Value> {
         Value::Bool(_) => return None,
         Value::Int(number) => api::Value::Int(*number),
         Value::Text(text) => api::Value::Text(Arc::clone(text)),
-        Value::List(values) => api::Value::List(values.iter().map(to_api).collect::<Option<_>>()?),
+        Value::List(values) => values.iter().map(to_api).collect::<Option<Vec<_>>>()?.into(),
     })
 }
 
-fn from_api(value: api::Value) -> Value {
+fn from_api(value: &api::Value) -> Value {
     match value {
         api::Value::Nil => Value::Nil,
-        api::Value::Int(number) => Value::Int(number),
-        api::Value::Text(text) => Value::Text(text),
-        api::Value::List(values) => Value::List(values.into_iter().map(from_api).collect()),
+        api::Value::Int(number) => Value::Int(*number),
+        api::Value::Text(text) => Value::Text(Arc::clone(text)),
+        api::Value::List(values) => Value::List(values.iter().map(from_api).collect()),
     }
 }
 
@@ -138,7 +138,7 @@ pub(crate) fn conclude(call: &Call, response: Response) -> Answer {
     let version = |version: u64| Some(version).filter(|version| *version > 0);
     match response.result {
         Ok(reply) => Answer::Ok {
-            value: result(call, from_api(reply.value)),
+            value: result(call, from_api(&reply.value)),
             version: version(reply.version),
             term: response.term,
             quorum: response
@@ -151,7 +151,7 @@ pub(crate) fn conclude(call: &Call, response: Response) -> Answer {
             version: seen,
         }) => Answer::Failed {
             error: perjury_checker::history::PRECONDITION_FAILED.into(),
-            observed: Some(from_api(observed)),
+            observed: Some(from_api(&observed)),
             version: version(seen),
         },
         Err(Failure::Invalid { .. }) => Answer::Failed {

@@ -147,6 +147,6 @@ fn shown(cell: &[Version]) -> Value {
         [.., last] if cell.len() == 1 || !cell.iter().all(set) => last.value.clone(),
         [] => Value::Nil,
         removed if removed.iter().all(|version| version.value == Value::Nil) => Value::Nil,
-        several => Value::List(elements(several).into_iter().collect()),
+        several => elements(several).into(),
     }
 }

@@ -378,21 +378,25 @@ impl Nwr {
             cells.push(self.own.get(&key).cloned().into_iter().collect());
             let merged = self.merged(&cells);
             for version in &merged {
-                for (actor, count) in &version.clock {
+                for (actor, count) in &*version.clock {
                     let known = clock.entry(*actor).or_insert(0);
                     *known = (*known).max(*count);
                 }
             }
             replaces = merged.iter().map(|version| version.tag).collect();
             if kind == Kind::Add {
-                value = with_element(&merged, value);
+                value = elements_with(&merged, Some(&value)).into();
             }
             // Each node counts its own writes, all keys together, from the beginning of its life.
             let actor = (self.me, self.rules.actor_life(self.life));
             self.acted += 1;
             clock.insert(actor, self.acted);
         }
-        let version = Version { tag, value, clock };
+        let version = Version {
+            tag,
+            value,
+            clock: Arc::new(clock),
+        };
         if self.settings.versions == Versions::Vector {
             self.own.insert(Arc::clone(&key), version.clone());
         }
@@ -572,20 +576,21 @@ fn added(parts: Vec<MicroOp>) -> Option<(Arc<str>, Value)> {
 }
 
 /// The elements of all versions, in order, each once.
-pub(super) fn elements(cell: &[Version]) -> BTreeSet<Value> {
-    let mut elements = BTreeSet::new();
-    for version in cell {
-        match &version.value {
-            Value::List(list) => elements.extend(list.iter().cloned()),
-            Value::Nil => {}
-            single => drop(elements.insert(single.clone())),
-        }
-    }
-    elements
+pub(super) fn elements(cell: &[Version]) -> Vec<Value> {
+    elements_with(cell, None)
 }
 
-fn with_element(cell: &[Version], element: Value) -> Value {
-    let mut all = elements(cell);
-    all.insert(element);
-    Value::List(all.into_iter().collect())
+fn elements_with(cell: &[Version], another: Option<&Value>) -> Vec<Value> {
+    let mut elements: Vec<&Value> = another.into_iter().collect();
+    for version in cell {
+        match &version.value {
+            Value::List(list) => elements.extend(list.iter()),
+            Value::Nil => {}
+            single => elements.push(single),
+        }
+    }
+    // A few lists, each in order: such a sort takes them as they are.
+    elements.sort();
+    elements.dedup();
+    elements.into_iter().cloned().collect()
 }

@@ -29,7 +29,7 @@ pub struct Version {
     /// The value; `Nil` for a key that was removed.
     pub value: Value,
     /// What it includes, where version vectors order versions; else empty.
-    pub clock: Clock,
+    pub clock: Arc<Clock>,
 }
 
 /// What a replica holds of a key: one version, or those that stand side by side; none if it was never written.

@@ -481,7 +481,7 @@ mod tests {
         let command = Command::Cas {
             key: "x".into(),
             expected: crate::Value::Nil,
-            new: crate::Value::List(vec![crate::Value::Int(-1), crate::Value::Text("é".into())]),
+            new: vec![crate::Value::Int(-1), crate::Value::Text("é".into())].into(),
         };
         let session = Some(Session {
             client: u64::MAX,

@@ -143,7 +143,8 @@ impl Ring {
     }
 
     fn insert(&mut self, token: Token, rules: &impl Placement) {
-        let same = self.tokens.iter().position(|other| other.at == token.at);
+        let same = self.tokens.partition_point(|other| other.at < token.at);
+        let same = (self.tokens.get(same).is_some_and(|other| other.at == token.at)).then_some(same);
         if let Some(same) = same
             && !rules.keeps_both(true)
         {

@@ -535,7 +535,7 @@ impl Run {
         self.bed.run_for(500 * MS);
         let (response, _) = self.bed.watch.answers.get(&id)?;
         match response.result.clone().ok()?.value {
-            Value::List(mut values) => Some((values.remove(0), values.pop()?)),
+            Value::List(values) => Some((values.first()?.clone(), values.last()?.clone())),
             _ => None,
         }
     }

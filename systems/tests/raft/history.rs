@@ -102,10 +102,10 @@ fn lists(operations: &[Operation]) -> Option<String> {
         },
         _ => None,
     };
-    let mut lists: Vec<Vec<Value>> = operations.iter().filter_map(read).collect();
-    lists.sort_by_key(Vec::len);
+    let mut lists: Vec<Arc<Vec<Value>>> = operations.iter().filter_map(read).collect();
+    lists.sort_by_key(|list| list.len());
     for pair in lists.windows(2) {
-        if !pair[1].starts_with(&pair[0]) {
+        if !pair[1].starts_with(&pair[0][..]) {
             return Some(format!(
                 "a list is no prefix of a later one: {:?} and {:?}",
                 pair[0], pair[1]
