@@ -67,7 +67,7 @@ impl breach::Invariants<Nwr> for Invariants {
     fn wiped(&mut self, node: NodeId) {
         self.facts.wiped(node);
         self.durability.wiped(node);
-        self.siblings.stopped(node);
+        self.siblings.wiped(node);
         self.rest.wiped(node);
     }
 

@@ -26,8 +26,11 @@ pub(super) struct Siblings {
     replaces: FxHashMap<(Arc<str>, Tag), Vec<Tag>>,
     acknowledged: FxHashSet<(Arc<str>, Tag)>,
     held: BTreeMap<NodeId, FxHashMap<Arc<str>, Vec<Tag>>>,
-    /// The view of each node.
+    /// The view of each node, if all that it acknowledged under it is on the disk that it has.
     epochs: BTreeMap<NodeId, u64>,
+    /// The last view of each node that lost its disk, at that time. What it acknowledged until then counts for what it held;
+    /// it answers for nothing before a later view has brought it what it lost.
+    lost: BTreeMap<NodeId, u64>,
 }
 
 impl Siblings {
@@ -39,11 +42,20 @@ impl Siblings {
             acknowledged: FxHashSet::default(),
             held: BTreeMap::new(),
             epochs: BTreeMap::new(),
+            lost: BTreeMap::new(),
         }
     }
 
     pub(super) fn stopped(&mut self, node: NodeId) {
         self.held.remove(&node);
+    }
+
+    /// A node lost its disk.
+    pub(super) fn wiped(&mut self, node: NodeId) {
+        self.stopped(node);
+        if let Some(epoch) = self.epochs.remove(&node) {
+            self.lost.insert(node, epoch);
+        }
     }
 
     pub(super) fn check(&mut self, node: NodeId, trace: &Trace) -> Result<(), String> {
@@ -77,7 +89,10 @@ impl Siblings {
             }
             // What it lets go of is kept by others, from whom it may have it again, part by part.
             Trace::Adopted { view, .. } => {
-                self.epochs.insert(node, view.epoch);
+                self.epochs.remove(&node);
+                if self.lost.get(&node).is_none_or(|lost| view.epoch > *lost) {
+                    self.epochs.insert(node, view.epoch);
+                }
                 if let Some(held) = self.held.get_mut(&node).filter(|_| view.before.is_none()) {
                     keep_own(held, node, view, &self.settings);
                 }
@@ -119,5 +134,105 @@ impl Siblings {
             }
         }
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::types::View;
+    use super::*;
+    use crate::replica::{Lsn, RequestId};
+
+    const KEY: &str = "x";
+    const OLD: Tag = tag(2, 4);
+    const NEW: Tag = tag(3, 3);
+
+    const fn tag(counter: u64, node: u16) -> Tag {
+        Tag {
+            counter,
+            node: NodeId(node),
+            life: 1,
+        }
+    }
+
+    fn adopted(epoch: u64) -> Trace {
+        Trace::Adopted {
+            view: View {
+                epoch,
+                members: (1..=3).map(NodeId).collect(),
+                before: None,
+                settled: false,
+                renewed: Vec::new(),
+            },
+            sample: Vec::new(),
+        }
+    }
+
+    fn wrote(tag: Tag) -> Trace {
+        Trace::Wrote {
+            at: Lsn(1),
+            key: KEY.into(),
+            versions: vec![(tag, tag.counter)],
+        }
+    }
+
+    /// A write of the new version that counts n1 and n3.
+    fn done(epoch: u64) -> Trace {
+        Trace::Done {
+            id: RequestId(1),
+            key: KEY.into(),
+            kind: Kind::Add,
+            epoch,
+            of: (1..=3).map(NodeId).collect(),
+            before: Vec::new(),
+            need: 2,
+            answers: [1, 3].map(|node| (NodeId(node), Some(NEW))).to_vec(),
+            tag: Some(NEW),
+            stored: Vec::new(),
+        }
+    }
+
+    fn all_hold(siblings: &mut Siblings, traces: &[(u16, Trace)]) {
+        for (node, trace) in traces {
+            assert_eq!(siblings.check(NodeId(*node), trace), Ok(()), "{trace:?}");
+        }
+    }
+
+    /// n1 and n3 have stored the new version, under the third view.
+    fn stored() -> Siblings {
+        let settings = [("versions", "vector")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let settings = Settings::parse(&settings.into()).expect("settings that can be");
+        let mut siblings = Siblings::new(&settings);
+        for node in [1, 3] {
+            all_hold(&mut siblings, &[(node, adopted(3)), (node, wrote(NEW))]);
+        }
+        siblings
+    }
+
+    /// n1 is counted for a write, loses its disk, and is handed something older that was kept for it, all before the write is
+    /// done under the same view. It does not answer reads until it has fetched what it lost.
+    #[test]
+    fn a_disk_that_was_lost_counts_for_what_it_held() {
+        let mut siblings = stored();
+        siblings.wiped(NodeId(1));
+        let after = [(1, adopted(0)), (1, wrote(OLD)), (1, adopted(3)), (3, done(3))];
+        all_hold(&mut siblings, &after);
+    }
+
+    #[test]
+    fn a_new_disk_counts_only_for_what_it_holds() {
+        let mut siblings = stored();
+        siblings.wiped(NodeId(1));
+        let renewed = [(1, adopted(0)), (1, adopted(6)), (3, adopted(6)), (1, wrote(OLD))];
+        all_hold(&mut siblings, &renewed);
+        assert!(siblings.check(NodeId(3), &done(6)).is_err());
+    }
+
+    #[test]
+    fn a_node_that_was_killed_still_holds_what_it_counts_for() {
+        let mut siblings = stored();
+        siblings.stopped(NodeId(1));
+        all_hold(&mut siblings, &[(1, adopted(3)), (1, wrote(OLD))]);
+        assert!(siblings.check(NodeId(3), &done(3)).is_err());
     }
 }
