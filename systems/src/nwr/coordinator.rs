@@ -470,7 +470,7 @@ impl Nwr {
     pub(super) fn on_refused(&mut self, from: NodeId, ticket: Ticket, view: View, cx: &mut Cx) {
         if view.epoch < self.view.epoch {
             let mine = self.view.clone();
-            self.send_now(from, Message::View(mine), cx);
+            self.send(from, Message::View(mine), cx);
         } else if view.epoch > self.view.epoch {
             self.on_view(view, cx);
         }

@@ -231,7 +231,7 @@ impl Nwr {
             Message::Removed { key, tag } => self.on_removed(&key, tag),
             Message::View(view) if view.epoch < self.view.epoch => {
                 let mine = self.view.clone();
-                self.send_now(from, Message::View(mine), cx);
+                self.send(from, Message::View(mine), cx);
             }
             Message::View(view) => self.on_view(view, cx),
             Message::Change { ticket, change } => self.on_change(from, ticket, change, cx),
@@ -287,7 +287,8 @@ impl Nwr {
         }
     }
 
-    /// Sends a message that depends on nothing durable, to itself as well.
+    /// Sends a message that depends on nothing durable, to itself as well. None that holds a view: whoever makes views
+    /// would make another one under the same epoch, if it forgot this one.
     fn send_now(&mut self, to: NodeId, message: Message, cx: &mut Cx) {
         if to == self.me {
             self.loopback.push_back((Lsn(0), message));

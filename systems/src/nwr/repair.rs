@@ -227,7 +227,7 @@ impl Nwr {
     pub(super) fn on_tree(&mut self, from: NodeId, epoch: Epoch, at: u8, hashes: &[u64], cx: &mut Cx) {
         if epoch != self.view.epoch {
             let mine = self.view.clone();
-            return self.send_now(from, Message::View(mine), cx);
+            return self.send(from, Message::View(mine), cx);
         }
         if self.view.before.is_some() || !self.identity.ready || at > BRANCHES {
             return;

@@ -35,7 +35,7 @@ impl Nwr {
         if !self.identity.ready {
             self.rules.reach(Place::NotReady as u8);
             let view = self.view.clone();
-            return self.send_now(from, Message::Refused { ticket, view }, cx);
+            return self.send(from, Message::Refused { ticket, view }, cx);
         }
         let cell = self.held(&key);
         // A reader may rely on it, so it must not be forgotten.
@@ -52,7 +52,7 @@ impl Nwr {
                 Place::NewEpochRefused as u8
             });
             let view = self.view.clone();
-            self.send_now(from, Message::Refused { ticket, view }, cx);
+            self.send(from, Message::Refused { ticket, view }, cx);
         } else if epoch != self.view.epoch {
             let mine = self.view.epoch;
             cx.trace(Trace::ServedOther { epoch, mine });
