@@ -2,9 +2,9 @@
 //!
 //! A node that lost its disk has forgotten what it acknowledged; a reader that counts it would miss that. An empty disk looks
 //! the same at the first boot, though. So a node names its empty disk and asks the others to write that name down; once so many
-//! did that any two such sets have a node in common, it answers. Whoever knows another disk of it says so: then the node is an
-//! amnesiac, which stores but does not answer until a change of the ring has brought it what it has to hold. (The change gives
-//! the ring a new epoch, so that nothing that counted on the old disk is completed after it.)
+//! did that any two such sets have a node in common, it answers, and what it stores counts. Whoever knows another disk of it
+//! says so: then the node is an amnesiac, which stores but does not answer until a change of the ring has brought it what it
+//! has to hold. (The change gives the ring a new epoch, so that nothing that counted on the old disk is completed after it.)
 
 use std::collections::BTreeSet;
 
@@ -69,10 +69,23 @@ impl Nwr {
         self.become_known(cx);
     }
 
+    /// How many others have to know a disk of it: any two such sets have a node in common.
+    fn enough(&self) -> usize {
+        match self.others().count() {
+            0 => 0,
+            others => others / 2 + 1,
+        }
+    }
+
+    /// Whether so many others know a disk of it, this one or one that it lost, that it is not taken for new when it loses
+    /// this one. Only then may others rely on what it holds.
+    pub(super) fn is_known(&self) -> bool {
+        self.identity.ready || self.registration.heard.len() >= self.enough()
+    }
+
     fn become_known(&mut self, cx: &mut Cx) {
-        let others = self.others().count();
-        let enough = if others == 0 { 0 } else { others / 2 + 1 };
-        if !self.identity.ready && !self.registration.amnesiac && self.registration.accepted.len() >= enough {
+        let accepted = self.registration.accepted.len();
+        if !self.identity.ready && !self.registration.amnesiac && accepted >= self.enough() {
             self.be_ready(cx);
         }
     }

@@ -90,6 +90,11 @@ impl Nwr {
         if ticket == 0 {
             return;
         }
+        if !self.is_known() {
+            // Taken for new with an empty disk, it would answer without what it acknowledged.
+            self.rules.reach(Place::NotReady as u8);
+            return;
+        }
         let message = Message::Stored {
             ticket,
             epoch,

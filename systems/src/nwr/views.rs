@@ -306,6 +306,9 @@ impl Nwr {
 
     /// Tells the node that orders changes how far it is.
     pub(super) fn acknowledge(&mut self, cx: &mut Cx) {
+        if !self.is_known() {
+            return;
+        }
         let (steward, epoch) = (self.steward(), self.view.epoch);
         self.send(steward, Message::Synced { epoch }, cx);
     }

@@ -1,4 +1,4 @@
-//! What a node may say before its disk has it.
+//! What a node may say before its disk has it, and before others know its disk.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -79,6 +79,24 @@ impl Alone {
         });
         views.collect()
     }
+
+    /// Those whose request to store was acknowledged.
+    fn acknowledged(&mut self) -> Vec<NodeId> {
+        let acknowledged = self.sent.drain(..).filter_map(|(to, message)| match message {
+            Message::Stored { .. } => Some(to),
+            _ => None,
+        });
+        acknowledged.collect()
+    }
+
+    /// The disk that it asks others to know it by.
+    fn disk(&self) -> u64 {
+        let asked = self.sent.iter().find_map(|(_, message)| match message {
+            Message::Hello { disk, .. } => Some(*disk),
+            _ => None,
+        });
+        asked.expect("an empty disk is to be known")
+    }
 }
 
 fn first_view(nodes: u16) -> View {
@@ -151,5 +169,33 @@ fn a_view_is_told_to_nobody_before_it_is_durable() {
         let told = n1.views_sent();
         // Whoever is not told in answer is told anyway: the change goes to the three others.
         assert_eq!(told, [1; 4], "after {message:?}");
+    }
+}
+
+/// n1 acknowledges a write when only n2 knows its disk, and loses it. Those who have not heard of n1 take the empty one for
+/// its first: it answers reads, and what it acknowledged is gone from one replica of two.
+#[test]
+fn what_is_stored_counts_once_a_majority_knows_the_disk() {
+    let known = |n1: &Alone, first| Message::Known {
+        disk: n1.disk(),
+        first,
+        view: first_view(5),
+    };
+    // Whether this or another disk is the one that is known: a third one is not taken for the first.
+    for first in [true, false] {
+        let mut n1 = Alone::new(5, "register");
+        n1.syncs();
+        let answer = known(&n1, first);
+        n1.receives(2, store(7));
+        n1.syncs();
+        n1.receives(2, answer.clone());
+        n1.receives(3, answer.clone());
+        n1.receives(3, store(8));
+        n1.syncs();
+        assert_eq!(n1.acknowledged(), [], "two of four know it, first: {first}");
+        n1.receives(4, answer);
+        n1.receives(3, store(8));
+        n1.syncs();
+        assert_eq!(n1.acknowledged(), [NodeId(3)], "first: {first}");
     }
 }
