@@ -225,18 +225,19 @@ fn in_step(score: &Score, led: &Led, finished: &mut Finished, more: &mut Vec<Fin
         Some(difference) => eprintln!("the processes did not do what the simulated nodes did: {difference}"),
         None => eprintln!("{} turns, all as in the simulation", led.turns),
     }
-    let broken = more.iter().any(|finding| finding.verdict == Verdict::Invalid);
     if let Some((turns, unseen)) = &score.unseen
-        && !broken
         && led.difference.is_none()
         && led.turns >= *turns
+        && !more.iter().any(|finding| {
+            finding.verdict == Verdict::Invalid && finding.sentence.contains(&unseen.property())
+        })
     {
         // It is a property of the states, which no trace shows.
         let property = match unseen {
             Violation::Invariant(_) => traces::PROPERTY.to_owned(),
             other => other.property(),
         };
-        more.retain(|finding| finding.property != property);
+        more.retain(|finding| finding.property != property || finding.verdict == Verdict::Invalid);
         let sentence = format!(
             "After turn {turns}, with all nodes in the states of the simulation until then: {unseen}."
         );
