@@ -351,7 +351,7 @@ impl<R: Replica> Environment<R> {
 
     fn replied(&mut self, ticket: u64, response: Response) {
         if ticket == TRIAL_TICKET {
-            if response.result.is_ok() {
+            if trial::served(&response.result) {
                 self.end_trial();
             }
             return;

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use perjury_nemesis::{Node, kinds};
-use perjury_systems::api::{Command, Request, Value};
+use perjury_systems::api::{Command, Failure, Reply, Request, Value};
 use perjury_systems::replica::Replica;
 
 use super::{ADMIN_TICKETS, Alarm, Environment};
@@ -21,6 +21,12 @@ const LIMIT_MS: u64 = 10_000;
 
 /// Between two requests.
 const PAUSE: u64 = 100 * MILLISECOND;
+
+/// Whether an answer shows that the majority serves: the write is done, or, where a register is written once, an earlier one
+/// of the trial is.
+pub(super) fn served(result: &Result<Reply, Failure>) -> bool {
+    matches!(result, Ok(_) | Err(Failure::Precondition { .. }))
+}
 
 /// A trial under way.
 #[derive(Debug)]
@@ -120,5 +126,22 @@ impl<R: Replica> Environment<R> {
                 self.world.start(node, 0);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_register_that_an_earlier_request_of_the_trial_wrote_is_service() {
+        let written = Failure::Precondition {
+            observed: Value::Int(1),
+            version: 1,
+        };
+        assert!(served(&Err(written)));
+        assert!(served(&Ok(Reply::default())));
+        let reason = "nobody leads".to_owned();
+        assert!(!served(&Err(Failure::Unavailable { leader: None, reason })));
     }
 }

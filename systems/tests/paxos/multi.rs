@@ -354,6 +354,52 @@ fn members_change_alpha_slots_after_the_decree() {
 }
 
 #[test]
+fn a_leader_that_learns_how_it_came_back_goes_on() {
+    let mut net = led_by(1, &[("alpha", "1"), ("catch-up-lag", "0"), ("reads", "slot")]);
+    for change in [Reconfigure::Leave(NodeId(3)), Reconfigure::Join(NodeId(3))] {
+        let changed = net.ask(1, Command::Reconfigure(change));
+        for _ in 0..8 {
+            net.settle(&ALL);
+            net.now += Duration::from_millis(60);
+            net.timer(1, Timer::Heartbeat);
+            net.settle(&ALL);
+            net.timer(3, Timer::Fetch);
+        }
+        assert!(
+            matches!(net.answer(changed), Some(Ok(_))),
+            "{:?}",
+            net.answer(changed)
+        );
+    }
+    // It leads before it has learned again what it had executed, and learns all of it at once.
+    net.restart(3);
+    net.now += Duration::from_secs(1);
+    net.timer(3, Timer::Election);
+    net.deliver(3, 1);
+    net.deliver(1, 3);
+    assert!(net.replica(3).leading().is_some());
+    net.packets.clear();
+    let fetch = Message::Fetch {
+        from: 1,
+        snapshot: None,
+    };
+    net.packets.push((3, 1, fetch));
+    net.settle(&[1, 3]);
+    assert_eq!(net.replica(3).status().applied, 3);
+    let write = net.write(3, "x", 1);
+    for _ in 0..4 {
+        net.timer(3, Timer::Heartbeat);
+        net.settle(&[1, 3]);
+        net.now += Duration::from_millis(60);
+    }
+    assert!(
+        matches!(net.answer(write), Some(Ok(_))),
+        "{:?}",
+        net.answer(write)
+    );
+}
+
+#[test]
 fn nobody_leaves_if_too_few_of_the_others_have_a_vote() {
     let mut net: Log = Net::new(3, 0, &[("identity", "register")]);
     net.settle(&ALL);

@@ -155,7 +155,12 @@ impl Paxos {
             .disks
             .iter()
             .filter(|(node, disk)| known.get(node) != Some(disk));
-        let changed: Vec<NodeId> = changed.map(|(node, _)| *node).collect();
+        // What it has promised itself stands on the disk that it has: nobody asks it again.
+        let mine = (self.me, self.identity.disk);
+        let changed: Vec<NodeId> = changed
+            .filter(|(node, disk)| (**node, **disk) != mine)
+            .map(|(node, _)| *node)
+            .collect();
         if let State::Leader(leader) = &mut self.state {
             for node in changed {
                 leader.reports.from.remove(&node);
