@@ -238,6 +238,48 @@ fn a_write_waits_for_every_replica_that_may_read() {
 }
 
 #[test]
+fn a_lease_is_no_leave_to_read_before_what_was_chosen_out_of_order() {
+    let mut net = led_by(1, &[("reads", "replicas")]);
+    let proposals = |message: &Message| matches!(message, Message::Accept { .. } | Message::Accepted { .. });
+    // n4, which is no member, might have a lease for all that n1 knows.
+    net.now += Duration::from_millis(400);
+    // The answers to the first proposal are lost; n3 does not hear of the second, which is chosen.
+    let first = net.write(1, "x", 1);
+    net.deliver(1, 2);
+    net.deliver(1, 3);
+    net.packets.clear();
+    let second = net.write(1, "y", 2);
+    net.deliver(1, 2);
+    net.deliver(2, 1);
+    net.packets.clear();
+    for _ in 0..3 {
+        net.timer(1, Timer::Heartbeat);
+        net.packets.retain(|(.., message)| !proposals(message));
+        net.settle(&ALL);
+    }
+    assert_eq!(net.answer(second), None, "it waits for the first");
+    net.timer(1, Timer::Heartbeat);
+    net.packets.retain(|(.., message)| proposals(message));
+    for node in [2, 3] {
+        net.deliver(1, node);
+        net.deliver(node, 1);
+    }
+    assert!(
+        [first, second]
+            .iter()
+            .all(|write| matches!(net.answer(*write), Some(Ok(_))))
+    );
+    net.deliver(1, 3);
+    net.packets.clear();
+    assert_eq!(net.replica(3).status().applied, 1);
+    let read = net.read(3, "y");
+    assert_eq!(net.answer(read), None, "y is written, and n3 does not know it");
+    net.timer(3, Timer::Fetch);
+    net.settle(&ALL);
+    assert_eq!(net.value(read), Some(Value::Int(2)));
+}
+
+#[test]
 fn a_write_waits_for_a_removed_replica_that_may_still_read() {
     let mut net = led_by(1, &[("reads", "replicas"), ("alpha", "1")]);
     // n4, which is no member, might have a lease for all that n1 knows.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::leader::{ROUNDS, Round};
 use super::settings::ReadMode;
-use super::types::{Clock, Message, Slot, Timer};
+use super::types::{Clock, Grant, Message, Slot, Timer};
 use super::{Cx, Paxos, State};
 use crate::chunks::Incoming;
 use crate::paxos::Ballot;
@@ -25,6 +25,9 @@ impl Paxos {
         let recovered = self.recovered();
         let replicas = self.settings.reads == ReadMode::Replicas;
         let length = self.settings.election_timeout;
+        // Out of order, perhaps: clients are told when what is before it is chosen too.
+        let last = self.chosen.last_key_value();
+        let chosen = last.map_or(executed, |(slot, _)| executed.max(*slot));
         let State::Leader(leader) = &mut self.state else {
             return;
         };
@@ -67,7 +70,7 @@ impl Paxos {
                 ballot: leader.ballot,
                 commit: executed,
                 round: number,
-                grant: grant.map(|(clock, _)| clock),
+                grant: grant.map(|(anchor, _)| Grant { anchor, chosen }),
             };
             cx.send_now(node, message);
         }
@@ -123,8 +126,7 @@ impl Paxos {
         from: NodeId,
         ballot: Ballot,
         round: u64,
-        grant: Option<Clock>,
-        commit: Slot,
+        grant: Option<Grant>,
         cx: &mut Cx,
     ) {
         if ballot < self.promised {
@@ -136,8 +138,8 @@ impl Paxos {
             self.promise(ballot, cx);
         }
         self.follow(ballot, cx);
-        if let Some(anchor) = grant {
-            self.take_read_lease(ballot, anchor, commit);
+        if let Some(grant) = grant {
+            self.take_read_lease(ballot, grant);
         }
         let reply = Message::HeartbeatReply {
             ballot,

@@ -233,7 +233,7 @@ impl Paxos {
                 round,
                 grant,
             } => {
-                self.on_heartbeat(from, ballot, round, grant, commit, cx);
+                self.on_heartbeat(from, ballot, round, grant, cx);
                 self.on_notice(from, ballot, commit, cx);
             }
             Message::HeartbeatReply {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::marks::Place;
 use super::settings::ReadMode;
-use super::types::{Clock, Slot, Trace};
+use super::types::{Grant, Slot, Trace};
 use super::{Cx, Paxos, State};
 use crate::api::{Command, Failure};
 use crate::paxos::Ballot;
@@ -33,7 +33,7 @@ pub(crate) struct Local {
 pub(crate) struct ReadLease {
     until: Duration,
     /// What was chosen when it was given.
-    commit: Slot,
+    chosen: Slot,
     /// The ballot of the leader that gave it.
     ballot: Ballot,
 }
@@ -127,7 +127,7 @@ impl Paxos {
                     self.answer(read.id, Err(self.unavailable("the lease is over")), cx);
                 }
             }
-            Some(lease) if self.executed() >= lease.commit.max(self.highest_accepted_in(lease.ballot)) => {
+            Some(lease) if self.executed() >= lease.chosen.max(self.highest_accepted_in(lease.ballot)) => {
                 self.rules.reach(Place::ReadByReplica as u8);
                 for read in std::mem::take(&mut self.requests.local) {
                     self.answer_read(read.id, &read.command, None, cx);
@@ -156,8 +156,9 @@ impl Paxos {
             .map_or(0, |(slot, _)| *slot)
     }
 
-    /// The leader gave this node a lease to read with, which counts from when this node's clock showed `anchor`.
-    pub(super) fn take_read_lease(&mut self, ballot: Ballot, anchor: Clock, commit: Slot) {
+    /// The leader gave this node a lease to read with.
+    pub(super) fn take_read_lease(&mut self, ballot: Ballot, grant: Grant) {
+        let Grant { anchor, chosen } = grant;
         if anchor.incarnation != self.incarnation {
             return;
         }
@@ -166,7 +167,7 @@ impl Paxos {
             .lease_length(self.settings.election_timeout, self.settings.lease_drift_ppm);
         self.read_lease = Some(ReadLease {
             until: anchor.at + length,
-            commit,
+            chosen,
             ballot,
         });
         self.reads_ready = true;

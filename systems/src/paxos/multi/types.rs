@@ -50,6 +50,15 @@ pub struct Clock {
     pub at: Duration,
 }
 
+/// A lease to read with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// It counts from what the receiver's own clock showed then.
+    pub anchor: Clock,
+    /// No later slot is chosen: the receiver may not read before it has executed this one.
+    pub chosen: Slot,
+}
+
 /// A message between nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
@@ -113,8 +122,8 @@ pub enum Message {
         commit: Slot,
         /// Counts its heartbeats; the answer repeats it.
         round: u64,
-        /// A lease to read with: it counts from what the receiver's own clock showed then.
-        grant: Option<Clock>,
+        /// A lease to read with.
+        grant: Option<Grant>,
     },
     /// The answer.
     HeartbeatReply {
