@@ -206,23 +206,25 @@ impl<R: Replica> Driver<R> {
         out.reserve(self.context.effects.len());
         for effect in self.context.effects.drain(..) {
             let (after, output) = match effect {
-                Effect::Append { lsn, record } => (
-                    Lsn(0),
-                    Output::Write {
-                        lsn,
-                        what: Written::Record(record),
-                    },
-                ),
-                Effect::Snapshot { lsn, bytes } => (
-                    Lsn(0),
-                    Output::Write {
-                        lsn,
-                        what: Written::Snapshot(bytes),
-                    },
-                ),
-                Effect::Release { before, after } => (after, Output::Release(before)),
-                Effect::Send { to, message, after } => (after, Output::Send { to, message }),
-                Effect::Reply { id, response, after } => (after, Output::Reply { id, response }),
+                // What waits for nothing, which is most of it, is put where it belongs at once.
+                Effect::Trace(trace) => {
+                    out.push(Output::Trace(trace));
+                    continue;
+                }
+                Effect::Append { lsn, record } => {
+                    let what = Written::Record(record);
+                    out.push(Output::Write { lsn, what });
+                    continue;
+                }
+                Effect::Snapshot { lsn, bytes } => {
+                    let what = Written::Snapshot(bytes);
+                    out.push(Output::Write { lsn, what });
+                    continue;
+                }
+                Effect::Send { to, message, after } if after <= self.durable => {
+                    out.push(Output::Send { to, message });
+                    continue;
+                }
                 Effect::Arm { timer, after } => {
                     // A timer of no length would fire for ever without time passing.
                     let due = now + after.max(Duration::from_nanos(1));
@@ -237,7 +239,9 @@ impl<R: Replica> Driver<R> {
                     disarm::<R>(&mut self.timers, timer);
                     continue;
                 }
-                Effect::Trace(trace) => (Lsn(0), Output::Trace(trace)),
+                Effect::Release { before, after } => (after, Output::Release(before)),
+                Effect::Send { to, message, after } => (after, Output::Send { to, message }),
+                Effect::Reply { id, response, after } => (after, Output::Reply { id, response }),
             };
             if after <= self.durable {
                 out.push(output);

@@ -81,7 +81,8 @@ enum Planned<R: Replica, A> {
     Ask {
         node: u16,
         ticket: u64,
-        request: Request,
+        /// Larger than most messages, and rarer: what is planned is kept small.
+        request: Box<Request>,
     },
     Boot {
         node: u16,
@@ -339,7 +340,7 @@ impl<R: Replica, A> World<R, A> {
             Planned::Ask {
                 node,
                 ticket,
-                request,
+                request: Box::new(request),
             },
         );
     }
@@ -498,7 +499,7 @@ impl<R: Replica, A> World<R, A> {
             Planned::Look { .. } => self.look_at_timers(place),
             Planned::Disconnected { peer, .. } => self.disconnected(place, usize::from(peer)),
             Planned::Synced { incarnation, lsn, .. } => self.synced(place, incarnation, lsn),
-            Planned::Ask { ticket, request, .. } => self.asked(place, ticket, request),
+            Planned::Ask { ticket, request, .. } => self.asked(place, ticket, *request),
             Planned::Boot { incarnation, .. } => self.boot(place, incarnation),
             Planned::Clog
             | Planned::Unstrike { .. }

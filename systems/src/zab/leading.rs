@@ -154,7 +154,7 @@ impl Zab {
                 session,
                 ticket,
                 request,
-            } => self.on_forward(from, session, ticket, request, cx),
+            } => self.on_forward(from, session, ticket, *request, cx),
             Message::Sync { ticket, .. } => self.on_sync(Some(from), ticket, cx),
             _ => {}
         }

@@ -112,7 +112,7 @@ impl Zab {
                 let message = Message::Forward {
                     session: following.session,
                     ticket,
-                    request,
+                    request: request.into(),
                 };
                 cx.send_now(following.leader, message);
             }

@@ -252,8 +252,8 @@ pub enum Message {
         session: u64,
         /// Names the request.
         ticket: u64,
-        /// The request.
-        request: Request,
+        /// The request: larger than any other message.
+        request: Box<Request>,
     },
     /// The leader does not take it: surely not applied.
     Refused {

@@ -65,7 +65,7 @@ fn held_by_quorum(step: &Step<'_>, committed: &Committed, word: &str) -> Result<
     let holds = |node: &NodeId| {
         let seen = step
             .views
-            .get(node)
+            .get(*node)
             .is_some_and(|view| view.log.holds(zxid, digest));
         if *node == step.node {
             itself || (replaced && seen)
@@ -74,11 +74,11 @@ fn held_by_quorum(step: &Step<'_>, committed: &Committed, word: &str) -> Result<
         }
     };
     let voters = step.zab.voters();
-    let holders: Vec<NodeId> = voters.iter().copied().filter(holds).collect();
-    if holders.len() > voters.len() / 2 {
+    if voters.iter().filter(|node| holds(node)).count() > voters.len() / 2 {
         return Ok(());
     }
-    let holders: Vec<String> = holders.iter().map(ToString::to_string).collect();
+    let holders = voters.iter().filter(|node| holds(node));
+    let holders: Vec<String> = holders.map(ToString::to_string).collect();
     Err(format!(
         "{zxid} is {word}, and durable only at [{}]",
         holders.join(", ")

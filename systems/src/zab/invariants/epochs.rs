@@ -105,7 +105,7 @@ impl EpochLeaders {
                 false => Err(format!("it counted itself in epoch {epoch} too early")),
             };
         }
-        let Some(view) = step.views.get(&from) else {
+        let Some(view) = step.views.get(from) else {
             return Ok(());
         };
         // It has gone on to a later epoch: its acknowledgement came late.

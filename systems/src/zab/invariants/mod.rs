@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::types::{Epochs, Trace};
 use super::{Zab, Zxid};
 use crate::breach::{self, Breach};
+use crate::node_map::NodeMap;
 use crate::replica::{Lsn, NodeId};
 
 mod durable;
@@ -33,12 +34,12 @@ pub(crate) struct Step<'a> {
     pub(crate) zab: &'a Zab,
     pub(crate) traces: &'a [Trace],
     /// The nodes as they were before, this one included.
-    pub(crate) views: &'a BTreeMap<NodeId, View>,
+    pub(crate) views: &'a NodeMap<View>,
 }
 
 impl Step<'_> {
     pub(crate) fn before(&self) -> Option<&View> {
-        self.views.get(&self.node)
+        self.views.get(self.node)
     }
 
     /// As it was before, if it has run without a break since.
@@ -63,7 +64,7 @@ pub(crate) struct View {
 /// Watches a cluster.
 #[derive(Clone, Debug, Default)]
 pub struct Invariants {
-    views: BTreeMap<NodeId, View>,
+    views: NodeMap<View>,
     oracle: oracle::Oracle,
     epochs: epochs::EpochLeaders,
     elections: election::Elections,
@@ -115,7 +116,7 @@ impl breach::Invariants<Zab> for Invariants {
     }
 
     fn stopped(&mut self, node: NodeId) {
-        if let Some(view) = self.views.get_mut(&node) {
+        if let Some(view) = self.views.get_mut(node) {
             view.running = false;
             view.written_epochs.clear();
         }
@@ -125,7 +126,7 @@ impl breach::Invariants<Zab> for Invariants {
     }
 
     fn wiped(&mut self, node: NodeId) {
-        self.views.remove(&node);
+        self.views.remove(node);
     }
 
     fn full(&mut self, nodes: &BTreeMap<NodeId, &Zab>) -> Result<(), Breach> {
@@ -140,7 +141,7 @@ impl breach::Invariants<Zab> for Invariants {
 
 impl Invariants {
     fn look(&mut self, node: NodeId, zab: &Zab, traces: &[Trace], durable: Lsn) -> Result<(), String> {
-        let view = self.views.entry(node).or_insert_with(|| View {
+        let view = self.views.get_or_insert_with(node, || View {
             log: Mirror::default(),
             committed: zab.committed(),
             epochs: zab.epochs(),
