@@ -238,6 +238,61 @@ fn a_write_waits_for_every_replica_that_may_read() {
 }
 
 #[test]
+fn a_leader_asks_those_who_are_members_now_before_it_reads() {
+    let settings = [("alpha", "1"), ("catch-up-lag", "0"), ("reads", "quorum")];
+    let mut net = led_by(1, &settings);
+    let four = [1, 2, 3, 4];
+    for change in [Reconfigure::Leave(NodeId(2)), Reconfigure::Join(NodeId(4))] {
+        let changed = net.ask(1, Command::Reconfigure(change));
+        for _ in 0..8 {
+            net.settle(&four);
+            net.now += Duration::from_millis(60);
+            net.timer(1, Timer::Heartbeat);
+            net.settle(&four);
+            net.timer(4, Timer::Fetch);
+        }
+        assert!(
+            matches!(net.answer(changed), Some(Ok(_))),
+            "{:?}",
+            net.answer(changed)
+        );
+    }
+    // n2, who is no member any more, hears how that came.
+    let all = net.replica(1).status().applied;
+    let fetch = Message::Fetch {
+        from: 1,
+        snapshot: None,
+    };
+    net.packets.push((2, 1, fetch));
+    net.settle(&four);
+    assert_eq!(net.replica(2).status().applied, all);
+    // The others elect a leader and write; n1 has to learn again who the members are.
+    net.restart(1);
+    net.now += Duration::from_secs(1);
+    net.timer(3, Timer::Election);
+    net.settle(&[3, 4]);
+    let write = net.write(3, "x", 1);
+    net.settle(&[3, 4]);
+    assert!(matches!(net.answer(write), Some(Ok(_))));
+    net.timer(1, Timer::Election);
+    net.deliver(1, 2);
+    net.deliver(2, 1);
+    assert!(
+        net.replica(1).leading().is_some(),
+        "by those who were members once"
+    );
+    let read = net.read(1, "x");
+    net.timer(1, Timer::Heartbeat);
+    net.packets
+        .retain(|(.., message)| !matches!(message, Message::Accept { .. }));
+    net.settle(&[1, 2]);
+    assert_eq!(net.replica(1).status().applied, all, "n2 told it");
+    net.timer(1, Timer::Heartbeat);
+    net.settle(&[1, 2]);
+    assert_ne!(net.value(read), Some(Value::Nil));
+}
+
+#[test]
 fn a_lease_is_no_leave_to_read_before_what_was_chosen_out_of_order() {
     let mut net = led_by(1, &[("reads", "replicas")]);
     let proposals = |message: &Message| matches!(message, Message::Accept { .. } | Message::Accepted { .. });

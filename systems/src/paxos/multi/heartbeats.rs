@@ -191,11 +191,7 @@ impl Paxos {
         let State::Leader(leader) = &self.state else {
             return;
         };
-        let answered = |round| self.agree(|node| node == self.me || leader.has_answered(node, round));
-        let rounds = leader.rounds.iter().rev().map(|round| round.number);
-        let mut news = rounds.take_while(|round| *round > leader.confirmed);
-        let confirmed = news.find(|round| answered(*round));
-        if let Some(confirmed) = confirmed
+        if let Some(confirmed) = self.confirmed_after(leader.confirmed)
             && let State::Leader(leader) = &mut self.state
         {
             leader.confirmed = confirmed;
@@ -203,12 +199,33 @@ impl Paxos {
         }
     }
 
-    /// Whether everything that earlier leaders may have got chosen is executed.
-    pub(super) fn recovered(&self) -> bool {
-        match &self.state {
-            State::Leader(leader) => self.machine.applied() >= leader.recovered_to,
-            _ => false,
+    /// The members are others: who has answered until now may be no quorum of them.
+    pub(super) fn confirm_anew(&mut self) {
+        let confirmed = self.confirmed_after(0).unwrap_or(0);
+        if let State::Leader(leader) = &mut self.state {
+            leader.confirmed = confirmed;
         }
+    }
+
+    /// The last round that a quorum of every configuration from the next slot on has answered, of those after this one.
+    fn confirmed_after(&self, round: u64) -> Option<u64> {
+        let State::Leader(leader) = &self.state else {
+            return None;
+        };
+        let answered = |round| self.agree(|node| node == self.me || leader.has_answered(node, round));
+        let rounds = leader.rounds.iter().rev().map(|round| round.number);
+        let mut news = rounds.take_while(|later| *later > round);
+        news.find(|round| answered(*round))
+    }
+
+    /// Whether everything that earlier leaders may have got chosen is executed: what a quorum of those told who decide
+    /// from the next slot on, who may be others than those that it was elected by.
+    pub(super) fn recovered(&self) -> bool {
+        let State::Leader(leader) = &self.state else {
+            return false;
+        };
+        let told = leader.recovered_to.max(leader.reports.top());
+        self.machine.applied() >= told && self.agree(|node| leader.reports.from.contains(&node))
     }
 
     /// What is executed.

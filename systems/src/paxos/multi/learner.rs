@@ -128,6 +128,7 @@ impl Paxos {
                 });
                 self.forget_promises_of_other_disks(config);
                 self.configs.push(effective, config.clone());
+                self.confirm_anew();
             }
             self.close(slot, &value, cx);
             self.answer_proposal(slot, &value, done.outcome, cx);
