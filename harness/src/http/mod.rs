@@ -8,7 +8,7 @@
 //! | `DELETE /kv/{key}` | | removes |
 //! | `POST /txn` | `[["read","x"],["write","x",1],["append","l",2],["add","n",3]]` | all at once, or nothing |
 //! | `GET /status` | | what the node is and knows |
-//! | `POST /members` | `{"join":4}`, `{"learn":4}`, `{"leave":2}` | changes the members |
+//! | `POST /members` | `{"join":4}`, `{"learn":4}`, `{"leave":2}`, `{"replace":{"leaves":2,"joins":4}}` | changes the members |
 //! | `POST /leadership` | `{"to":3}` or `{}` | hands leadership over |
 //!
 //! A value is JSON: `null`, an integer, a text, or a list of values. The headers `perjury-client` and

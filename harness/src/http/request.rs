@@ -74,10 +74,13 @@ pub fn command(command: &Command) -> Result<Vec<u8>, String> {
         Command::Reconfigure(Reconfigure::Learn(node)) => post("/members", &json!({ "learn": node })),
         Command::Reconfigure(Reconfigure::Leave(node)) => post("/members", &json!({ "leave": node })),
         Command::Transfer { to } => post("/leadership", &json!({ "to": to })),
-        Command::Reconfigure(Reconfigure::Replace { .. })
-        | Command::Cas { .. }
-        | Command::Delete { .. }
-        | Command::Txn(_) => Err(format!("an operator does not ask {command:?} over HTTP")),
+        Command::Reconfigure(Reconfigure::Replace { leaves, joins }) => post(
+            "/members",
+            &json!({ "replace": { "leaves": leaves, "joins": joins } }),
+        ),
+        Command::Cas { .. } | Command::Delete { .. } | Command::Txn(_) => {
+            Err(format!("an operator does not ask {command:?} over HTTP"))
+        }
     }
 }
 

@@ -142,14 +142,20 @@ enum MembersBody {
     Join(NodeId),
     Learn(NodeId),
     Leave(NodeId),
+    Replace { leaves: NodeId, joins: NodeId },
 }
 
 async fn members(State(gate): State<Gate>, headers: HeaderMap, body: Bytes) -> HttpResponse {
-    let command = parse::<MembersBody>(&body, r#"{"join":4}, {"learn":4} or {"leave":4}"#).map(|body| {
+    let command = parse::<MembersBody>(
+        &body,
+        r#"{"join":4}, {"learn":4}, {"leave":4} or {"replace":{"leaves":4,"joins":5}}"#,
+    )
+    .map(|body| {
         Command::Reconfigure(match body {
             MembersBody::Join(node) => Reconfigure::Join(node),
             MembersBody::Learn(node) => Reconfigure::Learn(node),
             MembersBody::Leave(node) => Reconfigure::Leave(node),
+            MembersBody::Replace { leaves, joins } => Reconfigure::Replace { leaves, joins },
         })
     });
     gate.request(&headers, command).await
