@@ -12,7 +12,7 @@ use perjury_systems::registry::SYSTEMS;
 use support::config;
 
 /// Events of a run that processes are led through.
-const EVENTS: u64 = 2_500;
+const EVENTS: u64 = 1_500;
 
 /// A drawn run of a system, as far as it is wanted.
 fn drawn(system: &str, seed: u64) -> Setup {
@@ -22,7 +22,7 @@ fn drawn(system: &str, seed: u64) -> Setup {
     setup
 }
 
-fn lead(setup: &Setup, score: Score, mut runner: Runner) -> (Led, Finished) {
+fn lead(setup: &Setup, score: Score, mut runner: Runner, interrupted: bool) -> (Led, Finished) {
     let folder = tempfile::tempdir().expect("a directory");
     let mut config = ClusterConfig {
         settings: setup.settings.clone(),
@@ -34,6 +34,9 @@ fn lead(setup: &Setup, score: Score, mut runner: Runner) -> (Led, Finished) {
     };
     config.traces = true;
     let environment = ProcessEnvironment::start(config).expect("it starts");
+    if interrupted {
+        environment.interrupter().interrupt();
+    }
     let summary = environment.run(
         &mut |now, input, actions| runner.step(now, input, actions),
         &mut |_| {},
@@ -55,7 +58,7 @@ fn processes_do_turn_by_turn_what_the_simulated_nodes_did() {
                 .filter(|(_, cue)| matches!(cue, Cue::Kill { .. }))
                 .count();
             let (turns, obstacle) = (score.turns(), score.obstacle);
-            let (led, finished) = lead(&setup, score, runner);
+            let (led, finished) = lead(&setup, score, runner, false);
             let named = format!("{}, seed {seed}", system.name);
             let all = Led {
                 turns,
@@ -82,8 +85,17 @@ fn the_first_turn_that_comes_out_otherwise_is_named() {
     for turn in turns.skip(40) {
         turn.effect ^= 1;
     }
-    let (led, _) = lead(&setup, score, runner);
+    let (led, _) = lead(&setup, score, runner, false);
     let difference = led.difference.expect("there is one");
     assert!(difference.starts_with("turn 41 ("), "{difference}");
     assert_eq!(led.stopped, None);
+}
+
+#[test]
+fn who_interrupts_it_is_not_told_that_the_harness_failed() {
+    let setup = drawn("raft", 1);
+    let (score, runner) = perjury_simulator::score(&setup, true).expect("it can be run");
+    let (led, finished) = lead(&setup, score, runner, true);
+    assert_eq!(led, Led::default());
+    assert!(finished.interrupted && finished.trouble.is_empty());
 }

@@ -155,7 +155,8 @@ impl ProcessEnvironment {
                 break;
             }
             if conductor.environment.interrupter.take() {
-                conductor.led.stopped = Some("it was interrupted".to_owned());
+                // The runner says so; there is nothing to heal.
+                let _ = conductor.tell(*at, &Input::Interrupt, false);
                 break;
             }
             if let Err(why) = conductor.follow(number, *at, cue) {
