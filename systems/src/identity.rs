@@ -46,7 +46,7 @@ pub(crate) enum Registered {
 }
 
 /// How many of the `others` must know a disk, so that any two such sets have a node in common.
-fn registration_quorum(others: usize) -> usize {
+pub(crate) fn registration_quorum(others: usize) -> usize {
     if others == 0 { 0 } else { others / 2 + 1 }
 }
 

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use super::marks::Place;
 use super::types::{Disk, Message, Record, Trace, View};
 use super::{Cx, Nwr};
+use crate::identity::registration_quorum;
 use crate::replica::NodeId;
 
 /// Asking to be known.
@@ -71,10 +72,7 @@ impl Nwr {
 
     /// How many others have to know a disk of it: any two such sets have a node in common.
     fn enough(&self) -> usize {
-        match self.others().count() {
-            0 => 0,
-            others => others / 2 + 1,
-        }
+        registration_quorum(self.others().count())
     }
 
     /// Whether so many others know a disk of it, this one or one that it lost, that it is not taken for new when it loses

@@ -21,6 +21,20 @@ fn led_by(node: u16, settings: &[(&str, &str)]) -> Log {
     net
 }
 
+/// Has n1, which leads, change the members, and gives `lagging` the time to catch up.
+fn change_members(net: &mut Log, nodes: &[u16], change: Reconfigure, lagging: u16) {
+    let changed = net.ask(1, Command::Reconfigure(change));
+    for _ in 0..8 {
+        net.settle(nodes);
+        net.now += Duration::from_millis(60);
+        net.timer(1, Timer::Heartbeat);
+        net.settle(nodes);
+        net.timer(lagging, Timer::Fetch);
+    }
+    let answer = net.answer(changed);
+    assert!(matches!(answer, Some(Ok(_))), "{answer:?}");
+}
+
 fn count(net: &Log, wanted: impl Fn(&Message) -> bool) -> usize {
     net.packets
         .iter()
@@ -243,19 +257,7 @@ fn a_leader_asks_those_who_are_members_now_before_it_reads() {
     let mut net = led_by(1, &settings);
     let four = [1, 2, 3, 4];
     for change in [Reconfigure::Leave(NodeId(2)), Reconfigure::Join(NodeId(4))] {
-        let changed = net.ask(1, Command::Reconfigure(change));
-        for _ in 0..8 {
-            net.settle(&four);
-            net.now += Duration::from_millis(60);
-            net.timer(1, Timer::Heartbeat);
-            net.settle(&four);
-            net.timer(4, Timer::Fetch);
-        }
-        assert!(
-            matches!(net.answer(changed), Some(Ok(_))),
-            "{:?}",
-            net.answer(changed)
-        );
+        change_members(&mut net, &four, change, 4);
     }
     // n2, who is no member any more, hears how that came.
     let all = net.replica(1).status().applied;
@@ -426,15 +428,7 @@ fn a_command_is_not_taken_for_one_of_another_leader_that_looks_the_same() {
 fn members_change_alpha_slots_after_the_decree() {
     let mut net = led_by(1, &[("alpha", "4"), ("catch-up-lag", "0")]);
     let four = [1, 2, 3, 4];
-    let join = net.ask(1, Command::Reconfigure(Reconfigure::Join(NodeId(4))));
-    for _ in 0..8 {
-        net.settle(&four);
-        net.now += Duration::from_millis(60);
-        net.timer(1, Timer::Heartbeat);
-        net.settle(&four);
-        net.timer(4, Timer::Fetch);
-    }
-    assert!(matches!(net.answer(join), Some(Ok(_))), "{:?}", net.answer(join));
+    change_members(&mut net, &four, Reconfigure::Join(NodeId(4)), 4);
     assert_eq!(net.replica(1).status().voters, [1, 2, 3, 4].map(NodeId));
     let effective = net.traces.iter().filter_map(|(_, trace)| match trace {
         Trace::ConfigExecuted { slot, effective, .. } => Some(effective - slot),
@@ -454,19 +448,7 @@ fn members_change_alpha_slots_after_the_decree() {
 fn a_leader_that_learns_how_it_came_back_goes_on() {
     let mut net = led_by(1, &[("alpha", "1"), ("catch-up-lag", "0"), ("reads", "slot")]);
     for change in [Reconfigure::Leave(NodeId(3)), Reconfigure::Join(NodeId(3))] {
-        let changed = net.ask(1, Command::Reconfigure(change));
-        for _ in 0..8 {
-            net.settle(&ALL);
-            net.now += Duration::from_millis(60);
-            net.timer(1, Timer::Heartbeat);
-            net.settle(&ALL);
-            net.timer(3, Timer::Fetch);
-        }
-        assert!(
-            matches!(net.answer(changed), Some(Ok(_))),
-            "{:?}",
-            net.answer(changed)
-        );
+        change_members(&mut net, &ALL, change, 3);
     }
     // It leads before it has learned again what it had executed, and learns all of it at once.
     net.restart(3);
