@@ -342,7 +342,18 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
     marks.extend(two_leaders.then_some((TWO_LEADERS.name, 1)));
     let declared = declared_marks(R::NAME);
     marks.extend(world.marks().of(declared).map(|mark| (mark.name, 1)));
-    let finished = runner.finish();
+    let mut finished = runner.finish();
+    if !finished.failures.is_empty()
+        && let Some((lost, voters)) = world.lost_and_needed()
+    {
+        let serves = |failure: &Failure| !matches!(failure, Failure::NodeDied { .. });
+        finished.failures.retain(|failure| !serves(failure));
+        let voters: Vec<String> = voters.iter().map(Node::to_string).collect();
+        finished.coverage.missing.push(format!(
+            "whether it recovers: {lost} lost its disk while the members became {}, none of whom can be spared",
+            voters.join(" and ")
+        ));
+    }
     let summary = if wanted.judge {
         finished.judge(&checking())
     } else {

@@ -60,6 +60,21 @@ impl<R: Replica, A> World<R, A> {
         needed.all(|voters| 2 * voters.iter().filter(votes).count() > voters.len())
     }
 
+    /// The node that lost its disk, and two voters of which it is one, if it never got its vote back: a change of the
+    /// members that was under way made them the only ones, and no protocol decides anything without either.
+    pub(crate) fn lost_and_needed(&self) -> Option<(Node, Vec<Node>)> {
+        let wiped = |node: &Node| self.machine(*node).wiped;
+        let lost = self.nodes().find(wiped)?;
+        if self.seen_by(lost, R::may_vote).unwrap_or_default() {
+            return None;
+        }
+        let few = |voters: &Vec<Node>| voters.len() <= 2 && voters.contains(&lost);
+        self.configurations()
+            .into_iter()
+            .find(few)
+            .map(|voters| (lost, voters))
+    }
+
     /// A node is not started until it is unbarred.
     pub(crate) fn bar(&mut self, node: Node) {
         self.machine_mut(node).barred = true;
