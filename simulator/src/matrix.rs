@@ -14,7 +14,6 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use perjury_systems::registry;
 use perjury_systems::replica::{ConfigError, MutantInfo};
 use serde::Serialize;
 
@@ -28,10 +27,8 @@ use crate::swarm::Swarm;
 pub struct Matrix {
     /// What every run has in common: the system, its limits.
     pub base: Setup,
-    /// Only mutants whose names contain one of these; all, if there are none.
-    pub only: Vec<String>,
-    /// Hunt the correct system too.
-    pub correct: bool,
+    /// What is hunted: planted bugs of the system, and for none the correct one.
+    pub subjects: Vec<Option<&'static MutantInfo>>,
     /// Campaigns a mutant, each with its own seeds.
     pub campaigns: u64,
     /// The seed that all seeds are derived from.
@@ -162,18 +159,18 @@ struct Job {
     watched: bool,
 }
 
-/// Hunts every mutant of a system. `clock` tells the time by which effort is counted, of the thread that asks; `each`
+/// Hunts each of its subjects. `clock` tells the time by which effort is counted, of the thread that asks; `each`
 /// is told of every row once it is complete, in order; `stop` is asked before every run whether to go on.
 ///
 /// # Errors
-/// If there is no such system or its runs cannot be run.
+/// If its runs cannot be run.
 pub fn matrix(
     matrix: &Matrix,
     clock: &(dyn Fn() -> Duration + Sync),
     stop: &(dyn Fn() -> bool + Sync),
     each: &mut dyn FnMut(&Row),
 ) -> Result<Vec<Row>, ConfigError> {
-    let mutants = subjects(matrix)?;
+    let mutants = &matrix.subjects;
     let jobs: Vec<Job> = (0..mutants.len())
         .flat_map(|row| (0..matrix.campaigns).map(move |campaign| (row, campaign)))
         .flat_map(|(row, campaign)| {
@@ -194,7 +191,7 @@ pub fn matrix(
         let (tell, told) = mpsc::channel();
         for _ in 0..matrix.jobs.max(1) {
             let (tell, next, halt) = (tell.clone(), &next, &halt);
-            let (jobs, mutants) = (&jobs, &mutants);
+            let jobs = &jobs;
             scope.spawn(move || {
                 while !halt.load(Ordering::Relaxed) && !stop() {
                     let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) else {
@@ -219,7 +216,7 @@ pub fn matrix(
                     error.get_or_insert(problem);
                 }
             }
-            while let Some(row) = complete(&matrix.base.system, &hunts, &mutants, rows.len()) {
+            while let Some(row) = complete(&matrix.base.system, &hunts, mutants, rows.len()) {
                 let played = play(matrix, row.mutant);
                 let row = Row {
                     directed: played.unwrap_or_else(|problem| {
@@ -234,24 +231,6 @@ pub fn matrix(
         }
     });
     error.map_or(Ok(rows), Err)
-}
-
-/// Those that are hunted, the correct system first.
-fn subjects(matrix: &Matrix) -> Result<Vec<Option<&'static MutantInfo>>, ConfigError> {
-    let Some(system) = registry::system(&matrix.base.system) else {
-        let problem = format!("there is no system {:?}", matrix.base.system);
-        return Err(ConfigError(problem));
-    };
-    let wanted = |mutant: &&MutantInfo| {
-        matrix.only.is_empty() || matrix.only.iter().any(|part| mutant.name.contains(part.as_str()))
-    };
-    let mutants = system.mutants.iter().filter(wanted).map(Some);
-    Ok(matrix
-        .correct
-        .then_some(None)
-        .into_iter()
-        .chain(mutants)
-        .collect())
 }
 
 /// The row in this place, if all its hunts are over.

@@ -497,6 +497,9 @@ pub struct MatrixArgs {
     /// Only the planted bugs whose names have one of these in them, by commas.
     #[arg(long, env = "PERJURY_ONLY", value_delimiter = ',')]
     pub only: Vec<String>,
+    /// Only the core set: the bugs that any harness should find.
+    #[arg(long, env = "PERJURY_CORE")]
+    pub core: bool,
     /// How often each is hunted, with other seeds each time.
     #[arg(long, env = "PERJURY_CAMPAIGNS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub campaigns: u32,

@@ -17,6 +17,7 @@ pub fn matrix(args: &MatrixArgs) -> Outcome {
     let mutants: Vec<&'static MutantInfo> = systems
         .iter()
         .flat_map(|system| system.mutants)
+        .filter(|mutant| mutant.core || !args.core)
         .filter(|mutant| {
             args.only.is_empty() || args.only.iter().any(|part| mutant.name.contains(part.as_str()))
         })
@@ -36,7 +37,7 @@ pub fn matrix(args: &MatrixArgs) -> Outcome {
     );
     match args.env {
         Environment::Process => processes::hunt(args, &mutants, first),
-        Environment::Sim => simulation::hunt(args, &systems, first),
+        Environment::Sim => simulation::hunt(args, &systems, &mutants, first),
     }
 }
 

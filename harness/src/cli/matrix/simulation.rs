@@ -7,6 +7,7 @@ use nix::time::{ClockId, clock_gettime};
 use perjury_runner::{Options, exit};
 use perjury_simulator::{Kind, Matrix, Row, Setup, Sighting};
 use perjury_systems::registry::System;
+use perjury_systems::replica::MutantInfo;
 
 use super::{markdown, markdown_head, write_page};
 use crate::cli::args::MatrixArgs;
@@ -14,7 +15,7 @@ use crate::cli::interrupt::{Armed, interrupted};
 use crate::cli::{Outcome, Trouble, spec};
 
 /// Hunts in simulation, with invariants and without, and prints a table.
-pub fn hunt(args: &MatrixArgs, systems: &[&System], seed: u64) -> Outcome {
+pub fn hunt(args: &MatrixArgs, systems: &[&System], mutants: &[&'static MutantInfo], seed: u64) -> Outcome {
     let _armed = Armed::new(|| eprintln!("interrupted: waiting for the runs that are under way"))?;
     let mut out = std::io::stdout().lock();
     if !args.json {
@@ -28,10 +29,11 @@ pub fn hunt(args: &MatrixArgs, systems: &[&System], seed: u64) -> Outcome {
             Options::default(),
         );
         base.scheduler = args.scheduler;
+        let correct = args.only.is_empty().then_some(None).into_iter();
+        let planted = mutants.iter().filter(|mutant| system.mutants.contains(mutant));
         let matrix = Matrix {
             base,
-            only: args.only.clone(),
-            correct: args.only.is_empty(),
+            subjects: correct.chain(planted.copied().map(Some)).collect(),
             campaigns: u64::from(args.campaigns),
             seed,
             runs: args.runs.unwrap_or(u64::MAX),
