@@ -478,7 +478,18 @@ fn a_failure_is_replayed_bit_for_bit_from_a_run_a_seed_or_a_file_and_shrinks() {
         .as_array()
         .and_then(|all| all.last())
         .expect("moments");
-    assert_eq!(last["likelihood"], 1.0);
+    assert_eq!((&last["failed"], &last["branches"]), (&3.into(), &3.into()));
+    let likely = perjury(
+        folder.path(),
+        &["likelihood", run, "--moments", "1", "--branches", "1"],
+    );
+    let told = text(&likely.stdout);
+    let report = told
+        .lines()
+        .find_map(|line| line.strip_prefix("drawn in "))
+        .expect("a report");
+    let report = std::fs::read_to_string(folder.path().join(report)).expect("the report");
+    assert!(report.contains("How likely the failure had become"));
 
     // A file that was damaged on its way is refused where the damage is.
     let plan = std::fs::read_to_string(small).expect("the file");

@@ -4,6 +4,7 @@ use perjury_checker::{History, Outcome};
 use perjury_nemesis::{Node, Resolved};
 use perjury_runner::{FaultRecord, Notice, Phase, View};
 
+use crate::likelihood::LikelihoodRecord;
 use crate::messages::Traffic;
 use crate::record::{TestRecord, VerdictRecord};
 
@@ -26,6 +27,8 @@ pub struct Evidence {
     pub logs: Vec<NodeLog>,
     /// The messages between nodes, if they were taken down.
     pub messages: Option<Traffic>,
+    /// How probable its failure had become, if that was estimated.
+    pub likelihood: Option<LikelihoodRecord>,
 }
 
 /// The end of a node's log.

@@ -160,6 +160,7 @@ impl RunFolder {
             notices,
             logs: self.logs()?,
             messages: crate::messages::read(&self.path.join(MESSAGES))?,
+            likelihood: self.likelihood()?,
         })
     }
 

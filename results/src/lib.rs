@@ -15,6 +15,7 @@ pub mod github;
 mod headline;
 mod history;
 pub mod junit;
+mod likelihood;
 mod messages;
 mod prune;
 mod record;
@@ -30,6 +31,7 @@ pub use evidence::{Evidence, NodeLog};
 pub use folder::{RunFolder, RunState};
 pub use history::{ReadHistory, read_history};
 pub use jiff::Timestamp;
+pub use likelihood::{DecisiveRecord, LikelihoodRecord, MomentRecord};
 pub use messages::Traffic;
 pub use prune::{Prune, Pruned};
 pub use record::{

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use perjury_checker::verdict::{Order, Placed, Stuck};
 use perjury_checker::{Function, Operation, Value, Verdict};
 use perjury_nemesis::{Bend, Node, Resolved};
-use perjury_results::{Evidence, RunOutcome, Traffic, report};
+use perjury_results::{
+    DecisiveRecord, Evidence, LikelihoodRecord, MomentRecord, RunOutcome, SCHEMA, Traffic, report,
+};
 use perjury_runner::{Fate, FaultRecord, Message};
 use samples::{SECOND, Sample, run};
 
@@ -361,6 +363,43 @@ fn a_broken_invariant_is_told_without_an_empty_drawing() {
     assert!(!page.contains("0 operations prove it"));
     assert!(!page.contains("id=\"counterexample\""));
     assert!(!page.contains("href=\"#counterexample\""));
+}
+
+#[test]
+fn how_likely_the_failure_had_become_is_drawn_if_it_was_estimated() {
+    let mut evidence = run(&Sample {
+        lie: true,
+        ..Sample::default()
+    });
+    assert!(!written("not-estimated", &evidence).contains("id=\"likelihood\""));
+    let moment = |seconds, failed| MomentRecord {
+        event: seconds * 100,
+        at: seconds * SECOND,
+        failed,
+        branches: 20,
+    };
+    evidence.likelihood = Some(LikelihoodRecord {
+        schema: SCHEMA,
+        property: "linearizability".to_owned(),
+        moments: vec![moment(1, 1), moment(4, 3), moment(5, 17), moment(9, 20)],
+        decisive: Some(DecisiveRecord {
+            from: 1,
+            to: 2,
+            happened: vec!["450 4.500000 n1 <is> cut off".to_owned()],
+        }),
+    });
+    let page = written("likelihood", &evidence);
+    assert!(page.contains("in 15 % of the branches at 4.000 s, and in 85 % at 5.000 s"));
+    assert!(page.contains("n1 &#60;is&#62; cut off"), "it is text");
+    // A damaged place is no reason to draw nothing.
+    if let Some(LikelihoodRecord {
+        decisive: Some(decisive),
+        ..
+    }) = &mut evidence.likelihood
+    {
+        decisive.to = 99;
+    }
+    assert!(written("likelihood-damaged", &evidence).contains("No moment was decisive"));
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! `perjury shrink` and `perjury likelihood`: what a failing run needs to fail, and when it was bound to.
 
 use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use perjury_results::{DecisiveRecord, LikelihoodRecord, MomentRecord, RunFolder, SCHEMA};
 use perjury_runner::exit;
 use perjury_simulator::{Case, Effort, Estimate, Expected, Likelihood, Size};
 
@@ -120,11 +122,17 @@ pub fn likelihood(args: &LikelihoodArgs) -> Outcome {
         eprintln!("{}: nothing is wrong with this run", path.display());
         return Ok(exit::UNKNOWN);
     };
+    let record = record(&found);
+    let report = draw(&path, &record)?;
     let mut out = std::io::stdout().lock();
     if args.json {
-        writeln!(out, "{}", json(&found))?;
+        serde_json::to_writer(&mut out, &record).map_err(std::io::Error::from)?;
+        writeln!(out)?;
     } else {
         tell(&mut out, &found)?;
+        if let Some(report) = report {
+            writeln!(out, "drawn in {}", report.display())?;
+        }
     }
     Ok(exit::VALID)
 }
@@ -170,27 +178,39 @@ fn tell(out: &mut (impl Write + IsTerminal), found: &Likelihood) -> Result<(), T
     Ok(())
 }
 
-fn json(found: &Likelihood) -> serde_json::Value {
-    let moments: Vec<_> = found
-        .moments
-        .iter()
-        .map(|moment| {
-            serde_json::json!({
-                "event": moment.event,
-                "at_s": moment.at_ns as f64 / 1e9,
-                "failed": moment.failed,
-                "branches": moment.branches,
-                "likelihood": moment.likelihood(),
+/// As it is kept with the run.
+fn record(found: &Likelihood) -> LikelihoodRecord {
+    LikelihoodRecord {
+        schema: SCHEMA,
+        property: found.property.clone(),
+        moments: found
+            .moments
+            .iter()
+            .map(|moment| MomentRecord {
+                event: moment.event,
+                at: moment.at_ns,
+                failed: moment.failed,
+                branches: moment.branches,
             })
-        })
-        .collect();
-    serde_json::json!({
-        "property": found.property,
-        "moments": moments,
-        "decisive": found.decisive.map(|(from, to)| serde_json::json!({
-            "from_event": found.moments[from].event,
-            "to_event": found.moments[to].event,
-            "happened": found.happened,
-        })),
-    })
+            .collect(),
+        decisive: found.decisive.map(|(from, to)| DecisiveRecord {
+            from,
+            to,
+            happened: found.happened.clone(),
+        }),
+    }
+}
+
+/// Draws it in the run's report, if the file is that of a run in a store. Says which report that is.
+fn draw(path: &Path, record: &LikelihoodRecord) -> Result<Option<PathBuf>, Trouble> {
+    let Some(dir) = path.parent().filter(|_| path.ends_with(cases::PLAN)) else {
+        return Ok(None);
+    };
+    let folder = RunFolder::at(dir);
+    if folder.test().is_err() {
+        return Ok(None);
+    }
+    folder.write_likelihood(record)?;
+    folder.write_reports(&folder.evidence()?)?;
+    Ok(Some(folder.report()))
 }

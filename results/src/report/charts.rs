@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use perjury_checker::Outcome;
 
+use super::likelihood::Curve;
 use super::nodes::{NodeRow, nodes};
 use super::picture::px;
 use crate::evidence::Evidence;
@@ -96,6 +97,7 @@ pub(crate) struct Row {
 #[derive(Debug)]
 pub(crate) struct Charts {
     pub frame: Frame,
+    pub likelihood: Option<Curve>,
     pub latency: Latency,
     pub throughput: Throughput,
     pub nodes: Vec<NodeRow>,
@@ -113,6 +115,7 @@ impl Charts {
         let series = Series::of(evidence, end);
         let nodes = nodes(evidence, end);
         Some(Charts {
+            likelihood: Curve::of(evidence),
             latency: latency(evidence, end, &series),
             throughput: throughput(&series, end),
             nodes_bottom: TOP + super::nodes::ROW * nodes.len() as f64,

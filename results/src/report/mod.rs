@@ -5,6 +5,7 @@
 
 mod availability;
 mod charts;
+mod likelihood;
 mod logs;
 mod messages;
 mod nodes;

@@ -167,7 +167,7 @@ fn coverage(evidence: &Evidence, verdict: &VerdictRecord) -> Judgement {
             .take(10)
             .map(|missing| words::tame(missing, 300))
             .collect::<Vec<_>>()
-            .join(" ")
+            .join("; ")
     };
     Judgement {
         name: "coverage".to_owned(),

@@ -516,6 +516,7 @@ pub fn run(sample: &Sample) -> Evidence {
             })
             .collect(),
         messages: None,
+        likelihood: None,
     }
 }
 

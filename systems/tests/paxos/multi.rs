@@ -445,6 +445,36 @@ fn members_change_alpha_slots_after_the_decree() {
 }
 
 #[test]
+fn a_change_that_is_chosen_out_of_order_is_under_way_until_it_is_in_force() {
+    let mut net = led_by(1, &[]);
+    // The answers to a write are lost; the change after it is chosen.
+    let write = net.write(1, "x", 1);
+    net.deliver(1, 2);
+    net.deliver(1, 3);
+    net.packets.clear();
+    let left = net.ask(1, Command::Reconfigure(Reconfigure::Leave(NodeId(3))));
+    net.deliver(1, 2);
+    net.deliver(2, 1);
+    assert_eq!(net.answer(left), None, "the write before it is not chosen");
+    let next = net.ask(1, Command::Reconfigure(Reconfigure::Join(NodeId(4))));
+    assert!(
+        matches!(net.answer(next), Some(Err(Failure::Unavailable { .. }))),
+        "{:?}",
+        net.answer(next)
+    );
+    for _ in 0..3 {
+        net.timer(1, Timer::Heartbeat);
+        net.settle(&ALL);
+    }
+    assert!(
+        [write, left]
+            .iter()
+            .all(|id| matches!(net.answer(*id), Some(Ok(_))))
+    );
+    assert_eq!(net.replica(1).status().voters, [1, 2].map(NodeId));
+}
+
+#[test]
 fn a_leader_that_learns_how_it_came_back_goes_on() {
     let mut net = led_by(1, &[("alpha", "1"), ("catch-up-lag", "0"), ("reads", "slot")]);
     for change in [Reconfigure::Leave(NodeId(3)), Reconfigure::Join(NodeId(3))] {

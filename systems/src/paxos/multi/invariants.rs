@@ -30,6 +30,9 @@ const ONCE: (&str, &str) = ("P-I10", "at most once");
 /// P-I11: a read sees everything that was answered before it came.
 const READS: (&str, &str) = ("P-I11", "linearizable reads");
 
+/// P-I12: the members are changed from those in force, one change after the other (PMMC §4.4).
+const MEMBERS: (&str, &str) = ("P-I12", "one change of the members at a time");
+
 /// What replicas did, as far as traces tell it.
 #[derive(Clone, Debug, Default)]
 struct Executions {
@@ -272,7 +275,14 @@ impl Invariants {
             // The first that executes it says who decides the slots from α later on; the rule is stated once more here.
             Trace::ConfigExecuted { slot, voters, .. } => {
                 let effective = slot + self.alpha;
-                if self.configs.latest().0 < effective {
+                let pending = self.configs.latest().0;
+                if pending < effective {
+                    if *slot < pending {
+                        let what = format!(
+                            "slot {slot} changes the members; others are to be in force from {pending} on"
+                        );
+                        return Err((MEMBERS, what));
+                    }
                     let before = &self.configs.latest().1.voters;
                     self.lost
                         .retain(|node, _| before.contains(node) || !voters.contains(node));

@@ -91,14 +91,22 @@ impl Paxos {
         let State::Leader(leader) = &self.state else {
             return None;
         };
-        let pending = self.configs.latest().0 > self.executed() + 1;
+        let may = self.members_are_settled() && leader.change.is_none() && self.recovered();
+        (!may).then(|| self.unavailable("another change of the members is under way"))
+    }
+
+    /// Whether the last change that this leader knows of is in force, and none is proposed, or chosen and not executed:
+    /// slots are chosen in any order.
+    fn members_are_settled(&self) -> bool {
+        let State::Leader(leader) = &self.state else {
+            return false;
+        };
+        let executed = self.executed();
         let open = leader.open.values().map(|open| &open.value);
-        let waiting = open.chain(leader.queue.iter().map(|queued| &queued.value));
-        let proposed = waiting
-            .into_iter()
-            .any(|value| matches!(***value, Decree::Config(_)));
-        (pending || proposed || leader.change.is_some() || !self.recovered())
-            .then(|| self.unavailable("another change of the members is under way"))
+        let queued = leader.queue.iter().map(|queued| &queued.value);
+        let chosen = self.chosen.range(executed + 1..).map(|(_, value)| value);
+        let mut waiting = open.chain(queued).chain(chosen);
+        self.configs.latest().0 <= executed + 1 && !waiting.any(|value| matches!(***value, Decree::Config(_)))
     }
 
     /// Whether a majority of these acceptors is known to vote: a node that lost its disk does not, and a configuration in
@@ -178,44 +186,40 @@ impl Paxos {
     /// Carries a change on: promotes a node that has caught up, and answers once the last decree is in force.
     pub(super) fn advance_change(&mut self, cx: &mut Cx) {
         let executed = self.executed();
-        let (effective, config) = self.configs.latest();
-        let in_force = effective <= executed + 1;
+        let config = self.configs.latest().1;
+        let changing = matches!(&self.state, State::Leader(leader) if leader.change.is_some());
+        let settled = changing && self.members_are_settled();
         let State::Leader(leader) = &mut self.state else {
             return;
         };
-        if let Some(change) = leader.change.clone() {
-            let open = leader.open.values().map(|open| &open.value);
-            let mut waiting = open.chain(leader.queue.iter().map(|queued| &queued.value));
-            let proposed = waiting.any(|value| matches!(***value, Decree::Config(_)));
-            if !proposed && in_force {
-                match (change.step, change.joins) {
-                    (Step::CatchingUp, Some(node)) => {
-                        let peer = leader.peers.get(&node).copied().unwrap_or_default();
-                        let near = peer.executed + self.settings.catch_up_lag >= executed;
-                        if let Some(disk) = peer.disk.filter(|_| near && config.learners.contains(&node)) {
-                            let mut next = config.clone();
-                            next.learners.remove(&node);
-                            next.voters.insert(node);
-                            next.disks.insert(node, disk);
-                            if let Some(leaves) = change.leaves {
-                                next.voters.remove(&leaves);
-                                next.disks.remove(&leaves);
-                            }
-                            leader.change = Some(Change {
-                                step: Step::Proposed,
-                                ..change
-                            });
-                            self.propose_config(next, cx);
+        if let Some(change) = leader.change.clone().filter(|_| settled) {
+            match (change.step, change.joins) {
+                (Step::CatchingUp, Some(node)) => {
+                    let peer = leader.peers.get(&node).copied().unwrap_or_default();
+                    let near = peer.executed + self.settings.catch_up_lag >= executed;
+                    if let Some(disk) = peer.disk.filter(|_| near && config.learners.contains(&node)) {
+                        let mut next = config.clone();
+                        next.learners.remove(&node);
+                        next.voters.insert(node);
+                        next.disks.insert(node, disk);
+                        if let Some(leaves) = change.leaves {
+                            next.voters.remove(&leaves);
+                            next.disks.remove(&leaves);
                         }
+                        leader.change = Some(Change {
+                            step: Step::Proposed,
+                            ..change
+                        });
+                        self.propose_config(next, cx);
                     }
-                    _ => {
-                        leader.change = None;
-                        self.rules.reach(Place::ConfigEffective as u8);
-                        if let Some(id) = change.id {
-                            let version = executed;
-                            let value = crate::api::Value::Nil;
-                            self.answer(id, Ok(Reply { value, version }), cx);
-                        }
+                }
+                _ => {
+                    leader.change = None;
+                    self.rules.reach(Place::ConfigEffective as u8);
+                    if let Some(id) = change.id {
+                        let version = executed;
+                        let value = crate::api::Value::Nil;
+                        self.answer(id, Ok(Reply { value, version }), cx);
                     }
                 }
             }
