@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use perjury_systems::api::{Failure, Reconfigure, Value};
-use perjury_systems::paxos::multi::{Decree, Message, Paxos, Timer, Trace};
+use perjury_systems::paxos::multi::{Config, Decree, Message, Paxos, Timer, Trace};
 use perjury_systems::replica::Replica;
 use perjury_systems::{Command, NodeId};
 
@@ -472,6 +472,36 @@ fn a_change_that_is_chosen_out_of_order_is_under_way_until_it_is_in_force() {
             .all(|id| matches!(net.answer(*id), Some(Ok(_))))
     );
     assert_eq!(net.replica(1).status().voters, [1, 2].map(NodeId));
+}
+
+#[test]
+fn a_change_that_was_made_from_other_members_changes_nothing() {
+    let mut net = led_by(2, &[]);
+    // n2 alone accepts two writes and, in the slot after them, that n3 leaves.
+    net.write(2, "x", 1);
+    net.write(2, "y", 2);
+    net.ask(2, Command::Reconfigure(Reconfigure::Leave(NodeId(3))));
+    net.packets.clear();
+    // n1, which knows nothing of that, lets n4 learn.
+    net.timer(1, Timer::Election);
+    net.settle(&[1, 3]);
+    net.ask(1, Command::Reconfigure(Reconfigure::Learn(NodeId(4))));
+    net.deliver(1, 3);
+    net.deliver(3, 1);
+    net.packets.clear();
+    // n3 hears from n2 what it accepted, and gets all of it chosen.
+    net.timer(3, Timer::Election);
+    net.settle(&[2, 3]);
+    let accepted = &net.replica(3).accepted()[&3];
+    let leaves = |config: &Config| config.voters == [1, 2].map(NodeId).into();
+    assert!(
+        matches!(&**accepted.value, Decree::Config { config, follows: 0 } if leaves(config)),
+        "{accepted:?}"
+    );
+    assert!(net.replica(3).machine().applied() > 3);
+    let status = net.replica(3).status();
+    assert_eq!(status.voters, ALL.map(NodeId));
+    assert_eq!(status.learners, [NodeId(4)]);
 }
 
 #[test]

@@ -44,7 +44,7 @@ impl Conduct for Local<'_> {
 fn request(value: &Value) -> Option<&Request> {
     match &***value {
         Decree::Command { request, .. } => Some(request),
-        Decree::Noop | Decree::Config(_) => None,
+        Decree::Noop | Decree::Config { .. } => None,
     }
 }
 
@@ -119,7 +119,9 @@ impl Paxos {
                 hash: self.machine.hash(),
                 effect: done.effect,
             });
-            if let Decree::Config(config) = &**value {
+            if let Decree::Config { config, follows } = &**value
+                && *follows == self.configs.latest().0
+            {
                 let effective = self.rules.effective_at(slot, self.settings.alpha);
                 cx.trace(Trace::ConfigExecuted {
                     slot,

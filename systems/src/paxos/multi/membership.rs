@@ -19,6 +19,8 @@ pub(crate) struct Change {
     step: Step,
     leaves: Option<NodeId>,
     joins: Option<NodeId>,
+    /// The members once what is proposed is in force.
+    wanted: Config,
     deadline: Duration,
 }
 
@@ -75,6 +77,7 @@ impl Paxos {
                         step,
                         leaves,
                         joins,
+                        wanted: first.clone().unwrap_or(config),
                         deadline: cx.now + self.settings.catch_up_timeout,
                     });
                 }
@@ -106,7 +109,8 @@ impl Paxos {
         let queued = leader.queue.iter().map(|queued| &queued.value);
         let chosen = self.chosen.range(executed + 1..).map(|(_, value)| value);
         let mut waiting = open.chain(queued).chain(chosen);
-        self.configs.latest().0 <= executed + 1 && !waiting.any(|value| matches!(***value, Decree::Config(_)))
+        self.configs.latest().0 <= executed + 1
+            && !waiting.any(|value| matches!(***value, Decree::Config { .. }))
     }
 
     /// Whether a majority of these acceptors is known to vote: a node that lost its disk does not, and a configuration in
@@ -170,7 +174,8 @@ impl Paxos {
     }
 
     fn propose_config(&mut self, config: Config, cx: &mut Cx) {
-        let value: super::types::Value = Decree::Config(config).into();
+        let follows = self.configs.latest().0;
+        let value: super::types::Value = Decree::Config { config, follows }.into();
         cx.trace(Trace::Requested {
             value: value.digest(),
         });
@@ -194,6 +199,13 @@ impl Paxos {
         };
         if let Some(change) = leader.change.clone().filter(|_| settled) {
             match (change.step, change.joins) {
+                _ if *config != change.wanted => {
+                    leader.change = None;
+                    if let Some(id) = change.id {
+                        let reason = "another change of the members came before it";
+                        self.answer(id, Err(self.unavailable(reason)), cx);
+                    }
+                }
                 (Step::CatchingUp, Some(node)) => {
                     let peer = leader.peers.get(&node).copied().unwrap_or_default();
                     let near = peer.executed + self.settings.catch_up_lag >= executed;
@@ -208,6 +220,7 @@ impl Paxos {
                         }
                         leader.change = Some(Change {
                             step: Step::Proposed,
+                            wanted: next.clone(),
                             ..change
                         });
                         self.propose_config(next, cx);

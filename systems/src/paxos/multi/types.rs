@@ -28,8 +28,14 @@ pub enum Decree {
         /// Tells it from another one that asks the same: whoever finds it chosen knows whether it is its own.
         token: u64,
     },
-    /// The members, from some slots later on.
-    Config(Config),
+    /// The members, from some slots later on; nothing, if others were decided since those that it was made from. Where
+    /// leaders fail, a decree of an earlier one may be chosen after one of a later one.
+    Config {
+        /// The members.
+        config: Config,
+        /// The first slot that those decide whom it was made from.
+        follows: Slot,
+    },
 }
 
 /// A decree as it travels.
