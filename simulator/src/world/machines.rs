@@ -315,3 +315,27 @@ impl<R: Replica, A> World<R, A> {
         std::mem::take(&mut self.machines[place].steps_on_clock)
     }
 }
+
+/// The voters that decide nothing without this one, whatever the others do.
+fn sparing_none(node: Node, configurations: BTreeSet<Vec<Node>>) -> Option<Vec<Node>> {
+    let few = |voters: &Vec<Node>| voters.len() <= 2 && voters.contains(&node);
+    configurations.into_iter().find(few)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_voters_can_spare_neither() {
+        let configurations = |all: &[&[u16]]| -> BTreeSet<Vec<Node>> {
+            let nodes = |voters: &&[u16]| voters.iter().map(|node| Node(*node)).collect();
+            all.iter().map(nodes).collect()
+        };
+        let shrinking = configurations(&[&[1, 3, 4], &[3, 4]]);
+        let two = vec![Node(3), Node(4)];
+        assert_eq!(sparing_none(Node(3), shrinking.clone()), Some(two));
+        assert_eq!(sparing_none(Node(1), shrinking), None);
+        assert_eq!(sparing_none(Node(3), configurations(&[&[1, 3, 4]])), None);
+    }
+}
