@@ -261,12 +261,7 @@ impl Invariants {
                     return Err((VALIDITY, format!("it proposes in slot {slot} what nobody wants")));
                 }
                 self.ledger.proposed(slot, *ballot, *value)?;
-                let said = self.durable.iter().map(|(node, word)| (*node, word.promised));
-                let mut promises: BTreeMap<NodeId, Ballot> = said.collect();
-                for (node, lost) in &self.lost {
-                    let promised = promises.entry(*node).or_default();
-                    *promised = (*promised).max(*lost);
-                }
+                let promises = self.promises();
                 let config = self.configs.of(*slot);
                 self.ledger
                     .shows_safe(slot, (*ballot, *value), &promises, |some| config.agrees(some))
@@ -310,6 +305,26 @@ impl Invariants {
         }
     }
 
+    /// What everybody has promised durably, also on a disk that is lost.
+    fn promises(&self) -> BTreeMap<NodeId, Ballot> {
+        let said = self.durable.iter().map(|(node, word)| (*node, word.promised));
+        let mut promises: BTreeMap<NodeId, Ballot> = said.collect();
+        for (node, lost) in &self.lost {
+            let promised = promises.entry(*node).or_default();
+            *promised = (*promised).max(*lost);
+        }
+        promises
+    }
+
+    /// Whether those who decide from now on have promised a ballot. Whoever knows only former members may begin to lead by
+    /// their promises, and gets nothing chosen until it has those of the present ones.
+    fn is_in_force(&self, ballot: Ballot) -> bool {
+        let promises = self.promises();
+        let promised = |node| promises.get(&node).is_some_and(|promised| *promised >= ballot);
+        let mut configs = self.configs.from(self.acknowledged + 1);
+        configs.all(|config| config.agrees_by(promised))
+    }
+
     fn served(
         &mut self,
         node: NodeId,
@@ -321,6 +336,7 @@ impl Invariants {
             && let (ballot, Some(other)) = self.leader
             && ballot > lease
             && other != node
+            && self.is_in_force(ballot)
         {
             return Err((
                 LEASE,
@@ -412,5 +428,37 @@ impl Judge<Trace> for Recorded {
 
     fn finish(&mut self) -> Result<(), Breach> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_of_former_members_leads_beside_no_lease() {
+        let members: Vec<NodeId> = (1..=5).map(NodeId).collect();
+        let cluster = Cluster {
+            nodes: members.clone(),
+            members: members.clone(),
+            settings: BTreeMap::new(),
+            mutant: None,
+        };
+        let mut watch = Invariants::new(&cluster);
+        watch.configs.push(10, Config::initial(&members[..3]));
+        watch.acknowledged = 20;
+        let ballot = |node| Ballot {
+            round: 7,
+            node: NodeId(node),
+        };
+        watch.leader = (ballot(2), Some(NodeId(2)));
+        let mut reads = |promised: &[u16]| {
+            for node in promised {
+                watch.durable.entry(NodeId(*node)).or_default().promised = ballot(2);
+            }
+            watch.served(NodeId(1), RequestId(1), 20, Some(ballot(1)))
+        };
+        assert_eq!(reads(&[2, 4, 5]), Ok(()), "n2 cannot get anything chosen");
+        assert_eq!(reads(&[3]).map_err(|(name, _)| name), Err(LEASE));
     }
 }
