@@ -1,28 +1,15 @@
 //! Raft in the simulator: never accused, whatever breaks; planted bugs found; failures replayed and made small.
 
+mod campaigns;
+
+use campaigns::{campaign, hunt};
 use perjury_nemesis::{Options as Planning, plan, stream};
 use perjury_runner::{Fate, Options};
-use perjury_simulator::determinism::compare;
-use perjury_simulator::{Campaign, Draws, Effort, Setup, Swarm, Wanted, all_marks, hunt, run, shrink};
-
-fn campaign(runs: u64) -> Campaign {
-    let options = Options {
-        recovery_limit_ms: 20_000,
-        ..Options::default()
-    };
-    Campaign {
-        swarm: Swarm::new(Setup::new("raft", "cas", options)),
-        first_seed: 1,
-        runs,
-        jobs: 2,
-        keep_going: false,
-        invariants: true,
-    }
-}
+use perjury_simulator::{Draws, Effort, Setup, Swarm, Wanted, all_marks, run, shrink};
 
 #[test]
 fn correct_raft_is_never_accused_under_any_nemesis() {
-    for name in [
+    let nemeses = [
         "none",
         "partition",
         "kill",
@@ -32,52 +19,18 @@ fn correct_raft_is_never_accused_under_any_nemesis() {
         "disk",
         "membership",
         "all",
-    ] {
-        for (seed, workload) in (0..).zip(["register", "cas", "append", "counter", "set"]) {
-            let options = Options {
-                time_limit_ms: 10_000,
-                seed,
-                ..Options::default()
-            };
-            let mut setup = Setup::new("raft", workload, options);
-            let nemesis = name.parse().expect("a nemesis");
-            let planning = Planning::new(5, 10_000);
-            setup.plan = plan(&nemesis, &planning, &mut stream(seed, "nemesis")).expect("a plan");
-            let outcome = run(&setup, &Wanted::default()).expect("it can be run");
-            assert!(outcome.is_clean(), "{name} {workload}: {:?}", outcome.violations);
-            assert!(
-                outcome.summary.trouble.is_empty(),
-                "{name} {workload}: {:?}",
-                outcome.summary.trouble
-            );
-            assert_eq!(outcome.summary.recovery.len(), 5, "{name} {workload}");
-        }
-    }
+    ];
+    campaigns::never_accused_under("raft", &nemeses);
 }
 
 #[test]
 fn correct_raft_is_never_accused_in_a_swarm() {
-    let tally = hunt(&campaign(150), &|| false, &mut |_| {}).expect("it can be run");
-    assert_eq!((tally.runs, &tally.found), (150, &Vec::new()));
-    assert_eq!(tally.first_trouble, None);
-    let wanted = [
-        "BecameLeader",
-        "SteppedDown",
-        "Truncated",
-        "SnapshotInstalled",
-        "ConfigAppended",
-        "HandedOver",
-    ];
-    assert!(
-        tally.unreached(wanted).is_empty(),
-        "never reached: {:?}",
-        tally.unreached(wanted)
-    );
+    campaigns::never_accused(campaign("raft", 150), 3);
 }
 
 #[test]
 fn correct_raft_is_never_accused_over_connections() {
-    let swarm = campaign(1).swarm;
+    let swarm = campaign("raft", 1).swarm;
     let (mut lost, mut told) = (0, 0);
     for seed in 500..512 {
         let mut setup = swarm.setup(seed).expect("drawn");
@@ -113,7 +66,7 @@ fn planted_bugs_are_found() {
         ("joint-checks-new-majority-only", &[]),
     ];
     for (mutant, settings) in cases {
-        let mut campaign = campaign(300);
+        let mut campaign = campaign("raft", 300);
         campaign.swarm.base.mutant = Some((*mutant).to_owned());
         for (name, value) in *settings {
             campaign
@@ -122,7 +75,7 @@ fn planted_bugs_are_found() {
                 .settings
                 .insert((*name).to_owned(), (*value).to_owned());
         }
-        let tally = hunt(&campaign, &|| false, &mut |_| {}).expect("it can be run");
+        let tally = hunt(&campaign);
         assert!(
             tally.failed > 0,
             "{mutant}: reached and differed in {:?} runs",
@@ -134,10 +87,10 @@ fn planted_bugs_are_found() {
 #[test]
 fn clients_alone_convict_what_clients_can_see() {
     for mutant in ["read-local-at-any-node", "ack-before-commit", "apply-uncommitted"] {
-        let mut campaign = campaign(300);
+        let mut campaign = campaign("raft", 300);
         campaign.invariants = false;
         campaign.swarm.base.mutant = Some(mutant.to_owned());
-        let tally = hunt(&campaign, &|| false, &mut |_| {}).expect("it can be run");
+        let tally = hunt(&campaign);
         assert!(
             tally.found.iter().any(|found| found.violations[0].is_black_box()),
             "{mutant}: {tally:?}"
@@ -180,16 +133,12 @@ fn copies_of_an_answer_do_not_multiply_the_chunks_of_a_snapshot() {
 
 #[test]
 fn a_swarm_run_is_the_same_every_time() {
-    let swarm = campaign(1).swarm;
-    for seed in 0..6 {
-        let setup = swarm.setup(seed).expect("drawn");
-        assert_eq!(compare(&setup), Ok(None), "seed {seed}");
-    }
+    campaigns::same_every_time("raft");
 }
 
 #[test]
 fn drawing_less_leaves_the_rest_as_it_was() {
-    let mut swarm = campaign(1).swarm;
+    let mut swarm = campaign("raft", 1).swarm;
     swarm.draws = Draws::NONE;
     let setup = swarm.setup(7).expect("drawn");
     assert_eq!(setup.options.nodes, 5);
@@ -201,9 +150,9 @@ fn drawing_less_leaves_the_rest_as_it_was() {
 
 #[test]
 fn a_failing_run_shrinks_and_the_small_one_fails_alike_every_time() {
-    let mut campaign = campaign(300);
+    let mut campaign = campaign("raft", 300);
     campaign.swarm.base.mutant = Some("read-local-at-leader".to_owned());
-    let tally = hunt(&campaign, &|| false, &mut |_| {}).expect("it can be run");
+    let tally = hunt(&campaign);
     let found = tally.found.first().expect("it is found");
     let small = shrink(&found.setup, true, Effort::default(), &|| false, &mut |_, _| {})
         .expect("it can be run")
@@ -255,7 +204,7 @@ fn whoever_takes_down_the_messages_changes_nothing_and_misses_none() {
 
 #[test]
 fn planted_bugs_of_every_kind_are_found_within_a_few_runs() {
-    for name in [
+    let bugs = [
         "raft/vote-not-durable",
         "raft/restart-resumes-leadership",
         "raft/commit-old-term-by-count",
@@ -266,13 +215,8 @@ fn planted_bugs_of_every_kind_are_found_within_a_few_runs() {
         "raft/read-local-at-any-node",
         "raft/no-dedup",
         "raft/nondeterministic-apply",
-    ] {
-        let mutant = perjury_systems::registry::mutant(name).expect("it is planted");
-        let mut campaign = campaign(30);
-        campaign.swarm = Swarm::for_mutant(campaign.swarm.base, mutant);
-        let tally = hunt(&campaign, &|| false, &mut |_| {}).expect("it can be run");
-        assert_eq!(tally.failed, 1, "{name}: {:?}", tally.mutant_runs);
-    }
+    ];
+    campaigns::found(bugs, 30);
 }
 
 #[test]
@@ -280,20 +224,20 @@ fn what_a_hunt_comes_to_does_not_depend_on_the_number_of_threads() {
     let mutant =
         perjury_systems::registry::mutant("raft/log-check-index-before-term").expect("it is planted");
     for keep_going in [false, true] {
-        let mut campaign = campaign(40);
+        let mut campaign = campaign("raft", 40);
         campaign.swarm = Swarm::for_mutant(campaign.swarm.base, mutant);
         campaign.keep_going = keep_going;
         campaign.jobs = 1;
-        let alone = hunt(&campaign, &|| false, &mut |_| {}).expect("it can be run");
+        let alone = hunt(&campaign);
         campaign.jobs = 3;
-        let together = hunt(&campaign, &|| false, &mut |_| {}).expect("it can be run");
+        let together = hunt(&campaign);
         assert_eq!(alone, together);
     }
 }
 
 #[test]
 fn a_campaign_says_which_marks_it_did_not_reach() {
-    let tally = hunt(&campaign(60), &|| false, &mut |_| {}).expect("it can be run");
+    let tally = hunt(&campaign("raft", 60));
     let all: Vec<&str> = all_marks("raft").map(|mark| mark.name).collect();
     assert!(
         tally.unreached(all.iter().copied()).len() <= 3,

@@ -68,11 +68,7 @@ impl<R: Replica, A> World<R, A> {
         if self.seen_by(lost, R::may_vote).unwrap_or_default() {
             return None;
         }
-        let few = |voters: &Vec<Node>| voters.len() <= 2 && voters.contains(&lost);
-        self.configurations()
-            .into_iter()
-            .find(few)
-            .map(|voters| (lost, voters))
+        sparing_none(lost, self.configurations()).map(|voters| (lost, voters))
     }
 
     /// A node is not started until it is unbarred.
