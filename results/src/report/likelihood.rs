@@ -1,6 +1,6 @@
 //! How probable the failure had become over the time of the run, drawn as steps.
 
-use super::charts::{LEFT, RIGHT, TOP, Tick, x_of};
+use super::charts::{TOP, Tick, x_of};
 use super::picture::px;
 use crate::evidence::Evidence;
 use crate::likelihood::{LikelihoodRecord, MomentRecord};
