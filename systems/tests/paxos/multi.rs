@@ -505,6 +505,27 @@ fn a_change_that_was_made_from_other_members_changes_nothing() {
 }
 
 #[test]
+fn who_lost_its_disk_confirms_no_read() {
+    let mut net: Log = Net::new(3, 0, &[("identity", "register"), ("reads", "quorum")]);
+    net.settle(&ALL);
+    net.timer(1, Timer::Election);
+    net.settle(&ALL);
+    net.write(1, "x", 1);
+    net.settle(&ALL);
+    // n2 leads by n3's promise, which n3 loses with its disk.
+    net.timer(2, Timer::Election);
+    net.settle(&[2, 3]);
+    let write = net.write(2, "x", 2);
+    net.settle(&[2, 3]);
+    assert!(matches!(net.answer(write), Some(Ok(_))));
+    net.wipe(3);
+    net.packets.clear();
+    let read = net.read(1, "x");
+    net.settle(&[1, 3]);
+    assert_eq!(net.answer(read), None, "n3 does not know that it follows n2");
+}
+
+#[test]
 fn a_leader_that_learns_how_it_came_back_goes_on() {
     let mut net = led_by(1, &[("alpha", "1"), ("catch-up-lag", "0"), ("reads", "slot")]);
     for change in [Reconfigure::Leave(NodeId(3)), Reconfigure::Join(NodeId(3))] {

@@ -164,6 +164,7 @@ impl Paxos {
         (disk, registered): (u64, bool),
         cx: &mut Cx,
     ) {
+        let known_by = self.configs.latest().1.disks.get(&from).copied();
         let State::Leader(leader) = &mut self.state else {
             return;
         };
@@ -171,7 +172,6 @@ impl Paxos {
             return;
         }
         let peer = leader.peers.entry(from).or_default();
-        peer.confirmed = peer.confirmed.max(round);
         let newer = |known: Clock| known.incarnation != clock.incarnation || known.at < clock.at;
         if peer.clock.is_none_or(|(known, _)| newer(known)) {
             peer.clock = Some((clock, cx.now));
@@ -179,6 +179,10 @@ impl Paxos {
         peer.executed = peer.executed.max(executed);
         peer.disk = Some(disk);
         peer.registered = registered;
+        // Whoever lost its disk may have promised another leader, and confirms nothing.
+        if peer.votes(known_by) {
+            peer.confirmed = peer.confirmed.max(round);
+        }
         if executed > self.executed() {
             self.wanted = self.wanted.max(executed);
             self.fetch_from(from, cx);
