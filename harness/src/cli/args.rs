@@ -455,9 +455,9 @@ pub struct HuntArgs {
     /// What runs are drawn from.
     #[command(flatten)]
     pub drawn: DrawArgs,
-    /// How many runs at most.
-    #[arg(long, env = "PERJURY_RUNS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
-    pub runs: u64,
+    /// How many runs at most; 1000, unless --for says how long.
+    #[arg(long, env = "PERJURY_RUNS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub runs: Option<u64>,
     /// For how long at most.
     #[arg(long = "for", env = "PERJURY_FOR", value_parser = duration)]
     pub limit: Option<Duration>,

@@ -24,18 +24,25 @@ const EFFORT: Effort = Effort {
 /// How often a line of progress is printed.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 
+/// Runs at most, where no limit is given.
+const RUNS: u64 = 1_000;
+
 /// Runs a campaign and says what it found.
 pub fn hunt(args: &HuntArgs) -> Outcome {
     let first_seed = args.seed.unwrap_or_else(spec::draw_seed);
+    let otherwise = args.limit.map_or(RUNS, |_| u64::MAX);
     let campaign = Campaign {
         swarm: swarm(&args.drawn)?,
         first_seed,
-        runs: args.runs,
+        runs: args.runs.unwrap_or(otherwise),
         jobs: usize::from(args.jobs),
         keep_going: args.keep_going,
         invariants: !args.drawn.black_box,
     };
-    eprintln!("up to {} runs, seeds from {first_seed}", args.runs);
+    match campaign.runs {
+        u64::MAX => eprintln!("seeds from {first_seed}"),
+        runs => eprintln!("up to {runs} runs, seeds from {first_seed}"),
+    }
     let _armed = Armed::new(|| eprintln!("interrupted: waiting for the runs that are under way"))?;
     let began = Instant::now();
     let all: Vec<&str> = all_marks(&args.drawn.system).map(|mark| mark.name).collect();
