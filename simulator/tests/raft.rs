@@ -25,7 +25,20 @@ fn correct_raft_is_never_accused_under_any_nemesis() {
 
 #[test]
 fn correct_raft_is_never_accused_in_a_swarm() {
-    campaigns::never_accused(campaign("raft", 150), 3);
+    let tally = campaigns::never_accused(campaign("raft", 150), 3);
+    let wanted = [
+        "BecameLeader",
+        "SteppedDown",
+        "Truncated",
+        "SnapshotInstalled",
+        "ConfigAppended",
+        "HandedOver",
+    ];
+    assert!(
+        tally.unreached(wanted).is_empty(),
+        "never reached: {:?}",
+        tally.unreached(wanted)
+    );
 }
 
 #[test]
