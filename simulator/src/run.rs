@@ -343,11 +343,11 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
     let declared = declared_marks(R::NAME);
     marks.extend(world.marks().of(declared).map(|mark| (mark.name, 1)));
     let mut finished = runner.finish();
-    if !finished.failures.is_empty()
+    let died = |failure: &Failure| matches!(failure, Failure::NodeDied { .. });
+    if !finished.failures.iter().all(died)
         && let Some((lost, voters)) = world.lost_and_needed()
     {
-        let serves = |failure: &Failure| !matches!(failure, Failure::NodeDied { .. });
-        finished.failures.retain(|failure| !serves(failure));
+        finished.failures.retain(died);
         let voters: Vec<String> = voters.iter().map(Node::to_string).collect();
         finished.coverage.missing.push(format!(
             "whether it recovers: {lost} lost its disk while the members became {}, none of whom can be spared",

@@ -123,16 +123,18 @@ pub fn likelihood(args: &LikelihoodArgs) -> Outcome {
         return Ok(exit::UNKNOWN);
     };
     let record = record(&found);
-    let report = draw(&path, &record)?;
     let mut out = std::io::stdout().lock();
     if args.json {
         serde_json::to_writer(&mut out, &record).map_err(std::io::Error::from)?;
         writeln!(out)?;
     } else {
         tell(&mut out, &found)?;
-        if let Some(report) = report {
-            writeln!(out, "drawn in {}", report.display())?;
-        }
+    }
+    // What was found is told by then, should the folder not be writable.
+    if let Some(report) = draw(&path, &record)?
+        && !args.json
+    {
+        writeln!(out, "drawn in {}", report.display())?;
     }
     Ok(exit::VALID)
 }

@@ -188,56 +188,61 @@ impl Paxos {
         }
     }
 
-    /// Carries a change on: promotes a node that has caught up, and answers once the last decree is in force.
+    /// Carries a change on, and has a leader stop that is no member any more.
     pub(super) fn advance_change(&mut self, cx: &mut Cx) {
-        let executed = self.executed();
+        let State::Leader(leader) = &self.state else {
+            return;
+        };
+        if leader.change.is_some() && self.members_are_settled() {
+            self.carry_on(cx);
+        }
+        self.leave_when_removed(self.executed(), cx);
+    }
+
+    /// What was proposed last is decided: promotes a node that has caught up, or ends the change.
+    fn carry_on(&mut self, cx: &mut Cx) {
+        let version = self.executed();
         let config = self.configs.latest().1;
-        let changing = matches!(&self.state, State::Leader(leader) if leader.change.is_some());
-        let settled = changing && self.members_are_settled();
         let State::Leader(leader) = &mut self.state else {
             return;
         };
-        if let Some(change) = leader.change.clone().filter(|_| settled) {
-            match (change.step, change.joins) {
-                _ if *config != change.wanted => {
-                    leader.change = None;
-                    if let Some(id) = change.id {
-                        let reason = "another change of the members came before it";
-                        self.answer(id, Err(self.unavailable(reason)), cx);
-                    }
+        let Some(change) = &mut leader.change else {
+            return;
+        };
+        if *config != change.wanted {
+            let reason = "another change of the members came before it";
+            self.end_change(Err(self.unavailable(reason)), cx);
+        } else if let (Step::CatchingUp, Some(node)) = (change.step, change.joins) {
+            let peer = leader.peers.get(&node).copied().unwrap_or_default();
+            let near = peer.executed + self.settings.catch_up_lag >= version;
+            if let Some(disk) = peer.disk.filter(|_| near && config.learners.contains(&node)) {
+                let mut next = config.clone();
+                next.learners.remove(&node);
+                next.voters.insert(node);
+                next.disks.insert(node, disk);
+                if let Some(leaves) = change.leaves {
+                    next.voters.remove(&leaves);
+                    next.disks.remove(&leaves);
                 }
-                (Step::CatchingUp, Some(node)) => {
-                    let peer = leader.peers.get(&node).copied().unwrap_or_default();
-                    let near = peer.executed + self.settings.catch_up_lag >= executed;
-                    if let Some(disk) = peer.disk.filter(|_| near && config.learners.contains(&node)) {
-                        let mut next = config.clone();
-                        next.learners.remove(&node);
-                        next.voters.insert(node);
-                        next.disks.insert(node, disk);
-                        if let Some(leaves) = change.leaves {
-                            next.voters.remove(&leaves);
-                            next.disks.remove(&leaves);
-                        }
-                        leader.change = Some(Change {
-                            step: Step::Proposed,
-                            wanted: next.clone(),
-                            ..change
-                        });
-                        self.propose_config(next, cx);
-                    }
-                }
-                _ => {
-                    leader.change = None;
-                    self.rules.reach(Place::ConfigEffective as u8);
-                    if let Some(id) = change.id {
-                        let version = executed;
-                        let value = crate::api::Value::Nil;
-                        self.answer(id, Ok(Reply { value, version }), cx);
-                    }
-                }
+                change.step = Step::Proposed;
+                change.wanted = next.clone();
+                self.propose_config(next, cx);
             }
+        } else {
+            self.rules.reach(Place::ConfigEffective as u8);
+            let value = crate::api::Value::Nil;
+            self.end_change(Ok(Reply { value, version }), cx);
         }
-        self.leave_when_removed(executed, cx);
+    }
+
+    /// Nothing of the change is left to do; its client is told, if it still waits.
+    fn end_change(&mut self, answer: Result<Reply, Failure>, cx: &mut Cx) {
+        let State::Leader(leader) = &mut self.state else {
+            return;
+        };
+        if let Some(id) = leader.change.take().and_then(|change| change.id) {
+            self.answer(id, answer, cx);
+        }
     }
 
     /// A leader that no configuration names any more stops once everybody can know.
