@@ -190,3 +190,106 @@ pub fn mutant(name: &str) -> Option<&'static MutantInfo> {
         .flat_map(|system| system.mutants)
         .find(|mutant| mutant.name == name)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::replica::{Cluster, ConfigError, NodeId};
+
+    /// The catalogue's core set of each system.
+    const CORE: &[(&str, &str)] = &[
+        (
+            raft::Raft::NAME,
+            "R01 R02 R03 R04 R05 R07 R10 R12 R14 R15 R17 R22 R24 R26 R27 R28 R30 R31 R32 R35 R37 R38 R39 R40 R43 R44 \
+             R45 R47 R49 R52 R54 R55 R58 R63 R64 R65 R66 R68 R69 R71 R73 R76 R78 R79 R80 R82",
+        ),
+        (
+            paxos::BasicPaxos::NAME,
+            "P01 P02 P05 P06 P07 P08 P09 P10 P11 P12 P14 P15 P16 P17 P20 P21",
+        ),
+        (
+            paxos::Paxos::NAME,
+            "P24 P25 P27 P28 P29 P30 P31 P32 P33 P34 P37 P40",
+        ),
+        (
+            zab::Zab::NAME,
+            "Z01 Z02 Z06 Z07 Z08 Z11 Z12 Z14 Z15 Z17 Z19 Z20 Z21 Z22 Z23 Z26 Z28 Z29 Z30 Z32 Z33 Z34 Z36 Z38 Z39 Z42",
+        ),
+        (
+            nwr::Nwr::NAME,
+            "Q01 Q02 Q03 Q05 Q06 Q07 Q08 Q09 Q10 Q11 Q13 Q16 Q18 Q20 Q21 Q22 Q24 Q25 H01 H02 H03 H05 H06 H08 H14 H15",
+        ),
+    ];
+
+    #[test]
+    fn the_core_sets_of_the_catalogue_are_there() {
+        let core = SYSTEMS.iter().map(|system| {
+            let core = system.mutants.iter().filter(|info| info.core);
+            (system.name, core.map(|info| info.id).collect::<BTreeSet<&str>>())
+        });
+        let wanted = CORE
+            .iter()
+            .map(|(system, ids)| (*system, ids.split_whitespace().collect()));
+        assert_eq!(core.collect::<Vec<_>>(), wanted.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_planted_bug_has_a_name_under_its_system_and_an_id_of_its_own() {
+        let (mut names, mut ids, mut count) = (BTreeSet::new(), BTreeSet::new(), 0);
+        for system in SYSTEMS {
+            for info in system.mutants {
+                let (of, _) = info.name.split_once('/').expect("a name under its system");
+                assert_eq!(of, system.name, "{}", info.name);
+                assert!(
+                    !info.change.is_empty() && !info.source.is_empty(),
+                    "{}",
+                    info.name
+                );
+                names.insert(info.name);
+                ids.insert(info.id);
+                count += 1;
+            }
+        }
+        assert_eq!((names.len(), ids.len()), (count, count));
+    }
+
+    /// Whether a system accepts a cluster.
+    struct Accepts(Cluster);
+
+    impl Visitor for Accepts {
+        type Output = Result<(), ConfigError>;
+
+        fn visit<R: Replica>(self) -> Self::Output {
+            R::validate(&self.0)
+        }
+    }
+
+    #[test]
+    fn every_planted_bug_asks_for_a_workload_and_settings_that_its_system_has() {
+        for system in SYSTEMS {
+            for info in system.mutants {
+                assert!(system.workloads.contains(&info.workload), "{}", info.name);
+                let pairs = info.settings.iter().filter_map(|given| given.split_once('='));
+                let settings: BTreeMap<String, String> = pairs
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect();
+                assert_eq!(settings.len(), info.settings.len(), "{}", info.name);
+                let nodes: Vec<NodeId> = (1..=5).map(NodeId).collect();
+                let cluster = Cluster {
+                    members: nodes.clone(),
+                    nodes,
+                    settings,
+                    mutant: Some(info.name.to_owned()),
+                };
+                assert_eq!(
+                    visit(system.name, Accepts(cluster)),
+                    Some(Ok(())),
+                    "{}",
+                    info.name
+                );
+            }
+        }
+    }
+}

@@ -179,3 +179,32 @@ macro_rules! rules {
     };
 }
 pub(crate) use rules;
+
+/// A system's planted bugs, from the files that describe them, each of which has its `MUTANTS`.
+macro_rules! mutants {
+    ($system:literal: $($file:ident),+ $(,)?) => {
+        use super::rules::{Rules, Swap};
+
+        type Mutant = $crate::rules::Mutant<Swap>;
+
+        const FILES: &[&[Mutant]] = &[$($file::MUTANTS),+];
+
+        /// All planted bugs, as `list mutants` shows them.
+        pub const MUTANTS: &[$crate::replica::MutantInfo] =
+            &$crate::rules::infos::<Swap, { $crate::rules::count(FILES) }>(FILES);
+
+        #[doc = concat!("A planted bug by its name, with or without `", $system, "/`; none for the correct build.")]
+        ///
+        /// # Errors
+        /// If there is no such bug.
+        pub(crate) fn find(name: Option<&str>) -> Result<Option<Swap>, $crate::replica::ConfigError> {
+            $crate::rules::find($system, FILES, name)
+        }
+
+        /// The rules as a node follows them, with a mistake planted if there is one of that name.
+        pub(crate) fn rules(name: Option<&str>) -> Rules {
+            find(name).ok().flatten().map_or_else(Rules::default, Rules::with)
+        }
+    };
+}
+pub(crate) use mutants;

@@ -154,12 +154,13 @@ pub(super) fn draw_triggers(
 
 #[cfg(test)]
 mod tests {
+    use perjury_nemesis::Nemesis;
     use perjury_systems::registry::SYSTEMS;
 
     use crate::systems;
 
     #[test]
-    fn planted_bugs_ask_for_moments_that_there_are() {
+    fn planted_bugs_ask_for_moments_and_faults_that_there_are() {
         for system in SYSTEMS {
             let drawing = systems::drawing(system.name).expect("it can be simulated");
             assert!(drawing.steps.len() >= 3, "{}", system.name);
@@ -170,6 +171,7 @@ mod tests {
                     "{}",
                     mutant.name
                 );
+                assert!(mutant.nemesis.parse::<Nemesis>().is_ok(), "{}", mutant.name);
             }
         }
     }
