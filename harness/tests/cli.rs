@@ -409,6 +409,23 @@ fn sizes_of_quorums_are_told_as_they_were_given() {
 }
 
 #[test]
+fn the_report_of_a_simulated_store_of_quorums_holds_visibility_against_what_is_predicted() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let given = "--system nwr --n 3 --w 1 --r 1 --env sim --time-limit 2s --seed 1";
+    let arguments: Vec<&str> = ["test"].into_iter().chain(given.split(' ')).collect();
+    let run = perjury(folder.path(), &arguments);
+    let report = std::fs::read_to_string(folder.path().join("results/runs/latest/report.html"));
+    let report = report.unwrap_or_else(|error| panic!("{error}: {}", text(&run.stderr)));
+    for told in [
+        "predicted by WARS",
+        "class=\"line predicted\"",
+        "predicted for reads just then",
+    ] {
+        assert!(report.contains(told), "{told}");
+    }
+}
+
+#[test]
 fn a_failure_is_replayed_bit_for_bit_from_a_run_a_seed_or_a_file_and_shrinks() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let elsewhere = tempfile::tempdir().expect("another temporary folder");

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use perjury_checker::quorum::Visibility;
 use perjury_checker::{Finding, Verdict};
 use perjury_nemesis::{Node, Plan};
 use perjury_workloads::Coverage;
@@ -176,6 +177,10 @@ pub struct VerdictRecord {
     pub troubles: Vec<String>,
     /// The planted bug at work, if there was one.
     pub mutant: Option<MutantSeen>,
+    /// Of a simulated store of quorums: how soon after a write reads should see it, as WARS predicts it from the delays of
+    /// the network, for a write that no other overlaps and without faults.
+    #[serde(default)]
+    pub predicted_visibility: Vec<Visibility>,
 }
 
 impl VerdictRecord {

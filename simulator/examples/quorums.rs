@@ -9,13 +9,14 @@
 
 use perjury_checker::linearizability::Options as Checking;
 use perjury_checker::models::Cell;
-use perjury_checker::quorum::{Staleness, regularity, staleness};
+use perjury_checker::quorum::{Staleness, Visibility, regularity, staleness};
 use perjury_checker::{Verdict, check};
 use perjury_runner::Options;
-use perjury_simulator::{Setup, Wanted, Weather, promised, run};
+use perjury_simulator::{Setup, Wanted, Weather, predicted_visibility, promised, run};
 
-/// Runs of each line.
+/// Runs of each line, and trials of its prediction.
 const RUNS: u64 = 30;
+const TRIALS: u64 = 100_000;
 
 struct Case {
     n: u16,
@@ -115,9 +116,9 @@ fn add(all: &mut Staleness, one: &Staleness) {
 }
 
 /// After which time 99 % of the reads saw the last write.
-fn visible(measured: &Staleness) -> String {
+fn visible(curve: &[Visibility]) -> String {
     let enough = |fresh: u64, reads: u64| reads > 0 && 100 * fresh >= 99 * reads;
-    let mut points = measured.visibility.iter();
+    let mut points = curve.iter();
     match points.find(|point| enough(point.fresh, point.reads)) {
         Some(point) if point.after_ns == 0 => "at once".to_owned(),
         Some(point) => format!("{} ms", point.after_ns as f64 / 1e6),
@@ -127,20 +128,23 @@ fn visible(measured: &Staleness) -> String {
 
 fn main() {
     println!(
-        "| N | W | R | promised | linearizable runs | regular runs | missed 1, 2 writes | predicted | 99 % see it |"
+        "| N | W | R | promised | linearizable runs | regular runs | missed 1, 2 writes | predicted | 99 % see it | \
+         predicted |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
     for case in cases() {
         let promise = promised("nwr", &setup(&case, 1).cluster());
         let seen = observe(&case);
         let measured = seen.measured.expect("there were runs");
         assert!(!measured.exceeds_prediction(), "staler than random quorums");
+        let times: Vec<u64> = measured.visibility.iter().map(|point| point.after_ns).collect();
+        let predicted = predicted_visibility(&setup(&case, 1), &times, TRIALS).expect("settings of NWR");
         let percent = |share: f64| match 100.0 * share {
             0.0 => "0".to_owned(),
             share => format!("{share:.2}"),
         };
         println!(
-            "| {} | {} | {} | {}{} | {} of {RUNS} | {} of {RUNS} | {} %, {} % | {} %, {} % | {} |",
+            "| {} | {} | {} | {}{} | {} of {RUNS} | {} of {RUNS} | {} %, {} % | {} %, {} % | {} | {} |",
             case.n,
             case.w,
             case.r,
@@ -152,7 +156,8 @@ fn main() {
             percent(measured.share(2)),
             percent(measured.predicted(1)),
             percent(measured.predicted(2)),
-            visible(&measured),
+            visible(&measured.visibility),
+            visible(&predicted),
         );
     }
 }

@@ -17,6 +17,7 @@ pub mod shrink;
 pub mod story;
 pub mod swarm;
 pub mod systems;
+pub mod visibility;
 pub mod world;
 
 pub use case::{Case, Comparison, Expected};
@@ -35,4 +36,5 @@ pub use shrink::{Effort, Shrunk, Size, shrink};
 pub use story::{Sentence, spoken, story};
 pub use swarm::{Draws, Hint, Swarm};
 pub use systems::{Simulated, promised};
+pub use visibility::predicted_visibility;
 pub use world::{Invariants, Line, On, Scheduler, Strike, Topic, Trigger, Unwatched, Weather};

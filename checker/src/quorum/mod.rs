@@ -8,7 +8,7 @@
 //! | W + R > N | **regular**: a read returns the last write completed before it, or one that overlaps it | [`regularity`] |
 //! | the same, and reads store what they return at W replicas first (Attiya, Bar-Noy and Dolev, 1995) | linearizable | [`crate::check`] |
 //! | reads of one replica, which holds all that the client has seen (ZooKeeper) | **sequential**: one order agrees with that of each process | [`sequential_consistency`] |
-//! | W + R ≤ N | what is read was written; replicas agree in the end | [`validity`]; [`staleness`] measures the rest |
+//! | W + R ≤ N | what is read was written; replicas agree in the end | [`validity`]; [`staleness`] measures the rest, [`visible_after_ns`] predicts it |
 //!
 //! W + R > N alone does not make registers linearizable: while a write is under way, one read may find it and the next not.
 //!
@@ -25,6 +25,7 @@ mod evidence;
 mod regular;
 mod sequential;
 mod staleness;
+mod wars;
 
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +37,8 @@ use crate::verdict::Finding;
 pub use evidence::evidence;
 pub use regular::{regularity, validity};
 pub use sequential::sequential_consistency;
-pub use staleness::{Staleness, Visibility, staleness};
+pub use staleness::{Staleness, VISIBILITY_NS, Visibility, staleness};
+pub use wars::{Delays, visible_after_ns};
 
 /// Keys whose violations are shown, at most.
 const WITNESSES: usize = 10;

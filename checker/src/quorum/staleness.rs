@@ -7,7 +7,7 @@
 //!
 //! If every quorum is drawn at random and a write goes to no more than W replicas, a read misses one write with
 //! *p* = C(N−W, R) / C(N, R), and is *k* or more writes behind with *pᵏ*. Stores send a write to all N, so that reads are
-//! fresher than that.
+//! fresher than that; how fresh is what [`visible_after_ns`](super::visible_after_ns) predicts where the delays are known.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ use crate::history::{History, Operation, Outcome, Quorum, Tag};
 use crate::words;
 
 /// Times at which visibility is asked for, in nanoseconds: 0, then from 100 µs to 10 s.
-const GRID_NS: [u64; 17] = [
+pub const VISIBILITY_NS: [u64; 17] = [
     0,
     100_000,
     200_000,
@@ -110,7 +110,7 @@ impl Staleness {
 }
 
 /// With which chance a random read quorum misses a random write quorum.
-fn missed(n: u16, w: u16, r: u16) -> f64 {
+pub(super) fn missed(n: u16, w: u16, r: u16) -> f64 {
     let mut chance = 1.0;
     for drawn in 0..r {
         let (others, left) = (n.saturating_sub(w).saturating_sub(drawn), n - drawn);
@@ -124,7 +124,7 @@ pub fn staleness(history: &History) -> Option<Staleness> {
     let mut measured = Staleness {
         quorums: (0, 0, 0),
         behind: Vec::new(),
-        visibility: GRID_NS
+        visibility: VISIBILITY_NS
             .iter()
             .map(|after_ns| Visibility {
                 after_ns: *after_ns,

@@ -2,15 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
+use perjury_checker::quorum::{VISIBILITY_NS, Visibility};
 use perjury_nemesis::StepKind;
 use perjury_results::{Machine, RunFolder, SCHEMA, Store, TestRecord, Timestamp, run_id};
 use perjury_simulator::{Case, Setup};
+use perjury_systems::nwr::Nwr;
+use perjury_systems::replica::Replica;
 
 use super::args::StoreArg;
 use super::{Trouble, spec};
 
 /// The file in a simulated run's folder that has everything that the run depends on.
 pub const PLAN: &str = "plan.json";
+
+/// Trials of a prediction of visibility: its shares are right to a percent.
+const TRIALS: u64 = 20_000;
 
 /// Something that a user wants to run again.
 pub enum Wanted {
@@ -148,6 +154,14 @@ pub fn record(case: &Case, name: &str, command: String) -> TestRecord {
         started_at,
         command,
     }
+}
+
+/// How soon after a write its reads should see it; empty unless it is a store of quorums.
+pub fn predicted_visibility(setup: &Setup) -> Vec<Visibility> {
+    if setup.system != Nwr::NAME {
+        return Vec::new();
+    }
+    perjury_simulator::predicted_visibility(setup, &VISIBILITY_NS, TRIALS).unwrap_or_default()
 }
 
 /// The command that replays what is at a path.

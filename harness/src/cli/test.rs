@@ -142,7 +142,12 @@ pub fn record_run(
         ..CheckOptions::default()
     };
     let summary = ran.finished.judge_with(&options, ran.more);
-    let verdict = verdict::record(record, &summary, ran.mutant, took, checking.elapsed());
+    let mut verdict = verdict::record(record, &summary, ran.mutant, took, checking.elapsed());
+    if let Some((case, _)) = &ran.case
+        && record.environment == "sim"
+    {
+        verdict.predicted_visibility = cases::predicted_visibility(&case.setup);
+    }
     if let Some(messages) = &ran.messages {
         writer.messages(messages, &verdict)?;
     }

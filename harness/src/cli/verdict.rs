@@ -33,6 +33,7 @@ pub fn record(
         system_failures: summary.failures.iter().map(failure).collect(),
         troubles: summary.trouble.clone(),
         mutant,
+        predicted_visibility: Vec::new(),
     }
 }
 

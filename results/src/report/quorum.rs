@@ -1,6 +1,6 @@
 //! Quorums: which replicas took part where something went wrong, and how stale reads were.
 
-use perjury_checker::quorum::{Staleness, staleness};
+use perjury_checker::quorum::{Staleness, Visibility, staleness};
 use perjury_checker::{Function, Operation, Verdict};
 
 use super::tables::Table;
@@ -29,6 +29,8 @@ pub(crate) struct Quorums {
     pub visibility: Table,
     /// The curve of visibility: `x,y` in a box of 100 by 100, and what is under it.
     pub curve: String,
+    /// The same of what was predicted; empty if nothing was.
+    pub predicted: String,
     pub ticks: Vec<(f64, String)>,
 }
 
@@ -76,14 +78,17 @@ impl Quorums {
                 ..Quorums::default()
             };
         };
+        let verdict = evidence.verdict.as_ref();
+        let predicted = verdict.map_or(&[][..], |verdict| &verdict.predicted_visibility);
         Quorums {
             any: true,
             sentence: measured.sentence(),
             pair,
             behind: behind(&measured),
-            curve: curve(&measured),
+            curve: curve(&measured, &measured.visibility),
+            predicted: curve(&measured, predicted),
             ticks: ticks(&measured),
-            visibility: visibility(&measured),
+            visibility: visibility(&measured, predicted),
         }
     }
 }
@@ -113,46 +118,49 @@ fn behind(measured: &Staleness) -> Table {
     }
 }
 
-fn visibility(measured: &Staleness) -> Table {
-    let heads = ["after the newest write", "reads", "returned it"];
-    let rows = measured
-        .visibility
-        .iter()
-        .filter(|point| point.reads > 0)
-        .map(|point| {
-            vec![
-                words::duration(point.after_ns),
-                point.reads.to_string(),
-                percent(point.fresh as f64 / point.reads as f64),
-            ]
-        });
+/// The points of a curve at which anything was measured.
+fn shown<'a>(measured: &'a Staleness, curve: &'a [Visibility]) -> impl Iterator<Item = &'a Visibility> {
+    let any = measured.visibility.iter().filter(|point| point.reads > 0);
+    any.filter_map(|point| curve.iter().find(|of| of.after_ns == point.after_ns))
+}
+
+fn share(point: &Visibility) -> f64 {
+    point.fresh as f64 / point.reads.max(1) as f64
+}
+
+fn visibility(measured: &Staleness, predicted: &[Visibility]) -> Table {
+    let mut heads = vec!["after the newest write", "reads", "returned it"];
+    if !predicted.is_empty() {
+        heads.push("predicted for reads just then");
+    }
+    let rows = shown(measured, &measured.visibility).map(|point| {
+        let mut row = vec![
+            words::duration(point.after_ns),
+            point.reads.to_string(),
+            percent(share(point)),
+        ];
+        let then = |of: &&Visibility| of.after_ns == point.after_ns;
+        row.extend(predicted.iter().find(then).map(|of| percent(share(of))));
+        row
+    });
     Table {
-        heads: heads.map(str::to_owned).into(),
         rows: rows.collect(),
+        heads: heads.into_iter().map(str::to_owned).collect(),
     }
 }
 
 /// Each point of the grid has the same width.
-fn curve(measured: &Staleness) -> String {
-    let points: Vec<_> = measured
-        .visibility
-        .iter()
-        .filter(|point| point.reads > 0)
-        .collect();
+fn curve(measured: &Staleness, curve: &[Visibility]) -> String {
+    let points: Vec<&Visibility> = shown(measured, curve).collect();
     let width = 100.0 / points.len().saturating_sub(1).max(1) as f64;
-    let at = |(place, point): (usize, &&perjury_checker::quorum::Visibility)| {
-        let share = point.fresh as f64 / point.reads as f64;
-        format!("{:.1},{:.1}", place as f64 * width, 100.0 - 100.0 * share)
+    let at = |(place, point): (usize, &&Visibility)| {
+        format!("{:.1},{:.1}", place as f64 * width, 100.0 - 100.0 * share(point))
     };
     points.iter().enumerate().map(at).collect::<Vec<_>>().join(" ")
 }
 
 fn ticks(measured: &Staleness) -> Vec<(f64, String)> {
-    let points: Vec<_> = measured
-        .visibility
-        .iter()
-        .filter(|point| point.reads > 0)
-        .collect();
+    let points: Vec<_> = shown(measured, &measured.visibility).collect();
     let width = 100.0 / points.len().saturating_sub(1).max(1) as f64;
     let each = points.len().div_ceil(6).max(1);
     let ticks = points.iter().enumerate().step_by(each);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use perjury_checker::history::PRECONDITION_FAILED;
 use perjury_checker::models::Cell;
+use perjury_checker::quorum::Visibility;
 use perjury_checker::{
     Event, EventKind, Finding, Function, History, Options, Process, Quorum, Tag, Value, Verdict, Witness,
 };
@@ -487,6 +488,11 @@ pub fn run(sample: &Sample) -> Evidence {
         }),
         system_failures: Vec::new(),
         troubles: Vec::new(),
+        predicted_visibility: vec![Visibility {
+            after_ns: 0,
+            reads: 100,
+            fresh: 60,
+        }],
         mutant: sample.lie.then_some(perjury_results::MutantSeen {
             reached: 3_012,
             differed: 17,

@@ -41,6 +41,42 @@ struct Line {
     told_at: u64,
 }
 
+impl Line {
+    fn drawn(weather: &Weather, rng: &mut ChaCha8Rng) -> Self {
+        let slowness = 1000 + below(rng, 1000 * u64::from(weather.spread.max(1) - 1) + 1);
+        Line {
+            slowness,
+            heavy: weather.heavy_percent > 0 && below(rng, 100) < u64::from(weather.heavy_percent),
+            ..Line::default()
+        }
+    }
+
+    /// The least that a packet takes, and the mean of what it takes besides.
+    fn latency(&self, weather: &Weather) -> (u64, u64) {
+        // A microsecond has as many nanoseconds as one has thousandths.
+        (
+            weather.latency_us * self.slowness,
+            weather.jitter_us * self.slowness,
+        )
+    }
+
+    /// What a packet takes besides the least.
+    fn exceeds(&self, rng: &mut ChaCha8Rng, mean: u64) -> u64 {
+        if self.heavy {
+            heavy_tailed(rng, mean)
+        } else {
+            exponential(rng, mean)
+        }
+    }
+}
+
+/// How long a packet takes on a link of some cluster, in nanoseconds, if nothing befalls it.
+pub(crate) fn usual_delay(weather: &Weather, rng: &mut ChaCha8Rng) -> u64 {
+    let line = Line::drawn(weather, rng);
+    let (least, jitter) = line.latency(weather);
+    least + line.exceeds(rng, jitter)
+}
+
 /// A node is to be told that its connection with another one broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Broken {
@@ -80,15 +116,7 @@ impl Network {
     pub(crate) fn new(nodes: usize, weather: Weather, connected: bool, seed: u64) -> Self {
         let mut rng = stream(seed, "network");
         let lines = (0..nodes * nodes)
-            .map(|_| {
-                let slowness = 1000 + below(&mut rng, 1000 * u64::from(weather.spread.max(1) - 1) + 1);
-                Line {
-                    slowness,
-                    heavy: weather.heavy_percent > 0
-                        && below(&mut rng, 100) < u64::from(weather.heavy_percent),
-                    ..Line::default()
-                }
-            })
+            .map(|_| Line::drawn(&weather, &mut rng))
             .collect();
         Network {
             nodes,
@@ -205,11 +233,8 @@ impl Network {
         *held_back = false;
         let line = &mut lines[from * *nodes + to];
         let conditions = if *calm { &*calmed } else { &*weather };
-        // A microsecond has as many nanoseconds as one has thousandths.
-        let least = conditions.latency_us * line.slowness;
-        let jitter = conditions.jitter_us * line.slowness;
-        let exceeds = if line.heavy { heavy_tailed } else { exponential };
-        let mut arrival = now + least + exceeds(rng, jitter);
+        let (least, jitter) = line.latency(conditions);
+        let mut arrival = now + least + line.exceeds(rng, jitter);
         let mut dropped = false;
         let mut copies = 1;
         if !*calm {
