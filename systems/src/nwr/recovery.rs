@@ -136,12 +136,13 @@ impl Nwr {
                 Record::Cell { key, cell } if cell.is_empty() => drop(cells.remove(&key)),
                 Record::Cell { key, cell } => drop(cells.insert(key, cell)),
                 Record::Synced(epoch) => self.synced = epoch,
-                Record::Hint { node, key, cell } if cell.is_empty() => {
-                    self.hints.retain(|_, hint| hint.node != node || hint.key != key);
-                }
                 Record::Hint { node, key, cell } => {
                     let ticket = self.next_ticket();
                     self.hints.insert(ticket, Hint { node, key, cell });
+                }
+                Record::HandedOver { node, key, cell } => {
+                    let arrived = Hint { node, key, cell };
+                    self.hints.retain(|_, hint| *hint != arrived);
                 }
             }
         }

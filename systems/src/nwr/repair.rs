@@ -17,8 +17,8 @@ use super::{Cx, Nwr};
 use crate::digest::{digest, scatter};
 use crate::replica::NodeId;
 
-/// Something that is kept for another node.
-#[derive(Clone, Debug)]
+/// Something that is kept for another node; once, however often it is to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Hint {
     pub(super) node: NodeId,
     pub(super) key: Arc<str>,
@@ -78,30 +78,23 @@ impl Nwr {
     }
 
     pub(super) fn keep_hint(&mut self, node: NodeId, key: Arc<str>, cell: Cell, cx: &mut Cx) {
-        let same = self
-            .hints
-            .values()
-            .any(|hint| hint.node == node && hint.key == key && hint.cell == cell);
-        if same {
+        let hint = Hint { node, key, cell };
+        if self.hints.values().any(|kept| *kept == hint) {
             return;
         }
         self.rules.reach(Place::Hinted as u8);
         if self.rules.hint_is_durable() {
-            let record = Record::Hint {
-                node,
-                key: Arc::clone(&key),
-                cell: cell.clone(),
-            };
-            self.append(record, cx);
+            let Hint { node, key, cell } = hint.clone();
+            self.append(Record::Hint { node, key, cell }, cx);
         }
         cx.trace(Trace::Hinted {
             at: cx.written(),
-            key: Arc::clone(&key),
+            key: Arc::clone(&hint.key),
             replica: node,
-            tag: newest(&cell),
+            tag: newest(&hint.cell),
         });
         let ticket = self.next_ticket();
-        self.hints.insert(ticket, Hint { node, key, cell });
+        self.hints.insert(ticket, hint);
     }
 
     pub(super) fn on_hint(&mut self, from: NodeId, ticket: Ticket, key: Arc<str>, cell: Cell, cx: &mut Cx) {
@@ -113,35 +106,20 @@ impl Nwr {
     }
 
     pub(super) fn on_hint_taken(&mut self, from: NodeId, ticket: Ticket, cx: &mut Cx) {
-        let Some(hint) = self.hints.get(&ticket).filter(|hint| hint.node == from) else {
+        if self.hints.get(&ticket).is_none_or(|hint| hint.node != from) {
+            return;
+        }
+        let Some(Hint { node, key, cell }) = self.hints.remove(&ticket) else {
             return;
         };
-        let (node, key, tag) = (hint.node, Arc::clone(&hint.key), newest(&hint.cell));
-        self.hints.remove(&ticket);
         self.rules.reach(Place::HandedOver as u8);
         cx.trace(Trace::HandedOver {
             key: Arc::clone(&key),
             replica: node,
-            tag,
+            tag: newest(&cell),
         });
-        let left: Vec<Hint> = self
-            .hints
-            .values()
-            .filter(|hint| hint.node == node && hint.key == key)
-            .cloned()
-            .collect();
-        // A record without versions ends all of this key and node; those that are left are written again.
-        self.append(
-            Record::Hint {
-                node,
-                key,
-                cell: Vec::new(),
-            },
-            cx,
-        );
-        for Hint { node, key, cell } in left {
-            self.append(Record::Hint { node, key, cell }, cx);
-        }
+        // What else is kept for it is in records of its own: a crash must not come between an end of all and the rest.
+        self.append(Record::HandedOver { node, key, cell }, cx);
     }
 
     /// The repair timer.

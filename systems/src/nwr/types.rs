@@ -253,7 +253,16 @@ pub enum Record {
         node: NodeId,
         /// The key.
         key: Arc<str>,
-        /// What; nothing if it arrived.
+        /// What.
+        cell: Cell,
+    },
+    /// It arrived, and is kept no longer.
+    HandedOver {
+        /// For whom it was kept.
+        node: NodeId,
+        /// The key.
+        key: Arc<str>,
+        /// What.
         cell: Cell,
     },
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use perjury_systems::api::{Reconfigure, Tag, Value};
-use perjury_systems::nwr::types::Version;
+use perjury_systems::driver::Written;
+use perjury_systems::nwr::types::{Record, Version};
 use perjury_systems::nwr::{Message, Nwr, View};
 use perjury_systems::{Cluster, Driver, Durable, Event, Lsn, NodeId, Output};
 use rand::SeedableRng;
@@ -14,12 +15,19 @@ use rand_chacha::ChaCha8Rng;
 struct Alone {
     driver: Driver<Nwr>,
     written: Lsn,
+    /// Everything that it wrote to its log.
+    records: Vec<(Lsn, Record)>,
     /// What left, to whom.
     sent: Vec<(NodeId, Message)>,
 }
 
 impl Alone {
     fn new(nodes: u16, identity: &str) -> Self {
+        Alone::recovered(nodes, identity, Vec::new())
+    }
+
+    /// From what its disk holds.
+    fn recovered(nodes: u16, identity: &str, records: Vec<(Lsn, Record)>) -> Self {
         let all: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
         let cluster = Cluster {
             nodes: all.clone(),
@@ -29,10 +37,17 @@ impl Alone {
         };
         let (rng, mut out) = (ChaCha8Rng::seed_from_u64(1), Vec::new());
         let clocks = (Duration::ZERO, Duration::ZERO);
-        let driver = Driver::recover(&cluster, NodeId(1), Durable::default(), rng, clocks, &mut out);
+        let written = records.last().map_or(Lsn(0), |(lsn, _)| *lsn);
+        let durable = Durable {
+            snapshot: None,
+            records: records.clone(),
+            end: written,
+        };
+        let driver = Driver::recover(&cluster, NodeId(1), durable, rng, clocks, &mut out);
         let mut alone = Alone {
             driver,
-            written: Lsn(0),
+            written,
+            records,
             sent: Vec::new(),
         };
         alone.take(out);
@@ -42,7 +57,12 @@ impl Alone {
     fn take(&mut self, out: Vec<Output<Nwr>>) {
         for output in out {
             match output {
-                Output::Write { lsn, .. } => self.written = lsn,
+                Output::Write { lsn, what } => {
+                    self.written = lsn;
+                    if let Written::Record(record) = what {
+                        self.records.push((lsn, record));
+                    }
+                }
                 Output::Send { to, message } => self.sent.push((to, message)),
                 _ => {}
             }
@@ -67,6 +87,18 @@ impl Alone {
                 .durable(self.written, (Duration::ZERO, Duration::ZERO), &mut out);
             self.take(out);
         }
+    }
+
+    /// What it hands over when its timers run out: to whom, under which ticket, which counter.
+    fn hands_over(&mut self) -> Vec<(NodeId, u64, u64)> {
+        let (late, mut out) = (Duration::from_secs(2), Vec::new());
+        self.driver.fire((late, late), &mut out);
+        self.take(out);
+        let hints = self.sent.drain(..).filter_map(|(to, message)| match message {
+            Message::Hint { ticket, cell, .. } => Some((to, ticket, cell.first()?.tag.counter)),
+            _ => None,
+        });
+        hints.collect()
     }
 
     /// The epochs of the views that left.
@@ -110,8 +142,13 @@ fn first_view(nodes: u16) -> View {
 }
 
 fn store(ticket: u64) -> Message {
+    kept(ticket, 1, None)
+}
+
+/// A request to store a version, or to keep it for another node.
+fn kept(ticket: u64, counter: u64, hint_for: Option<NodeId>) -> Message {
     let tag = Tag {
-        counter: 1,
+        counter,
         node: NodeId(2),
         life: 1,
     };
@@ -124,7 +161,7 @@ fn store(ticket: u64) -> Message {
             value: Value::Int(1),
             clock: Default::default(),
         }],
-        hint_for: None,
+        hint_for,
     }
 }
 
@@ -197,5 +234,43 @@ fn what_is_stored_counts_once_a_majority_knows_the_disk() {
         n1.receives(3, store(8));
         n1.syncs();
         assert_eq!(n1.acknowledged(), [NodeId(3)], "first: {first}");
+    }
+}
+
+/// n1 keeps two versions of a key for n3, which takes the first. n1 is killed while it writes that down: a part of it is
+/// durable. The second version must not be gone: nothing else may ever bring it to n3.
+#[test]
+fn handing_over_one_version_never_loses_another_one_that_is_kept_for_the_same_node() {
+    let mut n1 = Alone::new(5, "trust");
+    for counter in [1, 2] {
+        n1.receives(2, kept(counter, counter, Some(NodeId(3))));
+    }
+    n1.syncs();
+    let kept = n1.hands_over();
+    let (_, first, _) = *kept
+        .iter()
+        .find(|(.., counter)| *counter == 1)
+        .expect("it is kept");
+    assert_eq!(kept.len(), 2);
+    n1.syncs();
+    let durable = n1.records.len();
+    n1.receives(3, Message::HintTaken { ticket: first });
+    assert!(n1.records.len() > durable, "that it arrived is written down");
+    for end in durable..=n1.records.len() {
+        let mut again = Alone::recovered(5, "trust", n1.records[..end].to_vec());
+        let left: Vec<u64> = again
+            .hands_over()
+            .into_iter()
+            .map(|(.., counter)| counter)
+            .collect();
+        assert!(
+            left.contains(&2),
+            "after {end} records of {}: {left:?}",
+            n1.records.len()
+        );
+        assert!(
+            end < n1.records.len() || left == [2],
+            "what arrived is not kept: {left:?}"
+        );
     }
 }
