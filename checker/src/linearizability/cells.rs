@@ -124,8 +124,8 @@ impl CellSpec {
         Ok((ops, spec))
     }
 
-    /// The commonest operations, without copying their values: integers that were read, written, or compared and
-    /// set by a register.
+    /// The commonest operations, without copying their values: integers that were read, written, or compared by a
+    /// register.
     fn simple(&mut self, cell: &Cell, operation: &Operation) -> Option<Act> {
         use Function::{Cas, Read, Write};
         let outcome = operation.completion.outcome;
@@ -136,12 +136,22 @@ impl CellSpec {
             (Write, &Value::Int(value), _) if outcome != Outcome::Fail && cell.allows(&Write) => {
                 Some(Act::Write(self.values.integer(value)))
             }
-            (Cas, Value::List(pair), _) if outcome != Outcome::Fail && cell.allows(&Cas) => match **pair {
-                [Value::Int(expected), Value::Int(new)] => {
-                    Some(Act::Cas(self.values.integer(expected), self.values.integer(new)))
+            (Cas, Value::List(pair), _) if cell.allows(&Cas) => {
+                let [Value::Int(expected), Value::Int(new)] = **pair else {
+                    return None;
+                };
+                if outcome != Outcome::Fail {
+                    return Some(Act::Cas(self.values.integer(expected), self.values.integer(new)));
                 }
-                _ => None,
-            },
+                if !operation.precondition_failed() {
+                    return None;
+                }
+                match operation.completion.observed {
+                    None => Some(Act::Differs(self.values.integer(expected))),
+                    Some(Value::Int(seen)) if seen != expected => Some(Act::Read(self.values.integer(seen))),
+                    Some(_) => None,
+                }
+            }
             _ => None,
         }
     }
@@ -236,6 +246,15 @@ impl Spec for CellSpec {
 
     fn pure(&self, class: u32) -> bool {
         self.acts[class as usize].pure()
+    }
+
+    fn settles(&mut self, state: u32, class: u32) -> bool {
+        match self.acts[class as usize] {
+            Act::Read(value) => value == state,
+            Act::Differs(value) => value != state,
+            Act::Cas(expected, new) => expected == new && expected == state,
+            Act::Write(_) | Act::Contradiction | Act::Append(_) => false,
+        }
     }
 
     fn blind(&self, class: u32) -> bool {
