@@ -135,11 +135,7 @@ impl Swarm {
         base.mutant = Some(name.to_owned());
         let draws = Draws::ALL.unless_timed(&base);
         let mut timing = BTreeMap::new();
-        for (name, value) in mutant
-            .settings
-            .iter()
-            .filter_map(|setting| setting.split_once('='))
-        {
+        for (name, value) in mutant.given() {
             let given = base
                 .settings
                 .entry(name.to_owned())

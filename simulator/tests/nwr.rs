@@ -94,8 +94,7 @@ fn reads_see_a_write_as_soon_after_it_as_wars_predicts() {
             if reads < 50 {
                 continue;
             }
-            let share = |point: &Visibility| point.fresh as f64 / point.reads as f64;
-            let (low, high) = (share(&predicted[place]), share(&predicted[place + 1]));
+            let (low, high) = (predicted[place].share(), predicted[place + 1].share());
             let seen = fresh as f64 / reads as f64;
             // The model knows nothing of answers that wait for an fsync.
             let band = |share: f64| 5.0 * (share * (1.0 - share) / reads as f64).sqrt() + 0.01;

@@ -255,6 +255,48 @@ mod tests {
         assert_eq!((names.len(), ids.len()), (count, count));
     }
 
+    #[test]
+    fn no_planted_bug_got_lost() {
+        let counts = SYSTEMS.iter().map(|system| (system.name, system.mutants.len()));
+        let wanted = [
+            ("raft", 69),
+            ("basic-paxos", 22),
+            ("paxos", 18),
+            ("zab", 38),
+            ("nwr", 38),
+        ];
+        assert_eq!(counts.collect::<Vec<_>>(), wanted);
+    }
+
+    #[test]
+    fn planted_bugs_of_raft_need_nothing_but_the_plainest_workloads_and_faults() {
+        let workloads = ["register", "cas", "append", "counter", "set"];
+        let faults = [
+            "none",
+            "partition",
+            "kill",
+            "pause",
+            "clock",
+            "packets",
+            "disk",
+            "membership",
+            "all",
+            "partition-leader",
+            "partition-halves",
+            "partition-one",
+            "partition-majorities-ring",
+            "partition-bridge",
+            "partition-one-way",
+            "partition-minority",
+            "partition-flapping",
+        ];
+        for info in RAFT.mutants {
+            assert!(workloads.contains(&info.workload), "{}", info.name);
+            let known = |fault: &str| faults.contains(&fault);
+            assert!(info.nemesis.split(',').all(known), "{}", info.name);
+        }
+    }
+
     /// Whether a system accepts a cluster.
     struct Accepts(Cluster);
 
@@ -271,8 +313,8 @@ mod tests {
         for system in SYSTEMS {
             for info in system.mutants {
                 assert!(system.workloads.contains(&info.workload), "{}", info.name);
-                let pairs = info.settings.iter().filter_map(|given| given.split_once('='));
-                let settings: BTreeMap<String, String> = pairs
+                let settings: BTreeMap<String, String> = info
+                    .given()
                     .map(|(name, value)| (name.to_owned(), value.to_owned()))
                     .collect();
                 assert_eq!(settings.len(), info.settings.len(), "{}", info.name);

@@ -352,6 +352,13 @@ pub struct MutantInfo {
     pub difficulty: Difficulty,
 }
 
+impl MutantInfo {
+    /// The settings that unmask it, as names and values.
+    pub fn given(&self) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
+        self.settings.iter().filter_map(|setting| setting.split_once('='))
+    }
+}
+
 /// The chance that one default run finds a mutant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

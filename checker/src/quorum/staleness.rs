@@ -60,6 +60,13 @@ pub struct Visibility {
     pub fresh: u64,
 }
 
+impl Visibility {
+    /// The share of reads that returned it; 0 where there were none.
+    pub fn share(&self) -> f64 {
+        self.fresh as f64 / self.reads.max(1) as f64
+    }
+}
+
 impl Staleness {
     /// Reads that were measured.
     pub fn reads(&self) -> u64 {

@@ -152,8 +152,8 @@ pub fn planted(
             "there is no planted bug {name}; `perjury list mutants` has them"
         ))
     })?;
-    let own = info.settings.iter().filter_map(|setting| setting.split_once('='));
-    let mut settings: BTreeMap<String, String> = own
+    let mut settings: BTreeMap<String, String> = info
+        .given()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     settings.extend(given);

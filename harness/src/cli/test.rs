@@ -143,9 +143,7 @@ pub fn record_run(
     };
     let summary = ran.finished.judge_with(&options, ran.more);
     let mut verdict = verdict::record(record, &summary, ran.mutant, took, checking.elapsed());
-    if let Some((case, _)) = &ran.case
-        && record.environment == "sim"
-    {
+    if let Some((case, _)) = &ran.case {
         verdict.predicted_visibility = cases::predicted_visibility(&case.setup);
     }
     if let Some(messages) = &ran.messages {

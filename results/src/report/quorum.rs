@@ -124,10 +124,6 @@ fn shown<'a>(measured: &'a Staleness, curve: &'a [Visibility]) -> impl Iterator<
     any.filter_map(|point| curve.iter().find(|of| of.after_ns == point.after_ns))
 }
 
-fn share(point: &Visibility) -> f64 {
-    point.fresh as f64 / point.reads.max(1) as f64
-}
-
 fn visibility(measured: &Staleness, predicted: &[Visibility]) -> Table {
     let mut heads = vec!["after the newest write", "reads", "returned it"];
     if !predicted.is_empty() {
@@ -137,10 +133,10 @@ fn visibility(measured: &Staleness, predicted: &[Visibility]) -> Table {
         let mut row = vec![
             words::duration(point.after_ns),
             point.reads.to_string(),
-            percent(share(point)),
+            percent(point.share()),
         ];
         let then = |of: &&Visibility| of.after_ns == point.after_ns;
-        row.extend(predicted.iter().find(then).map(|of| percent(share(of))));
+        row.extend(predicted.iter().find(then).map(|of| percent(of.share())));
         row
     });
     Table {
@@ -154,7 +150,7 @@ fn curve(measured: &Staleness, curve: &[Visibility]) -> String {
     let points: Vec<&Visibility> = shown(measured, curve).collect();
     let width = 100.0 / points.len().saturating_sub(1).max(1) as f64;
     let at = |(place, point): (usize, &&Visibility)| {
-        format!("{:.1},{:.1}", place as f64 * width, 100.0 - 100.0 * share(point))
+        format!("{:.1},{:.1}", place as f64 * width, 100.0 - 100.0 * point.share())
     };
     points.iter().enumerate().map(at).collect::<Vec<_>>().join(" ")
 }

@@ -24,8 +24,7 @@ use crate::likelihood::Branch;
 use crate::script::Script;
 use crate::setup::Setup;
 use crate::world::{
-    Happened, Invariants, MILLION, MILLISECOND, Note, Weather, World, exponential, exponential_of, mixed,
-    variant,
+    Happened, Invariants, MILLION, MILLISECOND, Note, Weather, World, exponential_of, mixed, variant,
 };
 use admin::Admins;
 use faults::Active;
@@ -420,8 +419,7 @@ impl<R: Replica> Environment<R> {
     }
 
     fn client_latency(&mut self) -> u64 {
-        let mean = self.weather.client_us * 1_000;
-        mean / 2 + exponential(&mut self.rng, mean / 2)
+        self.weather.client_latency(&mut self.rng)
     }
 
     fn alarmed(&mut self, alarm: Alarm) {

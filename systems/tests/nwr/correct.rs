@@ -183,11 +183,7 @@ fn a_write_that_too_few_replicas_stored_is_an_unknown_outcome() {
 fn most_planted_bugs_are_found_by_what_must_always_hold() {
     let mut missed = Vec::new();
     for mutant in MUTANTS.iter().filter(|mutant| mutant.core) {
-        let settings: Vec<(&str, &str)> = mutant
-            .settings
-            .iter()
-            .filter_map(|pair| pair.split_once('='))
-            .collect();
+        let settings: Vec<(&str, &str)> = mutant.given().collect();
         let chaos = Chaos {
             members: mutant.nemesis.contains("membership"),
             wipes: false,

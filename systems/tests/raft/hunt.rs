@@ -196,11 +196,10 @@ fn own_plan(info: &MutantInfo) -> Plan {
             _ => {}
         }
     }
-    let split = |text: &&'static str| text.split_once('=');
     Plan {
         members: 5,
         spare: if info.nemesis.contains("membership") { 1 } else { 0 },
-        settings: info.settings.iter().filter_map(split).collect(),
+        settings: info.given().collect(),
         mutant: None,
         faults,
         weather,
