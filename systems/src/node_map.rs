@@ -24,6 +24,11 @@ impl<T: fmt::Debug> fmt::Debug for NodeMap<T> {
 impl<T> NodeMap<T> {
     /// Where a node is; otherwise where it would be.
     fn place(&self, node: NodeId) -> Result<usize, usize> {
+        // Nodes are counted from 1, so with all of them there this is the place.
+        let usual = usize::from(node.0).wrapping_sub(1);
+        if self.0.get(usual).is_some_and(|(other, _)| *other == node) {
+            return Ok(usual);
+        }
         for (place, (other, _)) in self.0.iter().enumerate() {
             if *other >= node {
                 return if *other == node { Ok(place) } else { Err(place) };
@@ -34,18 +39,19 @@ impl<T> NodeMap<T> {
 
     /// What is known of a node.
     pub fn get(&self, node: NodeId) -> Option<&T> {
-        self.0
-            .iter()
-            .find(|(other, _)| *other == node)
-            .map(|(_, value)| value)
+        // Nodes are counted from 1, so with all of them there this is the place.
+        let there = self.0.get(usize::from(node.0).wrapping_sub(1));
+        let found = match there {
+            Some((other, _)) if *other == node => there,
+            _ => self.0.iter().find(|(other, _)| *other == node),
+        };
+        found.map(|(_, value)| value)
     }
 
     /// The same, to be changed.
     pub fn get_mut(&mut self, node: NodeId) -> Option<&mut T> {
-        self.0
-            .iter_mut()
-            .find(|(other, _)| *other == node)
-            .map(|(_, value)| value)
+        let place = self.place(node).ok()?;
+        Some(&mut self.0[place].1)
     }
 
     /// What is known of a node; `value` from now on, if nothing was.

@@ -5,7 +5,7 @@
 //! to it for the clients heard of last. So an answer can be forgotten, but a request never applied twice; which
 //! answers are forgotten depends on the log alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -43,12 +43,25 @@ struct Kept {
     share: u64,
 }
 
+impl Kept {
+    /// Whether the client was last heard of there, and has its answer.
+    fn answered_at(&self, position: u64) -> bool {
+        self.known.touched == position && self.known.answer.is_some()
+    }
+}
+
+/// So many places that are of no use any more are kept at least.
+const USELESS: usize = 64;
+
 /// The table.
 #[derive(Clone, Debug, Default)]
 pub struct Sessions {
     clients: BTreeMap<u64, Kept>,
-    /// Those with an answer, by when they were last heard of: the first is forgotten first.
-    answered: BTreeMap<u64, u64>,
+    /// When clients were heard of, in that order: of those that were last heard of then and have an answer, the first
+    /// is forgotten first. The others are of no use any more, and cleared away when there are too many.
+    heard: VecDeque<(u64, u64)>,
+    /// How many clients have an answer.
+    answered: usize,
     hash: u64,
 }
 
@@ -115,11 +128,18 @@ impl Sessions {
             answer: Some(answer),
         };
         self.put(session.client, known);
-        while self.answered.len() > capacity {
-            let Some((_, client)) = self.answered.pop_first() else {
+        while self.answered > capacity {
+            let Some((position, client)) = self.heard.pop_front() else {
                 break;
             };
-            self.forget_answer(client);
+            self.forget_answer(client, position);
+        }
+        if self.heard.len() > 2 * self.answered + USELESS {
+            let clients = &self.clients;
+            self.heard.retain(|(position, client)| {
+                let kept = clients.get(client);
+                kept.is_some_and(|kept| kept.answered_at(*position))
+            });
         }
     }
 
@@ -142,8 +162,11 @@ impl Sessions {
         self.clients.iter().map(|(client, kept)| (client, &kept.known))
     }
 
-    fn forget_answer(&mut self, client: u64) {
-        if let Some(kept) = self.clients.get_mut(&client) {
+    /// Forgets the answer to a client that was last heard of at `position`.
+    fn forget_answer(&mut self, client: u64, position: u64) {
+        let kept = self.clients.get_mut(&client);
+        if let Some(kept) = kept.filter(|kept| kept.answered_at(position)) {
+            self.answered -= 1;
             kept.known.answer = None;
             let share = digest(&(client, &kept.known));
             let lost = std::mem::replace(&mut kept.share, share);
@@ -154,12 +177,15 @@ impl Sessions {
     fn put(&mut self, client: u64, known: Known) {
         let share = digest(&(client, &known));
         self.hash = self.hash.wrapping_add(share);
-        let touched = known.answer.is_some().then_some(known.touched);
+        if known.answer.is_some() {
+            self.answered += 1;
+            // Positions rise, but for tables that are read back.
+            let later = self.heard.iter().rev().take_while(|(at, _)| *at > known.touched);
+            let place = self.heard.len() - later.count();
+            self.heard.insert(place, (known.touched, client));
+        }
         if let Some(old) = self.clients.insert(client, Kept { known, share }) {
             self.gone(&old);
-        }
-        if let Some(touched) = touched {
-            self.answered.insert(touched, client);
         }
     }
 
@@ -171,9 +197,7 @@ impl Sessions {
 
     fn gone(&mut self, old: &Kept) {
         self.hash = self.hash.wrapping_sub(old.share);
-        if old.known.answer.is_some() {
-            self.answered.remove(&old.known.touched);
-        }
+        self.answered -= usize::from(old.known.answer.is_some());
     }
 }
 
@@ -231,6 +255,25 @@ mod tests {
         };
         assert_eq!(sessions.admit(session(2, 1)), Admission::Answered(answer(2)));
         assert_eq!(sessions.admit(session(1, 2)), Admission::New);
+    }
+
+    #[test]
+    fn whoever_was_heard_of_last_is_forgotten_last_however_often_the_others_were() {
+        let mut sessions = Sessions::default();
+        for position in 1..=1_000 {
+            sessions.record(session(position % 3, position), position, answer(position), 3);
+            assert!(
+                sessions.heard.len() <= 2 * 3 + USELESS,
+                "what is of no use is cleared away"
+            );
+        }
+        sessions.record(session(7, 1), 1_001, answer(1_001), 3);
+        let has_answer = |client: u64| {
+            let mut found = sessions.iter().filter(|(known, _)| **known == client);
+            found.next().is_some_and(|(_, known)| known.answer.is_some())
+        };
+        // The last three of the thousand were of 2, 0 and 1.
+        assert_eq!([0, 1, 2, 7].map(has_answer), [true, true, false, true]);
     }
 
     #[test]

@@ -34,7 +34,10 @@ pub(crate) fn exponential_of(uniform: u64, mean: u64) -> u64 {
     let (whole, fraction) = halvings(uniform);
     // In units of 2⁻¹⁶: the mean of `whole + fraction` is one and a half.
     let drawn = (u64::from(whole) << 16) + u64::from(fraction);
-    ((u128::from(mean) * u128::from(drawn) * 2 / 3) >> 16) as u64
+    match mean.checked_mul(2 * drawn) {
+        Some(product) => (product / 3) >> 16,
+        None => ((u128::from(mean) * u128::from(drawn) * 2 / 3) >> 16) as u64,
+    }
 }
 
 /// Heavy-tailed with this mean (about Pareto at 2.5: one in a hundred is four times the mean or more), at most twenty
@@ -49,13 +52,16 @@ pub(crate) fn heavy_tailed(rng: &mut ChaCha8Rng, mean: u64) -> u64 {
 /// The same, of a uniform number.
 pub(crate) fn heavy_tailed_of(uniform: u64, mean: u64) -> u64 {
     let (whole, fraction) = halvings(uniform);
-    // The least is 0.6 of the mean; every halving of the chance adds a third.
-    let mut drawn = u128::from(mean) * 6 / 10;
-    for _ in 0..whole.min(24) {
-        drawn = drawn * 132 / 100;
-    }
-    drawn += drawn * 32 * u128::from(fraction) / 100 / (1 << 16);
-    drawn.min(u128::from(mean) * 20) as u64
+    // The least is 0.6 of the mean; every halving of the chance adds a third, the last one in part.
+    let third = |drawn: u64| match drawn.checked_mul(132) {
+        Some(product) => product / 100,
+        None => (u128::from(drawn) * 132 / 100) as u64,
+    };
+    let most = mean.saturating_mul(20);
+    let least = (u128::from(mean) * 6 / 10) as u64;
+    let drawn = (0..whole.min(24)).fold(least, |drawn, _| third(drawn).min(most));
+    let part = u128::from(drawn) * 32 * u128::from(fraction) / 100 / (1 << 16);
+    drawn.saturating_add(part as u64).min(most)
 }
 
 /// A uniform number that depends on these alone: what is drawn for one thing does not change with what is drawn for

@@ -163,7 +163,7 @@ impl Raft {
         let State::Leader(leader) = &self.state else {
             return;
         };
-        // Rounds that some node answered, from the latest down.
+        // Rounds that some node answered and no majority has, from the latest down.
         let below = |bound: u64| {
             let answered = leader.progress.values().map(|progress| progress.confirmed);
             let rounds = answered.chain([leader.round]);
@@ -171,7 +171,12 @@ impl Raft {
                 .filter(|round| *round > leader.confirmed_round && *round < bound)
                 .max()
         };
-        let rounds = std::iter::successors(below(u64::MAX), |round| below(*round));
+        let latest = if leader.confirmed_round < leader.round {
+            below(u64::MAX)
+        } else {
+            None
+        };
+        let rounds = std::iter::successors(latest, |round| below(*round));
         let confirmed = rounds.into_iter().find(|round| {
             let answered = |node: NodeId| {
                 let of = |progress: &Progress| progress.counts && progress.confirmed >= *round;

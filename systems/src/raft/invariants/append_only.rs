@@ -7,7 +7,7 @@ use crate::raft::types::Trace;
 pub(super) const NAME: (&str, &str) = ("R-I2", "leader append-only");
 
 pub(super) fn check(step: &Step<'_>) -> Result<(), String> {
-    let Some(before) = step.before().filter(|before| before.running) else {
+    let Some(before) = step.before.filter(|before| before.running) else {
         return Ok(());
     };
     if before.leads.is_none() || before.leads != step.raft.is_leader().then(|| step.raft.term()) {

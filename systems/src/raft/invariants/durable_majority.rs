@@ -15,7 +15,7 @@ pub(super) const NAME: (&str, &str) = ("R-I6", "durable majority");
 
 pub(super) fn check(step: &Step<'_>, oracle: &Oracle, counted_to: Option<Index>) -> Result<(), String> {
     let commit_before = step
-        .before()
+        .before
         .filter(|before| before.running)
         .map_or(0, |before| before.commit);
     if let Some(index) = counted_to {
@@ -24,7 +24,7 @@ pub(super) fn check(step: &Step<'_>, oracle: &Oracle, counted_to: Option<Index>)
         }
     }
     // What this node held before and does not hold any more.
-    if let Some(before) = step.before()
+    if let Some(before) = step.before
         && lost_anything(step, before)
     {
         let from = step.raft.log().base().index;

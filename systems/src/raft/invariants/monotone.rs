@@ -31,14 +31,13 @@ impl Monotone {
                 "it applied {applied} and knows only {commit} to be committed"
             ));
         }
-        if let Some(before) = step.before().filter(|before| before.running) {
-            for (name, was, is) in [
-                ("commit", before.commit, commit),
-                ("applied", before.applied, applied),
-            ] {
-                if is < was {
-                    return Err(format!("its {name} index fell from {was} to {is}"));
-                }
+        if let Some(before) = step.before.filter(|before| before.running) {
+            let fell = |name, was, is| Err(format!("its {name} index fell from {was} to {is}"));
+            if commit < before.commit {
+                return fell("commit", before.commit, commit);
+            }
+            if applied < before.applied {
+                return fell("applied", before.applied, applied);
             }
         }
         let Some(progress) = raft.progress() else {

@@ -127,7 +127,7 @@ impl Oracle {
         config: Option<&Config>,
     ) -> Result<(), String> {
         let log = step.raft.log();
-        let running = step.before().filter(|before| before.running);
+        let running = step.before.filter(|before| before.running);
         let from = running.map_or(log.base().index, |before| before.commit) + 1;
         for place in from..=index {
             // A leader may have taken a snapshot in the same step; a follower is asked what it applied.

@@ -56,6 +56,7 @@ impl<'a> Observed<'a> {
             raft: self.raft,
             traces: self.traces,
             durable: self.durable,
+            before: views.get(self.node),
             views,
             lost,
         }
