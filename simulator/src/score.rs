@@ -7,7 +7,7 @@ use std::time::Duration;
 use perjury_nemesis::Node;
 use perjury_runner::{Input, Runner};
 use perjury_systems::api::Request;
-use perjury_systems::driver::{Output, Written};
+use perjury_systems::context::{Output, Written};
 use perjury_systems::replica::{ConfigError, Lsn, NodeId, Replica};
 
 use crate::run::{Violation, Wanted, run, runner_of};

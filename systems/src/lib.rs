@@ -1,12 +1,13 @@
 //! The bundled replicated systems, each a deterministic state machine without I/O.
 //!
-//! A [`Replica`] is handed events and returns effects. It never reads a clock, opens a socket, touches a file,
+//! A [`Replica`] is handed events and says what it wants done. It never reads a clock, opens a socket, touches a file,
 //! spawns a task or draws randomness that was not given to it; whoever drives it (a process with sockets and a
-//! disk, or a simulator) carries the effects out under the contract in [`replica`].
+//! disk, or a simulator) carries that out under the contract in [`replica`].
 
 pub mod api;
 pub mod breach;
 mod chunks;
+pub mod context;
 pub mod digest;
 pub mod driver;
 pub mod identity;
@@ -28,5 +29,6 @@ pub mod wal;
 pub mod zab;
 
 pub use api::{Command, Failure, MicroOp, Request, Response, Value, Wish};
-pub use driver::{Driver, Output, Written};
-pub use replica::{Cluster, Context, Durable, Effect, Event, Lsn, NodeId, Replica, RequestId, Role, Status};
+pub use context::{Context, Output, Written};
+pub use driver::Driver;
+pub use replica::{Cluster, Durable, Event, Lsn, NodeId, Replica, RequestId, Role, Status};

@@ -2,12 +2,12 @@
 //!
 //! **Durability.** [`Context::append`] and [`Context::snapshot`] write to the node's log and return a position
 //! ([`Lsn`]). Every send and reply carries the position that must be durable before it may leave, by default
-//! everything written so far; the driver owns the one rule *transmit when durable ≥ after*, and may coalesce the
-//! writes of many steps into one fsync. [`Context::send_now`] is the audited exception. When writes became
+//! everything written so far; the context owns the one rule *transmit when durable ≥ after*, and whoever drives may
+//! coalesce the writes of many steps into one fsync. [`Context::send_now`] is the audited exception. When writes became
 //! durable the driver says so with [`Event::Durable`]. A crash drops what was gated and keeps a prefix of what
 //! was written but not durable, the last record possibly torn. A failed fsync stops the node.
 //!
-//! **Order.** One step is one atomic handler; its effects are carried out in order. Messages may be lost,
+//! **Order.** One step is one atomic handler; what it wants done is carried out in order. Messages may be lost,
 //! duplicated, delayed and reordered unless the replica declares [`Replica::FIFO`]: then what a node sends to another
 //! arrives in order and without a gap, as long as their connection lasts; when it breaks, what is under way may be
 //! lost in either direction, and each of both ends that runs is told ([`Replica::disconnected`]) before anything of
@@ -15,14 +15,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
-use std::time::Duration;
 
-use rand_chacha::ChaCha8Rng;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Request, Response};
+use crate::api::Request;
 use crate::breach::Judge;
+use crate::context::Context;
 use crate::marks::Marks;
 
 /// A node of the cluster, counted from 1; shown as `n1`.
@@ -102,169 +101,6 @@ pub enum Event<R: Replica> {
     Timer(R::Timer),
     /// Everything up to this position is durable.
     Durable(Lsn),
-}
-
-/// What a replica wants done, in order.
-#[derive(Clone, Debug)]
-pub enum Effect<R: Replica> {
-    /// Write a record at the end of the log.
-    Append {
-        /// Its position.
-        lsn: Lsn,
-        /// What it holds.
-        record: R::Record,
-    },
-    /// Write a snapshot; once durable it replaces the one before.
-    Snapshot {
-        /// Its position, in the same order as records.
-        lsn: Lsn,
-        /// The replica's own encoding.
-        bytes: Vec<u8>,
-    },
-    /// Records at positions below `before` are no longer needed, once `after` is durable.
-    Release {
-        /// The first position that is still needed.
-        before: Lsn,
-        /// What must be durable first.
-        after: Lsn,
-    },
-    /// Send a message once `after` is durable.
-    Send {
-        /// To whom.
-        to: NodeId,
-        /// What.
-        message: R::Message,
-        /// What must be durable first; `Lsn(0)` for at once.
-        after: Lsn,
-    },
-    /// Answer a client once `after` is durable.
-    Reply {
-        /// The request.
-        id: RequestId,
-        /// The answer.
-        response: Response,
-        /// What must be durable first.
-        after: Lsn,
-    },
-    /// Start a timer, or start it anew.
-    Arm {
-        /// Which.
-        timer: R::Timer,
-        /// How long, on this node's own monotonic clock.
-        after: Duration,
-    },
-    /// Stop a timer.
-    Disarm(R::Timer),
-    /// Something worth recording: for logs, triggers, marks and invariants, never for the protocol.
-    Trace(R::Trace),
-}
-
-/// What a step may use, and where its effects are collected. One concrete type in every environment.
-#[derive(Debug)]
-pub struct Context<R: Replica> {
-    /// This node's own monotonic clock, read once a step. Its zero is arbitrary and differs after a restart.
-    pub now: Duration,
-    /// This node's own wall clock since the Unix epoch, read once a step. It can jump, also backwards.
-    pub wall: Duration,
-    /// This node's own random stream.
-    pub rng: ChaCha8Rng,
-    /// What the step wants done, in order; the driver drains it after every step.
-    pub effects: Vec<Effect<R>>,
-    written: Lsn,
-}
-
-impl<R: Replica> Context<R> {
-    /// A context whose log ends at `end`.
-    pub fn new(rng: ChaCha8Rng, end: Lsn) -> Self {
-        Context {
-            now: Duration::ZERO,
-            wall: Duration::ZERO,
-            rng,
-            effects: Vec::new(),
-            written: end,
-        }
-    }
-
-    /// The position of the last write, durable or not.
-    pub fn written(&self) -> Lsn {
-        self.written
-    }
-
-    /// Writes a record and returns its position.
-    pub fn append(&mut self, record: R::Record) -> Lsn {
-        self.written.0 += 1;
-        self.effects.push(Effect::Append {
-            lsn: self.written,
-            record,
-        });
-        self.written
-    }
-
-    /// Writes a snapshot and returns its position.
-    pub fn snapshot(&mut self, bytes: Vec<u8>) -> Lsn {
-        self.written.0 += 1;
-        self.effects.push(Effect::Snapshot {
-            lsn: self.written,
-            bytes,
-        });
-        self.written
-    }
-
-    /// Lets go of the records below `before` once `after` is durable.
-    pub fn release(&mut self, before: Lsn, after: Lsn) {
-        self.effects.push(Effect::Release { before, after });
-    }
-
-    /// Sends a message that may leave once everything written so far is durable.
-    pub fn send(&mut self, to: NodeId, message: R::Message) {
-        self.effects.push(Effect::Send {
-            to,
-            message,
-            after: self.written,
-        });
-    }
-
-    /// Sends a message that depends on nothing durable.
-    pub fn send_now(&mut self, to: NodeId, message: R::Message) {
-        self.effects.push(Effect::Send {
-            to,
-            message,
-            after: Lsn(0),
-        });
-    }
-
-    /// Answers a client once everything written so far is durable.
-    pub fn reply(&mut self, id: RequestId, response: Response) {
-        self.effects.push(Effect::Reply {
-            id,
-            response,
-            after: self.written,
-        });
-    }
-
-    /// Answers a client with what depends on nothing durable.
-    pub fn reply_now(&mut self, id: RequestId, response: Response) {
-        self.effects.push(Effect::Reply {
-            id,
-            response,
-            after: Lsn(0),
-        });
-    }
-
-    /// Starts a timer, or starts it anew.
-    pub fn arm(&mut self, timer: R::Timer, after: Duration) {
-        self.effects.push(Effect::Arm { timer, after });
-    }
-
-    /// Stops a timer.
-    pub fn disarm(&mut self, timer: R::Timer) {
-        self.effects.push(Effect::Disarm(timer));
-    }
-
-    /// Records something for logs, triggers and invariants.
-    pub fn trace(&mut self, trace: R::Trace) {
-        self.effects.push(Effect::Trace(trace));
-    }
 }
 
 /// What a node is at the moment, in words that all systems share.

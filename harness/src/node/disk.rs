@@ -6,7 +6,7 @@
 use std::sync::mpsc;
 use std::thread;
 
-use perjury_systems::driver::Written;
+use perjury_systems::context::Written;
 use perjury_systems::replica::{Lsn, Replica};
 use rand_chacha::ChaCha8Rng;
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use perjury_simulator::score::effect;
 use perjury_systems::api::{Request, Response};
-use perjury_systems::driver::{Driver, Output};
+use perjury_systems::context::Output;
+use perjury_systems::driver::Driver;
 use perjury_systems::replica::{Event, Lsn, NodeId, Replica, RequestId};
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};

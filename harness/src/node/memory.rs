@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use perjury_systems::api::{Command, Failure, Response};
+use perjury_systems::context::Context;
 use perjury_systems::kv::{Store, at_the_end};
 use perjury_systems::replica::{
-    Cluster, ConfigError, Context, Durable, Event, MutantCounts, NodeId, Replica, Role, Status,
+    Cluster, ConfigError, Durable, Event, MutantCounts, NodeId, Replica, Role, Status,
 };
 use perjury_systems::sessions::{Admission, Sessions};
 use serde::{Deserialize, Serialize};

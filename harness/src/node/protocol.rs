@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use perjury_systems::api::{Failure, Request, Response};
-use perjury_systems::driver::{Driver, Output};
+use perjury_systems::context::Output;
+use perjury_systems::driver::Driver;
 use perjury_systems::replica::{Event, MutantCounts, NodeId, Replica, RequestId, Status};
 use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHashMap;

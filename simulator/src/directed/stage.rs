@@ -10,7 +10,8 @@ use perjury_nemesis::stream;
 use perjury_runner::Answer;
 use perjury_systems::api::{Command, Reconfigure, Request, Response};
 use perjury_systems::breach::Breach;
-use perjury_systems::driver::{Driver, Output, Written};
+use perjury_systems::context::{Output, Written};
+use perjury_systems::driver::Driver;
 use perjury_systems::replica::{
     Cluster, ConfigError, Durable, Event, Lsn, MutantCounts, NodeId, Replica, RequestId, Role,
 };

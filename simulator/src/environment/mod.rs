@@ -8,6 +8,7 @@ mod rest;
 mod scripted;
 mod trial;
 mod wake;
+mod way;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -23,14 +24,13 @@ use rustc_hash::FxHashMap;
 use crate::likelihood::Branch;
 use crate::script::Script;
 use crate::setup::Setup;
-use crate::world::{
-    Happened, Invariants, MILLION, MILLISECOND, Note, Weather, World, exponential_of, mixed, variant,
-};
+use crate::world::{Happened, Invariants, MILLISECOND, Note, Weather, World, variant};
 use admin::Admins;
 use faults::Active;
 use patience::Patience;
 use trial::{TRIAL_TICKET, Trial};
 use wake::{Came, Wake};
+use way::Way;
 
 /// Whole logs are compared once in so many events.
 const EVENTS_BETWEEN_CHECKPOINTS: u64 = 1 << 14;
@@ -44,7 +44,11 @@ pub(crate) enum Alarm {
     /// The runner wants to be called.
     Wake,
     /// An answer reaches its client.
-    Answer { attempt: u64, answer: Answer },
+    Answer {
+        attempt: u64,
+        /// Larger than most of what is planned, and rarer: what is planned is kept small.
+        answer: Box<Answer>,
+    },
     /// Some client may have waited long enough.
     TimeOut,
     /// A node whose disk stands still may have something to lose by now.
@@ -74,16 +78,6 @@ pub(crate) enum Alarm {
 struct Open {
     call: Call,
     way: Way,
-}
-
-/// A request's way to a node, or its answer's way back. What befalls it depends on nothing else, so that a request
-/// more or less does not change what befalls the others.
-#[derive(Clone, Copy, Debug)]
-struct Way {
-    client: u64,
-    /// Which of the client's requests.
-    number: u64,
-    back: bool,
 }
 
 /// One run.
@@ -131,7 +125,7 @@ pub(crate) struct Environment<R: Replica> {
     pub(crate) two_leaders: bool,
     /// Which steps were recorded, and how often.
     pub(crate) marks: Vec<(&'static str, u64)>,
-    /// The place of each kind of step there, in the order in which they were seen first.
+    /// The kind of step that is at each place there.
     kinds_of_steps: Vec<std::mem::Discriminant<R::Trace>>,
     /// Which triggers struck whom, and when.
     pub(crate) struck: Vec<(usize, Node, u64)>,
@@ -226,7 +220,10 @@ impl<R: Replica> Environment<R> {
             if self.world.events >= max_events {
                 return End::Runaway;
             }
-            if let Some(branch) = self.branch.take_if(|branch| self.world.events >= branch.event) {
+            if let Some(branch) = self.branch
+                && self.world.events >= branch.event
+            {
+                self.branch = None;
                 self.noise = branch.noise;
                 self.rng = stream(branch.noise, "clients");
                 self.world.reseed(branch.noise);
@@ -245,12 +242,15 @@ impl<R: Replica> Environment<R> {
                 self.settle();
             }
             each(&self.world);
-            if let Some(breach) = self.world.breach.take() {
-                return End::Broken(breach);
+            if self.world.breach.is_some() || self.stalled.is_some() {
+                break;
             }
-            if let Some(quorum) = self.stalled.take() {
-                return End::Stalled(quorum);
-            }
+        }
+        if let Some(breach) = self.world.breach.take() {
+            return End::Broken(breach);
+        }
+        if let Some(quorum) = self.stalled.take() {
+            return End::Stalled(quorum);
         }
         self.rest();
         self.world.checkpoint();
@@ -264,7 +264,14 @@ impl<R: Replica> Environment<R> {
         for trace in &self.world.traces {
             let kind = std::mem::discriminant(trace);
             match self.kinds_of_steps.iter().position(|known| *known == kind) {
-                Some(place) => self.marks[place].1 += 1,
+                Some(place) => {
+                    self.marks[place].1 += 1;
+                    // What comes most often is found first.
+                    if place > 0 && self.marks[place].1 > self.marks[place - 1].1 {
+                        self.marks.swap(place, place - 1);
+                        self.kinds_of_steps.swap(place, place - 1);
+                    }
+                }
                 None => {
                     self.kinds_of_steps.push(kind);
                     self.marks.push((variant(trace), 1));
@@ -399,23 +406,8 @@ impl<R: Replica> Environment<R> {
             return;
         }
         let at = self.world.now() + self.takes(way);
+        let answer = Box::new(answer);
         self.world.alarm(at, Alarm::Answer { attempt, answer });
-    }
-
-    fn drawn(&self, way: Way, what: u64) -> u64 {
-        let Way { client, number, back } = way;
-        mixed([self.noise, client, 2 * number + u64::from(back), what])
-    }
-
-    fn loses(&self, way: Way) -> bool {
-        let ppm = u64::from(self.weather.client_loss_ppm);
-        !self.calm && ppm > 0 && self.drawn(way, 0) % MILLION < ppm
-    }
-
-    /// How long a request or an answer takes, in nanoseconds.
-    fn takes(&self, way: Way) -> u64 {
-        let mean = self.weather.client_us * 1_000;
-        mean / 2 + exponential_of(self.drawn(way, 1), mean / 2)
     }
 
     fn client_latency(&mut self) -> u64 {
@@ -431,6 +423,7 @@ impl<R: Replica> Environment<R> {
             },
             Alarm::Answer { attempt, answer } => {
                 if self.open.remove(&attempt).is_some() {
+                    let answer = *answer;
                     self.inputs.push_back(Input::Answer { attempt, answer });
                 }
             }
@@ -560,6 +553,7 @@ impl<R: Replica> Environment<R> {
                     observed: None,
                     version: None,
                 };
+                let answer = Box::new(answer);
                 self.world.alarm(arrives, Alarm::Answer { attempt: id, answer });
             }
             Ok(request) => {

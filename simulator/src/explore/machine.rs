@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use perjury_systems::breach::Breach;
-use perjury_systems::driver::{Driver, Output, Written};
+use perjury_systems::context::{Output, Written};
+use perjury_systems::driver::Driver;
 use perjury_systems::replica::{Cluster, Durable, Event, Lsn, NodeId, RequestId};
 use perjury_systems::{Request, Response};
 use rand::SeedableRng;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use perjury_systems::driver::Written;
+use perjury_systems::context::Written;
 use perjury_systems::replica::{Durable, Lsn, Replica};
 use rand_chacha::ChaCha8Rng;
 

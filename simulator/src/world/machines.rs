@@ -44,9 +44,7 @@ impl<R: Replica, A> World<R, A> {
                 if let Some(score) = &mut self.score {
                     score.cues.push((self.now, Cue::Wipe { node: Node(node.0) }));
                 }
-                if self.transcribes() {
-                    self.describe(place, Topic::Fault, "loses its disk".to_owned());
-                }
+                self.describe(place, Topic::Fault, |_| "loses its disk".to_owned());
             }
             _ => {}
         }
@@ -210,14 +208,15 @@ impl<R: Replica, A> World<R, A> {
             match held {
                 Planned::Ask { ticket, .. } => self.notes.push(Note::Reset { ticket }),
                 Planned::Boot { .. } | Planned::Disconnected { .. } => self.agenda.plan(self.now, held),
+                Planned::Deliver { letter, .. } => drop(self.letters.take(letter)),
                 _ => {}
             }
         }
         self.view_changed = true;
         let node = Node(place as u16 + 1);
-        if self.transcribes() {
-            self.describe(place, Topic::Fault, format!("is killed and loses {lost} writes"));
-        }
+        self.describe(place, Topic::Fault, |_| {
+            format!("is killed and loses {lost} writes")
+        });
         self.notes.push(Note::Killed { node, lost });
     }
 

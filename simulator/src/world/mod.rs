@@ -9,12 +9,14 @@ mod chance;
 mod clock;
 mod digest;
 mod disk;
+mod events;
 mod machines;
 mod messages;
 mod network;
 mod node;
 mod play;
 mod scheduler;
+mod slots;
 mod steps;
 mod transcript;
 mod triggers;
@@ -23,19 +25,22 @@ pub(crate) mod watch;
 mod weather;
 
 use perjury_nemesis::{Link, Node, Packets, stream};
-use perjury_systems::api::{Request, Response};
+use perjury_systems::api::Request;
 use perjury_systems::breach::Breach;
-use perjury_systems::driver::{Driver, Output};
+use perjury_systems::context::Output;
+use perjury_systems::driver::Driver;
 use perjury_systems::marks::Marks;
-use perjury_systems::replica::{Cluster, Event, Lsn, MutantCounts, NodeId, Replica};
+use perjury_systems::replica::{Cluster, Event, MutantCounts, NodeId, Replica};
 use rand_chacha::ChaCha8Rng;
 
 use crate::score::{Score, What};
-use crate::script::{Blow, Script};
+use crate::script::Script;
 use agenda::Agenda;
 pub(crate) use chance::{MILLION, below, between, exponential, exponential_of, happens, heavy_tailed, mixed};
 use clock::Clock;
 pub(crate) use digest::Rolling;
+use events::Planned;
+pub(crate) use events::{Happened, Note};
 pub(crate) use messages::Post;
 use network::Network;
 pub(crate) use network::usual_delay;
@@ -43,6 +48,7 @@ use node::Machine;
 pub(crate) use play::Play;
 pub use play::{Played, Recording};
 pub use scheduler::Scheduler;
+use slots::Slots;
 pub(crate) use transcript::Transcript;
 pub use transcript::{Line, Topic};
 use triggers::Armed;
@@ -53,78 +59,6 @@ pub use weather::Weather;
 
 pub(crate) const MILLISECOND: u64 = 1_000_000;
 const MICROSECOND: u64 = 1_000;
-
-/// Something that will happen.
-#[derive(Debug)]
-enum Planned<R: Replica, A> {
-    Deliver {
-        from: u16,
-        to: u16,
-        /// How often the receiver had been started when it was sent: a connection ends with either process.
-        life: u32,
-        /// Which message of its name it is on its link, if somebody wants to know.
-        nth: u32,
-        message: R::Message,
-    },
-    Look {
-        node: u16,
-    },
-    /// A node is told that its connection with another one broke.
-    Disconnected {
-        node: u16,
-        peer: u16,
-    },
-    Synced {
-        node: u16,
-        incarnation: u32,
-        lsn: Lsn,
-    },
-    Ask {
-        node: u16,
-        ticket: u64,
-        /// Larger than most messages, and rarer: what is planned is kept small.
-        request: Box<Request>,
-    },
-    Boot {
-        node: u16,
-        incarnation: u32,
-    },
-    Clog,
-    Unstrike {
-        trigger: usize,
-        node: u16,
-    },
-    /// A timer of a script.
-    Permit {
-        timer: usize,
-        node: u16,
-    },
-    /// What befalls a machine in a script.
-    Befall {
-        node: u16,
-        what: Blow,
-    },
-    Alarm(A),
-}
-
-/// What whoever watches has to know of an event, in order.
-#[derive(Debug)]
-pub(crate) enum Note {
-    /// A node answered a request.
-    Reply { ticket: u64, response: Response },
-    /// A request's connection broke, with the node that held it.
-    Reset { ticket: u64 },
-    /// Nobody listened when a request came.
-    Refused { ticket: u64 },
-    /// A node was killed, as was wished; so many writes were lost.
-    Killed { node: Node, lost: u64 },
-    /// A node is up.
-    Booted { node: Node },
-    /// A node ended by itself.
-    Died { node: Node, reason: String },
-    /// A trigger struck.
-    Struck { trigger: usize, node: Node },
-}
 
 /// How much of what was not durable survives a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,11 +84,13 @@ pub(crate) struct World<R: Replica, A> {
     /// What it is in peace.
     calmed: Weather,
     calm: bool,
-    agenda: Agenda<Planned<R, A>>,
+    agenda: Agenda<Planned<A>>,
     machines: Vec<Machine<R>>,
     /// What came for a node while it was frozen.
-    held: Vec<Vec<Planned<R, A>>>,
+    held: Vec<Vec<Planned<A>>>,
     network: Network,
+    /// The messages under way.
+    letters: Slots<R::Message>,
     rng: ChaCha8Rng,
     out: Vec<Output<R>>,
     triggers: Vec<Armed>,
@@ -192,17 +128,6 @@ pub(crate) struct World<R: Replica, A> {
     pub(crate) delivered: u64,
 }
 
-/// What an event was.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Happened<A> {
-    /// A node did something.
-    Stepped(Node),
-    /// Whoever watches is called.
-    Alarm(A),
-    /// Nothing that concerns anybody.
-    Nothing,
-}
-
 impl<R: Replica, A> World<R, A> {
     /// A cluster with all nodes down. `cluster` has passed [`Replica::validate`], and its nodes are 1, 2, ….
     pub(crate) fn new(cluster: Cluster, weather: Weather, seed: u64, watch: Box<dyn Invariants<R>>) -> Self {
@@ -231,6 +156,7 @@ impl<R: Replica, A> World<R, A> {
             machines,
             held: (0..count).map(|_| Vec::new()).collect(),
             network: Network::new(count, weather, R::FIFO || weather.connections, seed),
+            letters: Slots::default(),
             out: Vec::new(),
             triggers: Vec::new(),
             sleeping: Vec::new(),
@@ -402,112 +328,107 @@ impl<R: Replica, A> World<R, A> {
 
     /// The next event, in full; none if nothing is planned any more.
     pub(crate) fn next(&mut self) -> Option<Happened<A>> {
-        let (at, planned) = self.agenda.next()?;
+        let (at, slot) = self.agenda.advance()?;
         debug_assert!(at >= self.now, "time never goes back");
         self.now = at;
         self.events += 1;
         self.traces.clear();
         self.hash.word(at);
-        Some(self.happen(planned))
-    }
-
-    fn happen(&mut self, planned: Planned<R, A>) -> Happened<A> {
-        let node = match &planned {
-            Planned::Deliver { to, .. } => *to,
-            Planned::Look { node }
-            | Planned::Disconnected { node, .. }
-            | Planned::Synced { node, .. }
-            | Planned::Ask { node, .. }
-            | Planned::Boot { node, .. } => *node,
-            Planned::Clog => {
-                self.clog();
-                return Happened::Nothing;
+        if let Some(node) = self.agenda.look(slot).and_then(Planned::concerns) {
+            if self.machines[usize::from(node)].paused {
+                self.held[usize::from(node)].extend(self.agenda.take(slot));
+                return Some(Happened::Nothing);
             }
-            Planned::Unstrike { trigger, node } => {
-                self.unstrike(*trigger, Node(*node + 1));
-                return Happened::Nothing;
-            }
-            Planned::Permit { timer, node } => {
-                let place = usize::from(*node);
-                if let Some(play) = &mut self.play {
-                    play.permit(place, *timer);
-                }
-                self.plan_look(place);
-                return Happened::Nothing;
-            }
-            Planned::Befall { node, what } => {
-                return self.befall(usize::from(*node), *what);
-            }
-            Planned::Alarm(_) => {
-                let Planned::Alarm(alarm) = planned else {
-                    return Happened::Nothing;
-                };
-                return Happened::Alarm(alarm);
-            }
-        };
-        let place = usize::from(node);
-        if self.machines[place].paused {
-            self.held[place].push(planned);
-            return Happened::Nothing;
+            self.hash.word(u64::from(node));
         }
-        self.hash.word(u64::from(node));
-        match planned {
+        Some(match self.agenda.take(slot)? {
             Planned::Deliver {
                 from,
+                to,
                 life,
                 nth,
-                message,
-                ..
-            } => {
-                let machine = &self.machines[place];
-                let same = machine.incarnation == life || !self.network.connected;
-                let listens = machine.driver.is_some() && same;
-                if let Some(post) = &mut self.post {
-                    post.arrived(self.now, from, node, listens);
-                }
-                if !listens {
-                    if self.network.connected {
-                        self.disconnect(usize::from(from), place);
-                    }
-                    return Happened::Nothing;
-                }
-                self.delivered += 1;
-                if let Some(play) = &mut self.play {
-                    play.arrived(self.now, usize::from(from), place, variant(&message));
-                }
-                if self.transcribes() {
-                    self.describe(
-                        place,
-                        Topic::Message,
-                        format!("receives from n{}: {message:?}", from + 1),
-                    );
-                }
-                let from = NodeId(from + 1);
-                let name = variant(&message);
-                let sender = Node(from.0);
-                self.cue(
-                    place,
-                    What::Message {
-                        from: sender,
-                        name,
-                        nth,
-                    },
-                );
-                self.step(place, |driver, clocks, out| {
-                    driver.step(Event::Message { from, message }, clocks, out);
-                })
+                letter,
+            } => self.deliver((from, to), (life, nth), letter),
+            Planned::Look { node } => self.look_at_timers(usize::from(node)),
+            Planned::Disconnected { node, peer } => self.disconnected(usize::from(node), usize::from(peer)),
+            Planned::Synced {
+                node,
+                incarnation,
+                lsn,
+            } => self.synced(usize::from(node), incarnation, lsn),
+            Planned::Ask {
+                node,
+                ticket,
+                request,
+            } => self.asked(usize::from(node), ticket, *request),
+            Planned::Boot { node, incarnation } => self.boot(usize::from(node), incarnation),
+            Planned::Clog => {
+                self.clog();
+                Happened::Nothing
             }
-            Planned::Look { .. } => self.look_at_timers(place),
-            Planned::Disconnected { peer, .. } => self.disconnected(place, usize::from(peer)),
-            Planned::Synced { incarnation, lsn, .. } => self.synced(place, incarnation, lsn),
-            Planned::Ask { ticket, request, .. } => self.asked(place, ticket, *request),
-            Planned::Boot { incarnation, .. } => self.boot(place, incarnation),
-            Planned::Clog
-            | Planned::Unstrike { .. }
-            | Planned::Permit { .. }
-            | Planned::Befall { .. }
-            | Planned::Alarm(_) => Happened::Nothing,
+            Planned::Unstrike { trigger, node } => {
+                self.unstrike(trigger, Node(node + 1));
+                Happened::Nothing
+            }
+            Planned::Permit { timer, node } => {
+                let place = usize::from(node);
+                if let Some(play) = &mut self.play {
+                    play.permit(place, timer);
+                }
+                self.plan_look(place);
+                Happened::Nothing
+            }
+            Planned::Befall { node, what } => self.befall(usize::from(node), what),
+            Planned::Alarm(alarm) => Happened::Alarm(alarm),
+        })
+    }
+
+    fn deliver(&mut self, (from, to): (u16, u16), (life, nth): (u32, u32), letter: u32) -> Happened<A> {
+        let place = usize::from(to);
+        let machine = &self.machines[place];
+        let same = machine.incarnation == life || !self.network.connected;
+        let listens = machine.driver.is_some() && same;
+        if let Some(post) = &mut self.post {
+            post.arrived(self.now, from, to, listens);
         }
+        if !listens {
+            self.letters.take(letter);
+            if self.network.connected {
+                self.disconnect(usize::from(from), place);
+            }
+            return Happened::Nothing;
+        }
+        self.delivered += 1;
+        let name = |letters: &Slots<R::Message>| letters.get(letter).map_or("", variant);
+        if let Some(play) = &mut self.play {
+            play.arrived(self.now, usize::from(from), place, name(&self.letters));
+        }
+        let sender = NodeId(from + 1);
+        self.describe(place, Topic::Message, |world| {
+            let message = world.letters.get(letter);
+            message.map_or_else(String::new, |message| {
+                format!("receives from {sender}: {message:?}")
+            })
+        });
+        if self.score.is_some() {
+            let (from, name) = (Node(sender.0), name(&self.letters));
+            self.cue(place, What::Message { from, name, nth });
+        }
+        self.out.clear();
+        let World {
+            machines,
+            letters,
+            out,
+            now,
+            ..
+        } = self;
+        let done = machines[place].drive(*now, out, |driver, clocks, out| {
+            if let Some(message) = letters.take(letter) {
+                let from = sender;
+                driver.step(Event::Message { from, message }, clocks, out);
+            }
+        });
+        self.stepped(place, done)
     }
 
     fn clog(&mut self) {
@@ -537,19 +458,28 @@ impl<R: Replica, A> World<R, A> {
         self.network.relieve(fault, from, to);
     }
 
-    fn transcribes(&self) -> bool {
-        self.transcript
-            .as_ref()
-            .is_some_and(|wanted| (wanted.from..wanted.to).contains(&self.events))
+    /// Describes what a node does in this event, if that is wanted.
+    #[inline]
+    fn describe(&mut self, place: usize, topic: Topic, text: impl FnOnce(&Self) -> String) {
+        if self.transcript.is_some() {
+            self.take_down(place, topic, text);
+        }
     }
 
-    fn describe(&mut self, place: usize, topic: Topic, text: String) {
+    /// Hardly anybody wants it, so that it is kept out of the way of what every event runs through.
+    #[cold]
+    #[inline(never)]
+    fn take_down(&mut self, place: usize, topic: Topic, text: impl FnOnce(&Self) -> String) {
+        let wanted = |transcript: &Transcript| (transcript.from..transcript.to).contains(&self.events);
+        if !self.transcript.as_ref().is_some_and(wanted) {
+            return;
+        }
         let line = Line {
             event: self.events,
             at_ns: self.now,
             node: Node(place as u16 + 1),
             topic,
-            text,
+            text: text(self),
         };
         if let Some(transcript) = &mut self.transcript {
             transcript.lines.push(line);

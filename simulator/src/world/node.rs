@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use perjury_systems::driver::{Driver, Output};
+use perjury_systems::context::Output;
+use perjury_systems::driver::Driver;
 use perjury_systems::marks::Marks;
 use perjury_systems::replica::{MutantCounts, Replica};
 use rand_chacha::ChaCha8Rng;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use perjury_nemesis::{Node, stream};
 use perjury_systems::api::Request;
 use perjury_systems::breach::Breach;
-use perjury_systems::driver::{Driver, Output};
+use perjury_systems::context::Output;
+use perjury_systems::driver::Driver;
 use perjury_systems::replica::{Event, Lsn, NodeId, Replica, RequestId};
 
 use super::chance::{MILLION, below, heavy_tailed_of, mixed};
@@ -34,9 +35,7 @@ impl<R: Replica, A> World<R, A> {
         if self.play.as_ref().is_some_and(|play| !play.permits(place)) {
             return Happened::Nothing;
         }
-        if self.transcribes() {
-            self.describe(place, Topic::Work, "a timer runs out".to_owned());
-        }
+        self.describe(place, Topic::Work, |_| "a timer runs out".to_owned());
         if let Some(play) = &mut self.play {
             play.fired(place);
         }
@@ -66,9 +65,9 @@ impl<R: Replica, A> World<R, A> {
             return Happened::Nothing;
         }
         let peer = NodeId(peer as u16 + 1);
-        if self.transcribes() {
-            self.describe(place, Topic::Work, format!("loses its connection with {peer}"));
-        }
+        self.describe(place, Topic::Work, |_| {
+            format!("loses its connection with {peer}")
+        });
         self.cue(place, What::Disconnected { peer });
         self.step(place, |driver, clocks, out| {
             driver.disconnected(peer, clocks, out)
@@ -96,16 +95,14 @@ impl<R: Replica, A> World<R, A> {
         }
         if std::mem::take(&mut machine.disk.fails_sync) {
             // What it said is not to be trusted any more, so it stops and is not asked again (Rebello et al., ATC 2020).
-            if self.transcribes() {
-                self.describe(place, Topic::Fault, "has an fsync that fails".to_owned());
-            }
+            self.describe(place, Topic::Fault, |_| "has an fsync that fails".to_owned());
             self.kill_at(place, Keep::Prefix);
             return Happened::Nothing;
         }
         machine.disk.end_sync(lsn);
-        if self.transcribes() {
-            self.describe(place, Topic::Work, format!("its log is durable up to {}", lsn.0));
-        }
+        self.describe(place, Topic::Work, |_| {
+            format!("its log is durable up to {}", lsn.0)
+        });
         self.cue(place, What::Durable { lsn });
         self.step(place, |driver, clocks, out| driver.durable(lsn, clocks, out))
     }
@@ -119,9 +116,7 @@ impl<R: Replica, A> World<R, A> {
         let id = RequestId(machine.next_request);
         machine.next_request += 1;
         machine.waiting.insert(id.0, ticket);
-        if self.transcribes() {
-            self.describe(place, Topic::Work, format!("is asked: {:?}", request.command));
-        }
+        self.describe(place, Topic::Work, |_| format!("is asked: {:?}", request.command));
         if self.score.is_some() {
             let request = request.clone();
             self.cue(place, What::Request { ticket, request });
@@ -158,13 +153,9 @@ impl<R: Replica, A> World<R, A> {
         {
             recording.mishaps.push((now, Node(me.0), Blow::Start));
         }
-        if self.transcribes() {
-            self.describe(
-                place,
-                Topic::Fault,
-                format!("starts with {} durable writes", durable.end.0),
-            );
-        }
+        self.describe(place, Topic::Fault, |_| {
+            format!("starts with {} durable writes", durable.end.0)
+        });
         self.cue(place, What::Boot);
         let cluster = &self.cluster;
         let mut out = std::mem::take(&mut self.out);
@@ -190,7 +181,13 @@ impl<R: Replica, A> World<R, A> {
         what: impl FnOnce(&mut Driver<R>, (Duration, Duration), &mut Vec<Output<R>>),
     ) -> Happened<A> {
         self.out.clear();
-        match self.machines[place].drive(self.now, &mut self.out, what) {
+        let done = self.machines[place].drive(self.now, &mut self.out, what);
+        self.stepped(place, done)
+    }
+
+    /// A node has made a step, or panicked in it, with these words.
+    pub(super) fn stepped(&mut self, place: usize, done: Result<(), String>) -> Happened<A> {
+        match done {
             Ok(()) => self.after_step(place),
             Err(reason) => self.died(place, reason),
         }
@@ -217,7 +214,7 @@ impl<R: Replica, A> World<R, A> {
         self.observe(place);
         self.cued(place);
         let mut out = std::mem::take(&mut self.out);
-        let mut carried_out = 0;
+        let mut carried_out = 0u64;
         let mut doom = None;
         if self.machines[place].doomed && !out.is_empty() {
             let machine = &mut self.machines[place];
@@ -231,15 +228,11 @@ impl<R: Replica, A> World<R, A> {
             Keep::Prefix
         };
         let watched = self.watches();
-        for (position, output) in (0u64..).zip(out.drain(..)) {
-            if doom == Some(position) {
+        for output in &mut out {
+            if doom == Some(carried_out) {
                 alive = false;
             }
-            let strike = if watched {
-                self.strikes(node, &output)
-            } else {
-                None
-            };
+            let strike = if watched { self.strikes(node, output) } else { None };
             if let Some((_, Strike::KillBefore)) = strike {
                 alive = false;
                 keep = Keep::Nothing;
@@ -346,7 +339,9 @@ impl<R: Replica, A> World<R, A> {
             let seen = self
                 .watch
                 .observe(me, driver.replica(), &self.traces, driver.durable_until());
-            self.breach = seen.err();
+            if let Err(breach) = seen {
+                self.breach = Some(breach);
+            }
         }
     }
 
@@ -368,8 +363,9 @@ impl<R: Replica, A> World<R, A> {
         self.watch.at_rest(&replicas(&self.machines))
     }
 
-    fn carry_out(&mut self, place: usize, output: Output<R>) {
-        match output {
+    fn carry_out(&mut self, place: usize, output: &mut Output<R>) {
+        // Whatever it is, all of it is moved out, so that it can go straight to where it is kept.
+        match std::mem::replace(output, Output::Release(Lsn(0))) {
             Output::Write { lsn, what } => {
                 self.hash.word(lsn.0);
                 self.machines[place].disk.write(lsn, what);
@@ -378,18 +374,14 @@ impl<R: Replica, A> World<R, A> {
             Output::Send { to, message } => self.send(place, to, message),
             Output::Reply { id, response } => {
                 self.hash.mix(&response);
-                if self.transcribes() {
-                    self.describe(place, Topic::Work, format!("answers: {:?}", response.result));
-                }
+                self.describe(place, Topic::Work, |_| format!("answers: {:?}", response.result));
                 if let Some(ticket) = self.machines[place].waiting.remove(&id.0) {
                     self.notes.push(Note::Reply { ticket, response });
                 }
             }
             Output::Trace(trace) => {
                 self.hash.mix(&trace);
-                if self.transcribes() {
-                    self.describe(place, Topic::Step, format!("{trace:?}"));
-                }
+                self.describe(place, Topic::Step, |_| format!("{trace:?}"));
             }
         }
     }
@@ -409,29 +401,33 @@ impl<R: Replica, A> World<R, A> {
             Some(recording) => recording.sent(place, target, variant(&message), arrivals),
             None => 0,
         };
-        if self.transcribes() {
+        self.describe(place, Topic::Message, |_| {
             let lost = if arrivals == [None, None] { " (lost)" } else { "" };
-            self.describe(place, Topic::Message, format!("sends to {to}{lost}: {message:?}"));
-        }
+            format!("sends to {to}{lost}: {message:?}")
+        });
         let (from, to) = (place as u16, target as u16);
         if let Some(post) = &mut self.post {
             post.sent(self.now, from, to, &message, arrivals, self.network.held_back);
         }
         self.plan_disconnected();
         let life = self.machines[target].incarnation;
-        let deliver = |message| Planned::Deliver {
-            from,
-            to,
-            life,
-            nth,
-            message,
+        let mut deliver = |at, message| {
+            let letter = self.letters.put(message);
+            let planned = Planned::Deliver {
+                from,
+                to,
+                life,
+                nth,
+                letter,
+            };
+            self.agenda.plan(at, planned);
         };
         match arrivals {
-            [Some(at), None] => self.agenda.plan(at, deliver(message)),
+            [Some(at), None] => deliver(at, message),
             [Some(at), Some(again)] => {
-                let copy = deliver(message.clone());
-                self.agenda.plan(at, deliver(message));
-                self.agenda.plan(again, copy);
+                let copy = message.clone();
+                deliver(at, message);
+                deliver(again, copy);
             }
             [None, _] => {}
         }

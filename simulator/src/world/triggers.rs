@@ -3,7 +3,7 @@
 use std::fmt;
 
 use perjury_nemesis::{Link, Node};
-use perjury_systems::driver::{Output, Written};
+use perjury_systems::context::{Output, Written};
 use perjury_systems::replica::Replica;
 use serde::{Deserialize, Serialize};
 
@@ -251,14 +251,9 @@ impl<R: Replica, A> World<R, A> {
             _ => node,
         };
         self.triggers[struck].struck_node = Some(node);
-        if self.transcribes() {
-            let words = self.triggers[struck].trigger.to_string();
-            self.describe(
-                usize::from(node.0) - 1,
-                Topic::Fault,
-                format!("is struck: {words}"),
-            );
-        }
+        self.describe(usize::from(node.0) - 1, Topic::Fault, |world| {
+            format!("is struck: {}", world.triggers[struck].trigger)
+        });
         self.notes.push(Note::Struck {
             trigger: struck,
             node,

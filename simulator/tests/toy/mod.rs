@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use perjury_simulator::{Invariants, Simulated, Unwatched};
 use perjury_systems::api::{Command, Failure, Reply, Request, Response, Value};
+use perjury_systems::context::Context;
 use perjury_systems::replica::{
-    Cluster, ConfigError, Context, Durable, Event, MutantCounts, NodeId, Replica, RequestId, Role, Status,
+    Cluster, ConfigError, Durable, Event, MutantCounts, NodeId, Replica, RequestId, Role, Status,
 };
 use serde::{Deserialize, Serialize};
 

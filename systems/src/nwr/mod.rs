@@ -19,9 +19,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::breach::Judge;
+use crate::context::Context;
 use crate::marks::Marks;
 use crate::replica::{
-    Cluster, ConfigError, Context, Durable, Event, Lsn, MutantCounts, NodeId, Promise, Replica, Role, Status,
+    Cluster, ConfigError, Durable, Event, Lsn, MutantCounts, NodeId, Promise, Replica, Role, Status,
 };
 use crate::ring::Ring;
 

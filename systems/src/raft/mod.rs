@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use crate::breach::Judge;
 use crate::chunks::Incoming;
+use crate::context::Context;
 use crate::identity::{Identity, Registration};
 use crate::machine::Machine;
 use crate::marks::Marks;
 use crate::node_map::NodeMap;
 use crate::replica::{
-    Cluster, ConfigError, Context, Durable, Event, Lsn, MutantCounts, NodeId, Replica, Role, Status,
+    Cluster, ConfigError, Durable, Event, Lsn, MutantCounts, NodeId, Replica, Role, Status,
 };
 
 mod apply;
@@ -240,7 +241,7 @@ impl Replica for Raft {
 
 impl Raft {
     fn receive(&mut self, from: NodeId, message: Message, cx: &mut Cx) {
-        if from == self.me || !self.nodes.contains(&from) {
+        if from == self.me || !self.knows(from) {
             return;
         }
         if let Some(term) = message.term()
@@ -295,6 +296,12 @@ impl Raft {
             Message::Register { disk } => self.on_register(from, disk, cx),
             Message::RegisterReply { disk, first } => self.on_register_reply(from, disk, first, cx),
         }
+    }
+
+    /// Whether it is one of the cluster's nodes.
+    fn knows(&self, node: NodeId) -> bool {
+        // They are counted from 1, so mostly they are in their places.
+        self.nodes.get(usize::from(node.0).wrapping_sub(1)) == Some(&node) || self.nodes.contains(&node)
     }
 
     fn tick(&mut self, timer: Timer, cx: &mut Cx) {

@@ -13,9 +13,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::breach::Judge;
+use crate::context::Context;
 use crate::marks::Marks;
 use crate::replica::{
-    Cluster, ConfigError, Context, Durable, Event, Lsn, MutantCounts, NodeId, Promise, Replica, Role, Status,
+    Cluster, ConfigError, Durable, Event, Lsn, MutantCounts, NodeId, Promise, Replica, Role, Status,
 };
 
 mod apply;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use perjury_systems::api::{Reconfigure, Tag, Value};
-use perjury_systems::driver::Written;
+use perjury_systems::context::Written;
 use perjury_systems::nwr::types::{Record, Version};
 use perjury_systems::nwr::{Message, Nwr, View};
 use perjury_systems::{Cluster, Driver, Durable, Event, Lsn, NodeId, Output};

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::breach::Judge;
+use crate::context::Context;
 use crate::identity::{Identity, Registration};
 use crate::marks::Marks;
 use crate::replica::{
-    Cluster, ConfigError, Context, Durable, Event, Lsn, MutantCounts, NodeId, Replica, Role, Status,
+    Cluster, ConfigError, Durable, Event, Lsn, MutantCounts, NodeId, Replica, Role, Status,
 };
 
 mod acceptor;

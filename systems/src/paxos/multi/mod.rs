@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use crate::breach::Judge;
 use crate::chunks::{Chunk, Incoming};
+use crate::context::Context;
 use crate::identity::{Identity, Registration};
 use crate::machine::Machine;
 use crate::marks::Marks;
 use crate::replica::{
-    Cluster, ConfigError, Context, Durable, Event, Lsn, MutantCounts, NodeId, Replica, Role, Status,
+    Cluster, ConfigError, Durable, Event, Lsn, MutantCounts, NodeId, Replica, Role, Status,
 };
 
 mod acceptor;
