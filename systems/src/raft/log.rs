@@ -85,10 +85,18 @@ impl Log {
 
     /// Up to `limit` entries from a place on, as [`Log::cached`] has them.
     pub fn entries(&self, from: Index, limit: usize) -> Vec<Entry> {
-        (from..=self.last().index)
-            .take(limit)
-            .map_while(|index| self.cached(index).cloned())
-            .collect()
+        if !self.stale.is_empty() {
+            return (from..=self.last().index)
+                .take(limit)
+                .map_while(|index| self.cached(index).cloned())
+                .collect();
+        }
+        let Some(offset) = from.checked_sub(self.base.index + 1) else {
+            return Vec::new();
+        };
+        let first = usize::try_from(offset).map_or(self.slots.len(), |offset| offset.min(self.slots.len()));
+        let slots = self.slots.range(first..).take(limit);
+        slots.map(|slot| slot.entry.clone()).collect()
     }
 
     /// The first place whose entry has the same term as the one at `index`.

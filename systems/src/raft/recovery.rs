@@ -1,13 +1,11 @@
 //! Starting from what was durable.
 
-use std::collections::BTreeMap;
-
 use super::config::{Config, ConfigHistory};
 use super::log::Log;
 use super::progress::Image;
 use super::requests::Requests;
 use super::snapshots::Contents;
-use super::types::{Entry, HardState, Index, Record, Trace};
+use super::types::{Entry, HardState, Record, Trace};
 use super::{Cx, Raft, State, mutants};
 use crate::digest::digest;
 use crate::identity::Identity;
@@ -96,7 +94,8 @@ impl Raft {
         let mut identity = None;
         let covered = self.log.base();
         let mut disagrees = false;
-        let mut entries: BTreeMap<Index, (Entry, Lsn)> = BTreeMap::new();
+        // By place; most records come in that order.
+        let mut entries: Vec<(Entry, Lsn)> = Vec::with_capacity(durable.records.len());
         for (lsn, record) in durable.records {
             // Where the snapshot was written, entries from before that do not follow from it went out of the log.
             if disagrees && snapshot_lsn < lsn {
@@ -112,18 +111,32 @@ impl Raft {
                     }
                 }
                 Record::Entry(entry) => {
-                    entries.insert(entry.at.index, (entry, lsn));
+                    let index = entry.at.index;
+                    let before = |(earlier, _): &(Entry, Lsn)| earlier.at.index < index;
+                    let place = if entries.last().is_none_or(before) {
+                        entries.len()
+                    } else {
+                        entries.partition_point(before)
+                    };
+                    match entries
+                        .get_mut(place)
+                        .filter(|(known, _)| known.at.index == index)
+                    {
+                        Some(known) => *known = (entry, lsn),
+                        None => entries.insert(place, (entry, lsn)),
+                    }
                 }
                 Record::Remove { first, last } => {
                     disagrees &= first > covered.index;
-                    entries.retain(|index, _| *index < first || *index > last);
+                    entries.retain(|(entry, _)| entry.at.index < first || entry.at.index > last);
                 }
             }
         }
         if disagrees {
             entries.clear();
         }
-        for (index, (entry, lsn)) in entries {
+        for (entry, lsn) in entries {
+            let index = entry.at.index;
             let config = entry.config().cloned();
             if !self.log.put(entry, lsn) {
                 self.halt(&format!("the log has a hole before entry {index}"), cx);
