@@ -62,9 +62,11 @@ impl Configuration {
         let known = self.committed.keys().next_back().copied().unwrap_or(0);
         for (index, config) in step.raft.configs().iter() {
             let log = step.raft.log();
-            let is_entry = *index <= log.base().index
-                || log.term_at(*index) == oracle.get(*index).map(|entry| entry.term);
-            if *index > known && *index <= commit && is_entry {
+            let is_entry = || {
+                *index <= log.base().index
+                    || log.term_at(*index) == oracle.get(*index).map(|entry| entry.term)
+            };
+            if *index > known && *index <= commit && is_entry() {
                 self.committed.insert(*index, config.clone());
             }
         }

@@ -64,16 +64,19 @@ fn held_by_majority(step: &Step<'_>, oracle: &Oracle, index: Index, word: &str) 
     };
     let holds = |node: NodeId| {
         // No protocol can help it that a disk is lost: what was on it counts as held.
-        let lost = step.lost.get(node).is_some_and(|log| log.holds(at));
+        let lost = || step.lost.get(node).is_some_and(|log| log.holds(at));
         let there = if node == step.node {
             itself_holds(step.raft.log(), at)
         } else {
             step.views.get(node).is_some_and(|view| view.log.holds(at))
         };
-        there || lost
+        there || lost()
     };
-    let majority =
-        |voters: &BTreeSet<NodeId>| voters.iter().filter(|node| holds(**node)).count() > voters.len() / 2;
+    // Once more than half of them hold it, the others need not be asked.
+    let majority = |voters: &BTreeSet<NodeId>| {
+        let mut holders = voters.iter().filter(|node| holds(**node));
+        holders.nth(voters.len() / 2).is_some()
+    };
     let all = |config: &Config| majority(&config.voters) && config.outgoing.as_ref().is_none_or(majority);
     // Members may have changed since: then a majority of a later committed configuration is as good.
     let later = || {
