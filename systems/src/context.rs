@@ -14,7 +14,7 @@ use crate::replica::{Lsn, NodeId, Replica, RequestId};
 /// Something to carry out, in order.
 #[derive(Clone, Debug)]
 pub enum Output<R: Replica> {
-    /// Write this at the end of the log; report it by [`Driver::durable`] once it is fsynced.
+    /// Write this at the end of the log; report it by [`crate::driver::Driver::durable`] once it is fsynced.
     Write {
         /// Its position.
         lsn: Lsn,

@@ -48,7 +48,8 @@ impl<T> Slots<T> {
 
     /// Takes out what is kept in a slot, which is free then.
     pub(crate) fn take(&mut self, slot: u32) -> Option<T> {
+        let thing = self.things[slot as usize].take()?;
         self.free.push(slot);
-        self.things[slot as usize].take()
+        Some(thing)
     }
 }
