@@ -338,7 +338,8 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
         branched_ns,
         ..
     } = environment;
-    let mut marks: BTreeMap<&'static str, u64> = marks.into_iter().collect();
+    let steps = marks.into_iter().map(|(_, name, count)| (name, count));
+    let mut marks: BTreeMap<&'static str, u64> = steps.collect();
     marks.extend(two_leaders.then_some((TWO_LEADERS.name, 1)));
     let declared = declared_marks(R::NAME);
     marks.extend(world.marks().of(declared).map(|mark| (mark.name, 1)));

@@ -2,12 +2,12 @@
 //! same run in step.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use perjury_nemesis::Node;
 use perjury_runner::{Input, Runner};
 use perjury_systems::api::Request;
 use perjury_systems::context::{Output, Written};
+use perjury_systems::driver::Clocks;
 use perjury_systems::replica::{ConfigError, Lsn, NodeId, Replica};
 
 use crate::run::{Violation, Wanted, run, runner_of};
@@ -59,7 +59,7 @@ pub struct Turn {
     /// Who.
     pub node: Node,
     /// What its monotonic and its wall clock show.
-    pub clocks: (Duration, Duration),
+    pub clocks: Clocks,
     /// Why it does something.
     pub what: What,
     /// Of what it wants done only the first so many things are done, since it is killed in the middle; none for all.

@@ -7,7 +7,7 @@ use perjury_systems::replica::ConfigError;
 use rand_chacha::ChaCha8Rng;
 
 use crate::setup::Setup;
-use crate::world::{Weather, below, happens, heavy_tailed, usual_delay};
+use crate::world::{Weather, below, exponential, happens, heavy_tailed, usual_delay};
 
 const MICROSECOND: u64 = 1_000;
 
@@ -90,7 +90,10 @@ impl Trial {
 
     /// From the coordinator's last word on the write to its client, and from the reading client to its coordinator.
     fn clients(&mut self) -> u64 {
-        let ways = [(); 2].map(|()| self.weather.client_latency(&mut self.rng));
+        let ways = [(); 2].map(|()| {
+            let rng = &mut self.rng;
+            self.weather.client_latency(|mean| exponential(rng, mean))
+        });
         ways.iter().sum()
     }
 }

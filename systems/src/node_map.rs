@@ -39,13 +39,8 @@ impl<T> NodeMap<T> {
 
     /// What is known of a node.
     pub fn get(&self, node: NodeId) -> Option<&T> {
-        // Nodes are counted from 1, so with all of them there this is the place.
-        let there = self.0.get(usize::from(node.0).wrapping_sub(1));
-        let found = match there {
-            Some((other, _)) if *other == node => there,
-            _ => self.0.iter().find(|(other, _)| *other == node),
-        };
-        found.map(|(_, value)| value)
+        let place = self.place(node).ok()?;
+        Some(&self.0[place].1)
     }
 
     /// The same, to be changed.

@@ -2,12 +2,11 @@
 //! that it says. Its messages, its answers and its disk are real; only when anything happens is not its own affair.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
 use perjury_simulator::score::effect;
 use perjury_systems::api::{Request, Response};
 use perjury_systems::context::Output;
-use perjury_systems::driver::Driver;
+use perjury_systems::driver::{self, Driver};
 use perjury_systems::replica::{Event, Lsn, NodeId, Replica, RequestId};
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
@@ -165,7 +164,7 @@ impl<R: Replica> InStep<R> {
         self.end_turn(turn)
     }
 
-    fn step(&mut self, event: Event<R>, clocks: (Duration, Duration)) {
+    fn step(&mut self, event: Event<R>, clocks: driver::Clocks) {
         self.driver.step(event, clocks, &mut self.out);
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use perjury_systems::api::{Failure, Request, Response};
 use perjury_systems::context::Output;
-use perjury_systems::driver::Driver;
+use perjury_systems::driver::{Clocks, Driver};
 use perjury_systems::replica::{Event, MutantCounts, NodeId, Replica, RequestId, Status};
 use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHashMap;
@@ -279,7 +279,7 @@ impl<R: Replica> Protocol<R> {
         }
     }
 
-    fn clocks(&self) -> (Duration, Duration) {
+    fn clocks(&self) -> Clocks {
         let real = self.started.elapsed();
         (self.clock.monotonic(real), self.clock.wall(real, machine_wall()))
     }

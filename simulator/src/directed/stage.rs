@@ -11,7 +11,7 @@ use perjury_runner::Answer;
 use perjury_systems::api::{Command, Reconfigure, Request, Response};
 use perjury_systems::breach::Breach;
 use perjury_systems::context::{Output, Written};
-use perjury_systems::driver::Driver;
+use perjury_systems::driver::{Clocks, Driver};
 use perjury_systems::replica::{
     Cluster, ConfigError, Durable, Event, Lsn, MutantCounts, NodeId, Replica, RequestId, Role,
 };
@@ -286,11 +286,7 @@ impl<R: Simulated> Stage<R> {
         });
     }
 
-    fn drive(
-        &mut self,
-        node: NodeId,
-        act: impl FnOnce(&mut Driver<R>, (Duration, Duration), &mut Vec<Output<R>>),
-    ) {
+    fn drive(&mut self, node: NodeId, act: impl FnOnce(&mut Driver<R>, Clocks, &mut Vec<Output<R>>)) {
         let clocks = (self.now, self.now);
         let mut out = Vec::new();
         if let Some(driver) = &mut self.machine(node).driver {

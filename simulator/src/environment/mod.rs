@@ -11,6 +11,7 @@ mod wake;
 mod way;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::mem::{Discriminant, discriminant};
 
 use perjury_nemesis::{Node, stream};
 use perjury_runner::{Action, Answer, Attempt, Bite, Input, Notice, Phase, Runner, View};
@@ -24,7 +25,7 @@ use rustc_hash::FxHashMap;
 use crate::likelihood::Branch;
 use crate::script::Script;
 use crate::setup::Setup;
-use crate::world::{Happened, Invariants, MILLISECOND, Note, Weather, World, variant};
+use crate::world::{Happened, Invariants, MILLISECOND, Note, Weather, World, exponential, variant};
 use admin::Admins;
 use faults::Active;
 use patience::Patience;
@@ -123,10 +124,8 @@ pub(crate) struct Environment<R: Replica> {
     actions: Vec<Action>,
     /// Whether two nodes claimed to lead at once, in different terms or not.
     pub(crate) two_leaders: bool,
-    /// Which steps were recorded, and how often.
-    pub(crate) marks: Vec<(&'static str, u64)>,
-    /// The kind of step that is at each place there.
-    kinds_of_steps: Vec<std::mem::Discriminant<R::Trace>>,
+    /// Which kinds of steps were recorded, by their names, and how often.
+    pub(crate) marks: Vec<(Discriminant<R::Trace>, &'static str, u64)>,
     /// Which triggers struck whom, and when.
     pub(crate) struck: Vec<(usize, Node, u64)>,
     /// Whoever wants to know what the runner tells.
@@ -199,7 +198,6 @@ impl<R: Replica> Environment<R> {
             actions: Vec::new(),
             two_leaders: false,
             marks: Vec::new(),
-            kinds_of_steps: Vec::new(),
             struck: Vec::new(),
             notices: Vec::new(),
             keeps_notices,
@@ -220,10 +218,7 @@ impl<R: Replica> Environment<R> {
             if self.world.events >= max_events {
                 return End::Runaway;
             }
-            if let Some(branch) = self.branch
-                && self.world.events >= branch.event
-            {
-                self.branch = None;
+            if let Some(branch) = self.branch.take_if(|branch| self.world.events >= branch.event) {
                 self.noise = branch.noise;
                 self.rng = stream(branch.noise, "clients");
                 self.world.reseed(branch.noise);
@@ -262,20 +257,16 @@ impl<R: Replica> Environment<R> {
 
     fn mark(&mut self) {
         for trace in &self.world.traces {
-            let kind = std::mem::discriminant(trace);
-            match self.kinds_of_steps.iter().position(|known| *known == kind) {
+            let kind = discriminant(trace);
+            match self.marks.iter().position(|(known, ..)| *known == kind) {
                 Some(place) => {
-                    self.marks[place].1 += 1;
+                    self.marks[place].2 += 1;
                     // What comes most often is found first.
-                    if place > 0 && self.marks[place].1 > self.marks[place - 1].1 {
+                    if place > 0 && self.marks[place].2 > self.marks[place - 1].2 {
                         self.marks.swap(place, place - 1);
-                        self.kinds_of_steps.swap(place, place - 1);
                     }
                 }
-                None => {
-                    self.kinds_of_steps.push(kind);
-                    self.marks.push((variant(trace), 1));
-                }
+                None => self.marks.push((kind, variant(trace), 1)),
             }
         }
     }
@@ -411,7 +402,8 @@ impl<R: Replica> Environment<R> {
     }
 
     fn client_latency(&mut self) -> u64 {
-        self.weather.client_latency(&mut self.rng)
+        self.weather
+            .client_latency(|mean| exponential(&mut self.rng, mean))
     }
 
     fn alarmed(&mut self, alarm: Alarm) {

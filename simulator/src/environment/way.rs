@@ -29,7 +29,7 @@ impl<R: Replica> Environment<R> {
 
     /// How long a request or an answer takes, in nanoseconds.
     pub(super) fn takes(&self, way: Way) -> u64 {
-        let mean = self.weather.client_us * 1_000;
-        mean / 2 + exponential_of(self.drawn(way, 1), mean / 2)
+        let drawn = self.drawn(way, 1);
+        self.weather.client_latency(|mean| exponential_of(drawn, mean))
     }
 }

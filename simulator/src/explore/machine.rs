@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use perjury_systems::breach::Breach;
 use perjury_systems::context::{Output, Written};
-use perjury_systems::driver::Driver;
+use perjury_systems::driver::{Clocks, Driver};
 use perjury_systems::replica::{Cluster, Durable, Event, Lsn, NodeId, RequestId};
 use perjury_systems::{Request, Response};
 use rand::SeedableRng;
@@ -15,7 +15,7 @@ use super::bounds::{Bounds, Disk};
 use super::system::{Explored, Observed, Pace};
 
 /// Time stands still, at a moment that is not the beginning of time.
-const CLOCKS: (Duration, Duration) = (Duration::from_secs(1000), Duration::from_secs(1000));
+const CLOCKS: Clocks = (Duration::from_secs(1000), Duration::from_secs(1000));
 
 /// What is the same for all nodes and states.
 #[derive(Debug)]

@@ -34,10 +34,7 @@ pub(crate) fn exponential_of(uniform: u64, mean: u64) -> u64 {
     let (whole, fraction) = halvings(uniform);
     // In units of 2⁻¹⁶: the mean of `whole + fraction` is one and a half.
     let drawn = (u64::from(whole) << 16) + u64::from(fraction);
-    match mean.checked_mul(2 * drawn) {
-        Some(product) => (product / 3) >> 16,
-        None => ((u128::from(mean) * u128::from(drawn) * 2 / 3) >> 16) as u64,
-    }
+    scaled(mean, 2 * drawn, 3 << 16)
 }
 
 /// Heavy-tailed with this mean (about Pareto at 2.5: one in a hundred is four times the mean or more), at most twenty
@@ -53,15 +50,24 @@ pub(crate) fn heavy_tailed(rng: &mut ChaCha8Rng, mean: u64) -> u64 {
 pub(crate) fn heavy_tailed_of(uniform: u64, mean: u64) -> u64 {
     let (whole, fraction) = halvings(uniform);
     // The least is 0.6 of the mean; every halving of the chance adds a third, the last one in part.
-    let third = |drawn: u64| match drawn.checked_mul(132) {
-        Some(product) => product / 100,
-        None => (u128::from(drawn) * 132 / 100) as u64,
-    };
     let most = mean.saturating_mul(20);
-    let least = (u128::from(mean) * 6 / 10) as u64;
-    let drawn = (0..whole.min(24)).fold(least, |drawn, _| third(drawn).min(most));
-    let part = u128::from(drawn) * 32 * u128::from(fraction) / 100 / (1 << 16);
-    drawn.saturating_add(part as u64).min(most)
+    let least = scaled(mean, 6, 10);
+    let drawn = (0..whole.min(24)).fold(least, |drawn, _| scaled(drawn, 132, 100).min(most));
+    let part = scaled(drawn, 32 * u64::from(fraction), 100 << 16);
+    drawn.saturating_add(part).min(most)
+}
+
+/// `value · by / over`, rounded down; `u64::MAX` if that is too much.
+#[inline]
+pub(crate) fn scaled(value: u64, by: u64, over: u64) -> u64 {
+    match value.checked_mul(by) {
+        // Mostly it fits, and shorter numbers are divided much faster.
+        Some(product) => product / over,
+        None => {
+            let quotient = u128::from(value) * u128::from(by) / u128::from(over);
+            u64::try_from(quotient).unwrap_or(u64::MAX)
+        }
+    }
 }
 
 /// A uniform number that depends on these alone: what is drawn for one thing does not change with what is drawn for
@@ -103,6 +109,19 @@ mod tests {
         near(mean(|rng| heavy_tailed(rng, 1_000_000)), 1_000_000);
         near(mean(|rng| between(rng, 10_000, 20_000)), 15_000);
         near(mean(|rng| u64::from(happens(rng, 100_000)) * 1000), 100);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_scaled_like_what_does() {
+        for value in [0, 7, 1_000_003, u64::MAX / 3, u64::MAX] {
+            for (by, over) in [(1, 1), (132, 100), (6, 10), (999_999, 1_000_000), (u64::MAX, 2)] {
+                let exact = u128::from(value) * u128::from(by) / u128::from(over);
+                assert_eq!(
+                    u128::from(scaled(value, by, over)),
+                    exact.min(u128::from(u64::MAX))
+                );
+            }
+        }
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use perjury_nemesis::Bend;
+use perjury_systems::driver::Clocks;
 
-use super::chance::MILLION;
+use super::chance::{MILLION, scaled};
 
 /// What wall clocks show when a run starts, since the Unix epoch.
 const WALL_AT_START: u64 = 1_700_000_000 * 1_000_000_000;
@@ -66,7 +67,7 @@ impl Clock {
     }
 
     /// What both clocks show.
-    pub(crate) fn read(&self, now: u64) -> (Duration, Duration) {
+    pub(crate) fn read(&self, now: u64) -> Clocks {
         let run = self.run(now);
         let mut ahead_ms = self.offset_ms;
         if let Some((offset_ms, every_ms)) = self.strobe
@@ -102,11 +103,7 @@ impl Clock {
         if self.rate_ppm == 0 {
             return real;
         }
-        let rate = MILLION.saturating_add_signed(self.rate_ppm);
-        match real.checked_mul(rate) {
-            Some(product) => product / MILLION,
-            None => (u128::from(real) * u128::from(rate) / u128::from(MILLION)) as u64,
-        }
+        scaled(real, MILLION.saturating_add_signed(self.rate_ppm), MILLION)
     }
 
     fn rebase(&mut self, now: u64) {

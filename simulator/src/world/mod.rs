@@ -384,6 +384,9 @@ impl<R: Replica, A> World<R, A> {
     }
 
     fn deliver(&mut self, (from, to): (u16, u16), (life, nth): (u32, u32), letter: u32) -> Happened<A> {
+        let Some(message) = self.letters.take(letter) else {
+            return Happened::Nothing;
+        };
         let place = usize::from(to);
         let machine = &self.machines[place];
         let same = machine.incarnation == life || !self.network.connected;
@@ -392,43 +395,26 @@ impl<R: Replica, A> World<R, A> {
             post.arrived(self.now, from, to, listens);
         }
         if !listens {
-            self.letters.take(letter);
             if self.network.connected {
                 self.disconnect(usize::from(from), place);
             }
             return Happened::Nothing;
         }
         self.delivered += 1;
-        let name = |letters: &Slots<R::Message>| letters.get(letter).map_or("", variant);
         if let Some(play) = &mut self.play {
-            play.arrived(self.now, usize::from(from), place, name(&self.letters));
+            play.arrived(self.now, usize::from(from), place, variant(&message));
         }
-        let sender = NodeId(from + 1);
-        self.describe(place, Topic::Message, |world| {
-            let message = world.letters.get(letter);
-            message.map_or_else(String::new, |message| {
-                format!("receives from {sender}: {message:?}")
-            })
+        let from = NodeId(from + 1);
+        self.describe(place, Topic::Message, |_| {
+            format!("receives from {from}: {message:?}")
         });
         if self.score.is_some() {
-            let (from, name) = (Node(sender.0), name(&self.letters));
+            let (from, name) = (Node(from.0), variant(&message));
             self.cue(place, What::Message { from, name, nth });
         }
-        self.out.clear();
-        let World {
-            machines,
-            letters,
-            out,
-            now,
-            ..
-        } = self;
-        let done = machines[place].drive(*now, out, |driver, clocks, out| {
-            if let Some(message) = letters.take(letter) {
-                let from = sender;
-                driver.step(Event::Message { from, message }, clocks, out);
-            }
-        });
-        self.stepped(place, done)
+        self.step(place, |driver, clocks, out| {
+            driver.step(Event::Message { from, message }, clocks, out);
+        })
     }
 
     fn clog(&mut self) {

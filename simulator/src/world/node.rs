@@ -3,10 +3,9 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
 use perjury_systems::context::Output;
-use perjury_systems::driver::Driver;
+use perjury_systems::driver::{Clocks, Driver};
 use perjury_systems::marks::Marks;
 use perjury_systems::replica::{MutantCounts, Replica};
 use rand_chacha::ChaCha8Rng;
@@ -79,7 +78,7 @@ impl<R: Replica> Machine<R> {
         &mut self,
         now: u64,
         out: &mut Vec<Output<R>>,
-        what: impl FnOnce(&mut Driver<R>, (Duration, Duration), &mut Vec<Output<R>>),
+        what: impl FnOnce(&mut Driver<R>, Clocks, &mut Vec<Output<R>>),
     ) -> Result<(), String> {
         let Some(driver) = &mut self.driver else {
             return Ok(());

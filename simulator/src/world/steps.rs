@@ -8,7 +8,7 @@ use perjury_nemesis::{Node, stream};
 use perjury_systems::api::Request;
 use perjury_systems::breach::Breach;
 use perjury_systems::context::Output;
-use perjury_systems::driver::Driver;
+use perjury_systems::driver::{Clocks, Driver};
 use perjury_systems::replica::{Event, Lsn, NodeId, Replica, RequestId};
 
 use super::chance::{MILLION, below, heavy_tailed_of, mixed};
@@ -178,16 +178,10 @@ impl<R: Replica, A> World<R, A> {
     pub(super) fn step(
         &mut self,
         place: usize,
-        what: impl FnOnce(&mut Driver<R>, (Duration, Duration), &mut Vec<Output<R>>),
+        what: impl FnOnce(&mut Driver<R>, Clocks, &mut Vec<Output<R>>),
     ) -> Happened<A> {
         self.out.clear();
-        let done = self.machines[place].drive(self.now, &mut self.out, what);
-        self.stepped(place, done)
-    }
-
-    /// A node has made a step, or panicked in it, with these words.
-    pub(super) fn stepped(&mut self, place: usize, done: Result<(), String>) -> Happened<A> {
-        match done {
+        match self.machines[place].drive(self.now, &mut self.out, what) {
             Ok(()) => self.after_step(place),
             Err(reason) => self.died(place, reason),
         }

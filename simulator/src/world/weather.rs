@@ -1,9 +1,6 @@
 //! How good or bad the machines and their network are apart from any fault.
 
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-
-use super::chance::exponential;
 
 /// The conditions of a run. Those that delay, lose, double, hold back, clog or stall anything hold while there are
 /// faults: a cluster finds its first leader in peace, and recovers in peace.
@@ -98,10 +95,11 @@ impl Weather {
         }
     }
 
-    /// How long a request or an answer takes between a client and a node, in nanoseconds.
-    pub(crate) fn client_latency(&self, rng: &mut ChaCha8Rng) -> u64 {
+    /// How long a request or an answer takes between a client and a node, in nanoseconds, where what is about
+    /// exponential with a given mean is drawn like this.
+    pub(crate) fn client_latency(&self, exponential: impl FnOnce(u64) -> u64) -> u64 {
         let mean = self.client_us * 1_000;
-        mean / 2 + exponential(rng, mean / 2)
+        mean / 2 + exponential(mean / 2)
     }
 
     /// A time that is usually so long, in any unit.

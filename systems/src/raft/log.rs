@@ -76,27 +76,25 @@ impl Log {
 
     /// The entry at a place, from the cache if it is there.
     pub fn cached(&self, index: Index) -> Option<&Entry> {
-        let entry = self.entry(index)?;
+        self.entry(index).map(|entry| self.as_cached(entry))
+    }
+
+    /// What the cache has in an entry's place.
+    fn as_cached<'a>(&'a self, entry: &'a Entry) -> &'a Entry {
         if self.stale.is_empty() {
-            return Some(entry);
+            return entry;
         }
-        Some(self.stale.get(&index).unwrap_or(entry))
+        self.stale.get(&entry.at.index).unwrap_or(entry)
     }
 
     /// Up to `limit` entries from a place on, as [`Log::cached`] has them.
     pub fn entries(&self, from: Index, limit: usize) -> Vec<Entry> {
-        if !self.stale.is_empty() {
-            return (from..=self.last().index)
-                .take(limit)
-                .map_while(|index| self.cached(index).cloned())
-                .collect();
-        }
         let Some(offset) = from.checked_sub(self.base.index + 1) else {
             return Vec::new();
         };
-        let first = usize::try_from(offset).map_or(self.slots.len(), |offset| offset.min(self.slots.len()));
+        let first = (offset as usize).min(self.slots.len());
         let slots = self.slots.range(first..).take(limit);
-        slots.map(|slot| slot.entry.clone()).collect()
+        slots.map(|slot| self.as_cached(&slot.entry).clone()).collect()
     }
 
     /// The first place whose entry has the same term as the one at `index`.

@@ -241,7 +241,7 @@ impl Replica for Raft {
 
 impl Raft {
     fn receive(&mut self, from: NodeId, message: Message, cx: &mut Cx) {
-        if from == self.me || !self.knows(from) {
+        if from == self.me || !self.nodes.contains(&from) {
             return;
         }
         if let Some(term) = message.term()
@@ -296,12 +296,6 @@ impl Raft {
             Message::Register { disk } => self.on_register(from, disk, cx),
             Message::RegisterReply { disk, first } => self.on_register_reply(from, disk, first, cx),
         }
-    }
-
-    /// Whether it is one of the cluster's nodes.
-    fn knows(&self, node: NodeId) -> bool {
-        // They are counted from 1, so mostly they are in their places.
-        self.nodes.get(usize::from(node.0).wrapping_sub(1)) == Some(&node) || self.nodes.contains(&node)
     }
 
     fn tick(&mut self, timer: Timer, cx: &mut Cx) {

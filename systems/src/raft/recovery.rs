@@ -94,7 +94,7 @@ impl Raft {
         let mut identity = None;
         let covered = self.log.base();
         let mut disagrees = false;
-        // By place; most records come in that order.
+        // In the order of places, which is that of most records.
         let mut entries: Vec<(Entry, Lsn)> = Vec::with_capacity(durable.records.len());
         for (lsn, record) in durable.records {
             // Where the snapshot was written, entries from before that do not follow from it went out of the log.
@@ -112,18 +112,9 @@ impl Raft {
                 }
                 Record::Entry(entry) => {
                     let index = entry.at.index;
-                    let before = |(earlier, _): &(Entry, Lsn)| earlier.at.index < index;
-                    let place = if entries.last().is_none_or(before) {
-                        entries.len()
-                    } else {
-                        entries.partition_point(before)
-                    };
-                    match entries
-                        .get_mut(place)
-                        .filter(|(known, _)| known.at.index == index)
-                    {
-                        Some(known) => *known = (entry, lsn),
-                        None => entries.insert(place, (entry, lsn)),
+                    match entries.binary_search_by_key(&index, |(known, _)| known.at.index) {
+                        Ok(place) => entries[place] = (entry, lsn),
+                        Err(place) => entries.insert(place, (entry, lsn)),
                     }
                 }
                 Record::Remove { first, last } => {
