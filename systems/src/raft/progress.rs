@@ -87,8 +87,11 @@ impl Progress {
         }
     }
 
-    /// The follower's log is known to agree up to `matched`: stream from there.
-    pub fn agree(&mut self) {
+    /// The follower said that its log agrees up to `acked`, so what is matched may have risen: stream from there, once
+    /// it is the probe that was answered. What overtook it says nothing new, and if each such answer had a window full
+    /// of appends sent anew, these would bring more of the same.
+    pub fn agree(&mut self, acked: Index) {
+        let answered = acked + 1 >= self.next;
         self.next = self.next.max(self.matched + 1);
         match &mut self.feed {
             Feed::Stream { in_flight } => {
@@ -96,13 +99,13 @@ impl Progress {
                     in_flight.pop_front();
                 }
             }
-            Feed::Probe { .. } => {
+            Feed::Probe { .. } if answered => {
                 self.next = self.matched + 1;
                 self.feed = Feed::Stream {
                     in_flight: VecDeque::new(),
                 };
             }
-            Feed::Snapshot { .. } => {}
+            Feed::Probe { .. } | Feed::Snapshot { .. } => {}
         }
     }
 

@@ -362,7 +362,7 @@ impl Raft {
                     .rules
                     .acked_by_reply(acked.min(last), progress.oldest_in_flight());
                 progress.matched = self.rules.match_after(progress.matched, acked);
-                progress.agree();
+                progress.agree(acked);
             }
             Appended::Conflict { prev, first, term } if prev > progress.matched && prev <= last => {
                 let awaited = match &progress.feed {
@@ -370,7 +370,9 @@ impl Raft {
                     Feed::Stream { .. } => true,
                     Feed::Snapshot { .. } => false,
                 };
-                if awaited {
+                // Its log ended before what it is known to hold by now.
+                let overtaken = term.is_none() && first <= progress.matched;
+                if awaited && !overtaken {
                     // Skip to the last entry of the term found there, or over the whole term (paper §5.3, the
                     // accelerated backtracking), but always at least one place back.
                     let agreeing = term.and_then(|term| self.log.last_of_term(term, prev - 1));

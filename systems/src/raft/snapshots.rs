@@ -325,7 +325,7 @@ impl Raft {
             let lost = wanted < *offset && round > *rewound;
             if done {
                 progress.probe(last.index + 1);
-                progress.agree();
+                progress.agree(progress.matched);
             } else if (wanted > *offset || lost) && wanted as usize <= image.bytes.len() {
                 if lost {
                     *rewound = round;

@@ -1,8 +1,7 @@
 //! Mistakes that clients notice only by waiting.
 
 use perjury_systems::api::{Command, Reconfigure};
-use perjury_systems::raft::Raft;
-use perjury_systems::raft::Timer;
+use perjury_systems::raft::{Message, Raft, Timer};
 use perjury_systems::{Cluster, NodeId, Replica};
 
 use crate::script::Script;
@@ -143,4 +142,35 @@ fn only_a_planted_mistake_starts_from_a_damaged_log() {
     };
     assert!(!starts(None));
     assert!(starts(Some("corruption-treated-as-end-of-log")));
+}
+
+#[test]
+fn answers_that_overtake_each_other_do_not_multiply() {
+    let entries = 60;
+    let settings = [("max-entries-per-append", "1"), ("max-inflight", "64")];
+    let mut s = Script::new(3, 0, &settings, None);
+    s.pass(1000, &[]);
+    s.elect_politely(1, &[2, 3]);
+    s.beat(1, &[2, 3]);
+    for value in 0..entries {
+        s.write(1, value);
+    }
+    // Whatever is under way between the two, in any order.
+    let mut under_way: Vec<(u16, u16, Message)> = Vec::new();
+    let mut delivered = 0;
+    let mut drawn = 1_usize;
+    loop {
+        for (from, to) in [(1, 3), (3, 1)] {
+            under_way.extend(s.take(from, to).into_iter().map(|message| (from, to, message)));
+        }
+        if under_way.is_empty() {
+            break;
+        }
+        drawn = drawn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let (from, to, message) = under_way.swap_remove((drawn >> 33) % under_way.len());
+        s.hand(from, to, message);
+        delivered += 1;
+        assert!(delivered < 5_000, "{delivered} messages for {entries} entries");
+    }
+    assert_eq!(s.raft(3).log().last(), s.raft(1).log().last());
 }
