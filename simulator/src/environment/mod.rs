@@ -45,11 +45,10 @@ pub(crate) enum Alarm {
     /// The runner wants to be called.
     Wake,
     /// An answer reaches its client.
-    Answer {
-        attempt: u64,
+    Answer(
         /// Larger than most of what is planned, and rarer: what is planned is kept small.
-        answer: Box<Answer>,
-    },
+        Box<(u64, Answer)>,
+    ),
     /// Some client may have waited long enough.
     TimeOut,
     /// A node whose disk stands still may have something to lose by now.
@@ -397,8 +396,7 @@ impl<R: Replica> Environment<R> {
             return;
         }
         let at = self.world.now() + self.takes(way);
-        let answer = Box::new(answer);
-        self.world.alarm(at, Alarm::Answer { attempt, answer });
+        self.world.alarm(at, Alarm::Answer(Box::new((attempt, answer))));
     }
 
     fn client_latency(&mut self) -> u64 {
@@ -413,9 +411,9 @@ impl<R: Replica> Environment<R> {
                 Came::Early(at) => self.world.alarm(at, Alarm::Wake),
                 Came::Overtaken => {}
             },
-            Alarm::Answer { attempt, answer } => {
+            Alarm::Answer(answered) => {
+                let (attempt, answer) = *answered;
                 if self.open.remove(&attempt).is_some() {
-                    let answer = *answer;
                     self.inputs.push_back(Input::Answer { attempt, answer });
                 }
             }
@@ -545,8 +543,7 @@ impl<R: Replica> Environment<R> {
                     observed: None,
                     version: None,
                 };
-                let answer = Box::new(answer);
-                self.world.alarm(arrives, Alarm::Answer { attempt: id, answer });
+                self.world.alarm(arrives, Alarm::Answer(Box::new((id, answer))));
             }
             Ok(request) => {
                 if let Some(asked) = &mut self.asked

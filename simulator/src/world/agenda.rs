@@ -10,20 +10,26 @@ const SEQUENCE_BITS: u32 = 40;
 /// So many of the next things are kept in order; when there is no room for one more, the later half goes to the others.
 const NEAR: usize = 128;
 
+/// A place among them is looked for in steps of so many, and then one by one.
+const STRIDE: usize = 8;
+
 /// Things planned, earliest first; those at the same time in the order in which they were planned.
 ///
-/// What is ordered is one 16-byte word each: 64 bits of time, 40 bits of sequence, 24 bits that say where the thing
-/// itself is kept, so that ordering never moves a message about. A cluster has a few dozen things planned at a time, most
-/// of them for soon: putting a word in its place among so many is a search without a branch and a short move, and the
-/// next one is simply the last, where a heap would compare its way down at every one.
+/// A cluster has a few dozen things planned at a time, most of them for soon, and what is planned mostly comes before
+/// all but a handful of them: it finds its place from the end within a few steps and a short move, and the next thing
+/// is simply the last, where a heap would compare its way down at every one.
 #[derive(Debug)]
 pub(crate) struct Agenda<T> {
-    /// The next things, the very next one last.
-    near: Vec<u128>,
-    /// Those after all of them.
+    /// The next things, and when; the very next one last.
+    near: Vec<(u64, T)>,
+    /// Those after all of them, one 16-byte word each so that ordering never moves the things about: 64 bits of time,
+    /// 40 bits of sequence, 24 bits that say where the thing itself is kept.
     far: BinaryHeap<Reverse<u128>>,
     slots: Slots<T>,
-    sequence: u64,
+    /// The next number of what is planned after all others, and the last one of what the next things had no room for:
+    /// that was planned before, and is counted down.
+    after: u64,
+    before: u64,
 }
 
 impl<T> Default for Agenda<T> {
@@ -32,7 +38,8 @@ impl<T> Default for Agenda<T> {
             near: Vec::with_capacity(NEAR),
             far: BinaryHeap::new(),
             slots: Slots::default(),
-            sequence: 0,
+            after: 1 << (SEQUENCE_BITS - 1),
+            before: 1 << (SEQUENCE_BITS - 1),
         }
     }
 }
@@ -40,67 +47,73 @@ impl<T> Default for Agenda<T> {
 impl<T> Agenda<T> {
     /// Plans a thing for `at` (nanoseconds since the start).
     pub(crate) fn plan(&mut self, at: u64, thing: T) {
-        let slot = self.slots.put(thing);
-        self.sequence += 1;
-        let order = (self.sequence & ((1 << SEQUENCE_BITS) - 1)) << SLOT_BITS | u64::from(slot);
-        self.put(u128::from(at) << 64 | u128::from(order));
-    }
-
-    fn put(&mut self, word: u128) {
-        let after_all = self.near.first().is_none_or(|last| word > *last);
-        if after_all && !self.far.is_empty() {
-            self.far.push(Reverse(word));
-            return;
-        }
         if self.near.len() == NEAR {
-            self.far.extend(self.near.drain(..NEAR / 2).map(Reverse));
-            return self.put(word);
+            self.make_room();
         }
         // What is planned comes after what was planned before for the same time.
-        let at = (word >> 64) as u64;
-        let place = self.near.partition_point(|later| (later >> 64) as u64 > at);
-        self.near.insert(place, word);
+        let after_all = self.near.first().is_none_or(|(last, _)| *last <= at);
+        if !after_all {
+            self.near.insert(self.place(at), (at, thing));
+        } else if self.far.is_empty() {
+            self.near.insert(0, (at, thing));
+        } else {
+            self.put_off(at, self.after, thing);
+            self.after += 1;
+        }
     }
 
-    /// When the next thing comes, and the slot where it is kept until it is taken out.
-    pub(crate) fn advance(&mut self) -> Option<(u64, u32)> {
+    /// The place among the next things of one for `at`.
+    fn place(&self, at: u64) -> usize {
+        let mut place = self.near.len();
+        for step in [STRIDE, 1] {
+            while place >= step && self.near[place - step].0 <= at {
+                place -= step;
+            }
+        }
+        place
+    }
+
+    /// The next thing, and when it comes.
+    pub(crate) fn next(&mut self) -> Option<(u64, T)> {
         if self.near.is_empty() {
             self.approach();
         }
-        let word = self.near.pop()?;
-        let slot = word as u32 & ((1 << SLOT_BITS) - 1);
-        Some(((word >> 64) as u64, slot))
+        self.near.pop()
     }
 
-    /// What is kept in a slot.
-    pub(crate) fn look(&self, slot: u32) -> Option<&T> {
-        self.slots.get(slot)
+    fn put_off(&mut self, at: u64, sequence: u64, thing: T) {
+        let order = sequence << SLOT_BITS | u64::from(self.slots.put(thing));
+        self.far.push(Reverse(u128::from(at) << 64 | u128::from(order)));
     }
 
-    /// Takes out what is kept in a slot, once its time has come.
-    pub(crate) fn take(&mut self, slot: u32) -> Option<T> {
-        self.slots.take(slot)
+    #[cold]
+    fn make_room(&mut self) {
+        let next = self.near.split_off(NEAR / 2);
+        for (at, thing) in std::mem::replace(&mut self.near, next) {
+            self.before -= 1;
+            self.put_off(at, self.before, thing);
+        }
     }
 
     /// The first of the others become the next.
     #[cold]
     fn approach(&mut self) {
-        let next = std::iter::from_fn(|| self.far.pop()).map(|Reverse(word)| word);
-        self.near.extend(next.take(NEAR / 2));
+        while self.near.len() < NEAR / 2
+            && let Some(Reverse(word)) = self.far.pop()
+        {
+            let slot = word as u32 & ((1 << SLOT_BITS) - 1);
+            let thing = self.slots.take(slot).expect("what is planned is kept");
+            self.near.push(((word >> 64) as u64, thing));
+        }
         self.near.reverse();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::BTreeSet;
 
-    impl<T> Agenda<T> {
-        pub(in crate::world) fn next(&mut self) -> Option<(u64, T)> {
-            let (at, slot) = self.advance()?;
-            Some((at, self.take(slot)?))
-        }
-    }
+    use super::*;
 
     #[test]
     fn what_is_planned_for_the_same_time_comes_in_the_order_of_planning() {
@@ -115,20 +128,31 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_planned_comes_in_the_order_of_time() {
+    fn whatever_is_planned_comes_in_the_order_of_time_and_then_of_planning() {
         let mut agenda = Agenda::default();
+        let mut planned = BTreeSet::new();
         let mut drawn = 1_u64;
         let mut now = 0;
-        for round in 0..2_000 {
+        for round in 0..20_000_usize {
             drawn = drawn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            agenda.plan(now + (drawn >> 54), round);
-            if drawn >> 63 == 1 {
-                let (at, _) = agenda.next().expect("something is planned");
-                assert!(at >= now);
-                now = at;
+            // Soon or far off, often at the same time as others; now less and less of it, now more and more.
+            let at = now
+                + if drawn >> 62 == 0 {
+                    drawn >> 54
+                } else {
+                    drawn >> 60
+                };
+            agenda.plan(at, round);
+            planned.insert((at, round));
+            let comes = 3 - (round as u64 / 2_000) % 2 * 2;
+            while drawn >> 32 & 3 < comes {
+                let next = agenda.next();
+                assert_eq!(next, planned.pop_first());
+                now = next.map_or(now, |(at, _)| at);
+                drawn = drawn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             }
         }
-        let rest: Vec<u64> = std::iter::from_fn(|| agenda.next()).map(|(at, _)| at).collect();
-        assert!(rest.is_sorted() && rest[0] >= now && rest.len() > 500);
+        assert!(planned.len() > NEAR);
+        assert!(std::iter::from_fn(|| agenda.next()).eq(planned));
     }
 }

@@ -328,20 +328,20 @@ impl<R: Replica, A> World<R, A> {
 
     /// The next event, in full; none if nothing is planned any more.
     pub(crate) fn next(&mut self) -> Option<Happened<A>> {
-        let (at, slot) = self.agenda.advance()?;
+        let (at, planned) = self.agenda.next()?;
         debug_assert!(at >= self.now, "time never goes back");
         self.now = at;
         self.events += 1;
         self.traces.clear();
         self.hash.word(at);
-        if let Some(node) = self.agenda.look(slot).and_then(Planned::concerns) {
+        if let Some(node) = planned.concerns() {
             if self.machines[usize::from(node)].paused {
-                self.held[usize::from(node)].extend(self.agenda.take(slot));
+                self.held[usize::from(node)].push(planned);
                 return Some(Happened::Nothing);
             }
             self.hash.word(u64::from(node));
         }
-        Some(match self.agenda.take(slot)? {
+        Some(match planned {
             Planned::Deliver {
                 from,
                 to,

@@ -41,11 +41,6 @@ impl<T> Slots<T> {
         }
     }
 
-    /// What is kept in a slot.
-    pub(crate) fn get(&self, slot: u32) -> Option<&T> {
-        self.things[slot as usize].as_ref()
-    }
-
     /// Takes out what is kept in a slot, which is free then.
     pub(crate) fn take(&mut self, slot: u32) -> Option<T> {
         let thing = self.things[slot as usize].take()?;
