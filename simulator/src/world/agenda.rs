@@ -64,13 +64,18 @@ impl<T> Agenda<T> {
 
     /// The place among the next things of one for `at`.
     fn place(&self, at: u64) -> usize {
-        let mut place = self.near.len();
-        for step in [STRIDE, 1] {
-            while place >= step && self.near[place - step].0 <= at {
-                place -= step;
-            }
+        let mut later = &self.near[..];
+        while let Some((rest, [(latest, _), ..])) = later.split_last_chunk::<STRIDE>()
+            && *latest <= at
+        {
+            later = rest;
         }
-        place
+        while let Some(((then, _), rest)) = later.split_last()
+            && *then <= at
+        {
+            later = rest;
+        }
+        later.len()
     }
 
     /// The next thing, and when it comes.
