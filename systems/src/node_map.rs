@@ -24,10 +24,12 @@ impl<T: fmt::Debug> fmt::Debug for NodeMap<T> {
 impl<T> NodeMap<T> {
     /// Where a node is; otherwise where it would be.
     fn place(&self, node: NodeId) -> Result<usize, usize> {
-        // Nodes are counted from 1, so with all of them there this is the place.
+        // Nodes are counted from 1, so with all of them there this is the place, and without one the place before.
         let usual = usize::from(node.0).wrapping_sub(1);
-        if self.0.get(usual).is_some_and(|(other, _)| *other == node) {
-            return Ok(usual);
+        for place in [usual, usual.wrapping_sub(1)] {
+            if self.0.get(place).is_some_and(|(other, _)| *other == node) {
+                return Ok(place);
+            }
         }
         for (place, (other, _)) in self.0.iter().enumerate() {
             if *other >= node {
