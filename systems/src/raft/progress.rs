@@ -88,8 +88,8 @@ impl Progress {
     }
 
     /// The follower said that its log agrees up to `acked`, so what is matched may have risen: stream from there, once
-    /// it is the probe that was answered. What overtook it says nothing new, and if each such answer had a window full
-    /// of appends sent anew, these would bring more of the same.
+    /// the probe is answered. A late answer to something else says nothing of it, and if each had a window full of
+    /// appends sent anew, these would bring more of the same.
     pub fn agree(&mut self, acked: Index) {
         let answered = acked + 1 >= self.next;
         self.next = self.next.max(self.matched + 1);
