@@ -1,11 +1,6 @@
 //! What will happen when, in virtual time.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
-use super::slots::{SLOT_BITS, Slots};
-
-const SEQUENCE_BITS: u32 = 40;
+use std::collections::BTreeMap;
 
 /// So many of the next things are kept in order; when there is no room for one more, the later half goes to the others.
 const NEAR: usize = 128;
@@ -22,24 +17,21 @@ const STRIDE: usize = 8;
 pub(crate) struct Agenda<T> {
     /// The next things, and when; the very next one last.
     near: Vec<(u64, T)>,
-    /// Those after all of them, one 16-byte word each so that ordering never moves the things about: 64 bits of time,
-    /// 40 bits of sequence, 24 bits that say where the thing itself is kept.
-    far: BinaryHeap<Reverse<u128>>,
-    slots: Slots<T>,
-    /// The next number of what is planned after all others, and the last one of what the next things had no room for:
-    /// that was planned before, and is counted down.
-    after: u64,
-    before: u64,
+    /// Those after all of them, by when, and then in the order in which they were planned.
+    far: BTreeMap<(u64, i64), T>,
+    /// The next number of what is planned after all others, counted up, and the last one of what the next things had no
+    /// room for: that was planned before, and is counted down.
+    after: i64,
+    before: i64,
 }
 
 impl<T> Default for Agenda<T> {
     fn default() -> Self {
         Agenda {
             near: Vec::with_capacity(NEAR),
-            far: BinaryHeap::new(),
-            slots: Slots::default(),
-            after: 1 << (SEQUENCE_BITS - 1),
-            before: 1 << (SEQUENCE_BITS - 1),
+            far: BTreeMap::new(),
+            after: 0,
+            before: 0,
         }
     }
 }
@@ -57,7 +49,7 @@ impl<T> Agenda<T> {
         } else if self.far.is_empty() {
             self.near.insert(0, (at, thing));
         } else {
-            self.put_off(at, self.after, thing);
+            self.far.insert((at, self.after), thing);
             self.after += 1;
         }
     }
@@ -86,17 +78,12 @@ impl<T> Agenda<T> {
         self.near.pop()
     }
 
-    fn put_off(&mut self, at: u64, sequence: u64, thing: T) {
-        let order = sequence << SLOT_BITS | u64::from(self.slots.put(thing));
-        self.far.push(Reverse(u128::from(at) << 64 | u128::from(order)));
-    }
-
     #[cold]
     fn make_room(&mut self) {
         let next = self.near.split_off(NEAR / 2);
         for (at, thing) in std::mem::replace(&mut self.near, next) {
             self.before -= 1;
-            self.put_off(at, self.before, thing);
+            self.far.insert((at, self.before), thing);
         }
     }
 
@@ -104,11 +91,9 @@ impl<T> Agenda<T> {
     #[cold]
     fn approach(&mut self) {
         while self.near.len() < NEAR / 2
-            && let Some(Reverse(word)) = self.far.pop()
+            && let Some(((at, _), thing)) = self.far.pop_first()
         {
-            let slot = word as u32 & ((1 << SLOT_BITS) - 1);
-            let thing = self.slots.take(slot).expect("what is planned is kept");
-            self.near.push(((word >> 64) as u64, thing));
+            self.near.push((at, thing));
         }
         self.near.reverse();
     }

@@ -1,10 +1,7 @@
 //! Things that are kept until they are wanted.
 
 /// So many things may be kept at a time.
-const MOST: usize = 1 << SLOT_BITS;
-
-/// How many bits the number of a slot has.
-pub(crate) const SLOT_BITS: u32 = 24;
+const MOST: usize = 1 << 24;
 
 /// Things, each in a slot of its own until it is taken out: it is moved in and out, and nothing else moves it about.
 #[derive(Debug)]

@@ -99,14 +99,17 @@ impl Progress {
                     in_flight.pop_front();
                 }
             }
-            Feed::Probe { .. } if answered => {
-                self.next = self.matched + 1;
-                self.feed = Feed::Stream {
-                    in_flight: VecDeque::new(),
-                };
-            }
+            Feed::Probe { .. } if answered => self.stream(),
             Feed::Probe { .. } | Feed::Snapshot { .. } => {}
         }
+    }
+
+    /// The follower's log agrees up to what is matched: stream from there.
+    pub fn stream(&mut self) {
+        self.next = self.matched + 1;
+        self.feed = Feed::Stream {
+            in_flight: VecDeque::new(),
+        };
     }
 
     /// The follower answered with this disk. What is known of it is known of the disk that it had: with another one

@@ -324,8 +324,7 @@ impl Raft {
             // lost what it had (it was restarted) is heard once a round of heartbeats.
             let lost = wanted < *offset && round > *rewound;
             if done {
-                progress.probe(last.index + 1);
-                progress.agree(progress.matched);
+                progress.stream();
             } else if (wanted > *offset || lost) && wanted as usize <= image.bytes.len() {
                 if lost {
                     *rewound = round;
