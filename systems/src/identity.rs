@@ -8,10 +8,13 @@
 //! system can do that. A node that joins later is known by its disk in the configuration itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::replica::NodeId;
+use crate::context::Context;
+use crate::replica::{NodeId, Replica};
 
 /// Names a disk: drawn when an empty disk is first used.
 pub type Disk = u64;
@@ -36,7 +39,7 @@ pub(crate) struct Registration {
 
 /// What an answer to a registration came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Registered {
+enum Registered {
     /// Nothing new.
     Waiting,
     /// The disk is registered now: write the identity down.
@@ -53,7 +56,7 @@ pub(crate) fn registration_quorum(others: usize) -> usize {
 impl Identity {
     /// Another node's disk asks to be known. Says whether no other disk of that node was known before, and whether
     /// this is new and so to be written down.
-    pub(crate) fn meet(&mut self, node: NodeId, disk: Disk) -> (bool, bool) {
+    fn meet(&mut self, node: NodeId, disk: Disk) -> (bool, bool) {
         match self.known.get(&node) {
             Some(known) => (*known == disk, false),
             None => {
@@ -64,7 +67,7 @@ impl Identity {
     }
 
     /// The `others` answered: `from` knows this `disk`, or, if it is not the `first`, another one.
-    pub(crate) fn answered(
+    fn answered(
         &mut self,
         registration: &mut Registration,
         (from, disk, first): (NodeId, Disk, bool),
@@ -89,9 +92,103 @@ impl Identity {
     }
 }
 
-impl Registration {
-    /// Whether a node has answered that it knows the disk.
-    pub(crate) fn has(&self, node: NodeId) -> bool {
-        self.accepted.contains(&node)
+/// What registering a node's disk needs of the node.
+pub(crate) struct Standing<'a> {
+    /// Its disk, and those that it knows.
+    pub identity: &'a mut Identity,
+    /// Whom of the others it has heard.
+    pub registration: &'a mut Registration,
+    /// The node.
+    pub me: NodeId,
+    /// The initial members.
+    pub members: &'a BTreeSet<NodeId>,
+    /// Whether an empty disk must be registered, or is trusted.
+    pub required: bool,
+    /// How long until it asks again.
+    pub retry: Duration,
+}
+
+impl Standing<'_> {
+    fn others(&self) -> impl Iterator<Item = NodeId> {
+        self.members.iter().copied().filter(|node| *node != self.me)
+    }
+}
+
+/// A system whose initial members register their disks with each other.
+pub(crate) trait Registers: Replica {
+    /// Runs out when those that have not answered are to be asked again.
+    const RETRY: Self::Timer;
+    /// Another disk is known as this node's.
+    const AMNESIAC: Self::Trace;
+
+    /// The node's part of it.
+    fn standing(&mut self) -> Standing<'_>;
+    /// Asks to be known by this disk.
+    fn register(disk: Disk) -> Self::Message;
+    /// Answers that this disk is the first that is known of its node, or not.
+    fn register_reply(disk: Disk, first: bool) -> Self::Message;
+    /// Writes the identity down.
+    fn write_identity(&mut self, cx: &mut Context<Self>);
+
+    /// Names an empty disk, and begins to register it where that is needed.
+    fn start_identity(&mut self, found: Option<Identity>, cx: &mut Context<Self>) {
+        let own = self.standing();
+        match found {
+            Some(identity) => *own.identity = identity,
+            None => {
+                let alone = own.others().next().is_none();
+                own.identity.disk = cx.rng.next_u64();
+                own.identity.registered = !own.required || alone;
+                self.write_identity(cx);
+            }
+        }
+        self.ask_to_be_registered(cx);
+    }
+
+    /// Asks those that have not answered.
+    fn ask_to_be_registered(&mut self, cx: &mut Context<Self>) {
+        let own = self.standing();
+        if own.identity.registered || !own.members.contains(&own.me) {
+            return;
+        }
+        for node in own.others() {
+            if !own.registration.accepted.contains(&node) {
+                cx.send(node, Self::register(own.identity.disk));
+            }
+        }
+        cx.arm(Self::RETRY, own.retry);
+    }
+
+    /// Another node asks to be known by its disk.
+    fn on_register(&mut self, from: NodeId, disk: Disk, cx: &mut Context<Self>) {
+        let own = self.standing();
+        if !own.members.contains(&from) {
+            return;
+        }
+        let (first, new) = own.identity.meet(from, disk);
+        if new {
+            self.write_identity(cx);
+        }
+        cx.send(from, Self::register_reply(disk, first));
+    }
+
+    /// Another node knows this node's disk, or another one.
+    fn on_register_reply(&mut self, from: NodeId, disk: Disk, first: bool, cx: &mut Context<Self>) {
+        let own = self.standing();
+        if !own.members.contains(&from) {
+            return;
+        }
+        let others = own.others().count();
+        match own
+            .identity
+            .answered(own.registration, (from, disk, first), others)
+        {
+            Registered::Waiting => {}
+            Registered::Amnesiac => cx.trace(Self::AMNESIAC),
+            Registered::Now => {
+                self.write_identity(cx);
+                cx.disarm(Self::RETRY);
+            }
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::breach::Judge;
 use crate::chunks::Incoming;
 use crate::context::Context;
-use crate::identity::{Identity, Registration};
+use crate::identity::{Identity, Registers, Registration};
 use crate::machine::Machine;
 use crate::marks::Marks;
 use crate::node_map::NodeMap;

@@ -8,7 +8,7 @@ use super::snapshots::Contents;
 use super::types::{Entry, HardState, Record, Trace};
 use super::{Cx, Raft, State, mutants};
 use crate::digest::digest;
-use crate::identity::Identity;
+use crate::identity::{Identity, Registers};
 use crate::replica::{Cluster, Durable, Lsn, NodeId};
 
 use super::settings::Settings;

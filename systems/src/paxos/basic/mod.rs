@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::breach::Judge;
 use crate::context::Context;
-use crate::identity::{Identity, Registration};
+use crate::identity::{Identity, Registers, Registration};
 use crate::marks::Marks;
 use crate::replica::{
     Cluster, ConfigError, Durable, Event, Lsn, MutantCounts, NodeId, Replica, Role, Status,
@@ -46,7 +46,7 @@ type Cx = Context<BasicPaxos>;
 pub struct BasicPaxos {
     me: NodeId,
     nodes: Arc<[NodeId]>,
-    acceptors: Arc<[NodeId]>,
+    acceptors: Arc<BTreeSet<NodeId>>,
     settings: Arc<Settings>,
     rules: Rules,
     identity: Identity,
@@ -173,7 +173,7 @@ impl Replica for BasicPaxos {
             leader: None,
             committed: self.decided,
             applied: self.decided,
-            voters: self.acceptors.to_vec(),
+            voters: self.acceptors.iter().copied().collect(),
             learners: Vec::new(),
         }
     }

@@ -1,14 +1,14 @@
 //! Starting from what was durable, and keeping the log short.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::settings::Settings;
 use super::types::{Key, Message, Record, Timer, Trace, Vote};
 use super::{BasicPaxos, Cx, mutants};
-use crate::identity::{Identity, Registered};
+use crate::identity::{Disk, Identity, Registers, Standing};
 use crate::paxos::Ballot;
 use crate::replica::{Cluster, Durable, NodeId};
 
@@ -35,7 +35,7 @@ impl BasicPaxos {
         let mut paxos = BasicPaxos {
             me,
             nodes: cluster.nodes.iter().copied().collect(),
-            acceptors: cluster.members.iter().copied().collect(),
+            acceptors: Arc::new(cluster.members.iter().copied().collect()),
             rules: mutants::rules(cluster.mutant.as_deref()),
             settings: settings.into(),
             identity: Identity::default(),
@@ -146,60 +146,32 @@ impl BasicPaxos {
         let keys = self.instances.len() as u64;
         cx.trace(Trace::SnapshotTaken { keys });
     }
+}
 
-    fn start_identity(&mut self, found: Option<Identity>, cx: &mut Cx) {
-        match found {
-            Some(identity) => self.identity = identity,
-            None => {
-                self.identity.disk = cx.rng.next_u64();
-                self.identity.registered = !self.settings.register_disks || self.acceptors.len() < 2;
-                self.write(Record::Identity(self.identity.clone()), cx);
-            }
+impl Registers for BasicPaxos {
+    const RETRY: Timer = Timer::Register;
+    const AMNESIAC: Trace = Trace::Amnesiac;
+
+    fn standing(&mut self) -> Standing<'_> {
+        Standing {
+            identity: &mut self.identity,
+            registration: &mut self.registration,
+            me: self.me,
+            members: &self.acceptors,
+            required: self.settings.register_disks,
+            retry: self.settings.ballot_timeout,
         }
-        self.ask_to_be_registered(cx);
     }
 
-    pub(super) fn ask_to_be_registered(&mut self, cx: &mut Cx) {
-        if self.identity.registered || !self.acceptors.contains(&self.me) {
-            return;
-        }
-        let disk = self.identity.disk;
-        for node in self
-            .acceptors
-            .iter()
-            .filter(|node| **node != self.me && !self.registration.has(**node))
-        {
-            cx.send(*node, Message::Register { disk });
-        }
-        cx.arm(Timer::Register, self.settings.ballot_timeout);
+    fn register(disk: Disk) -> Message {
+        Message::Register { disk }
     }
 
-    pub(super) fn on_register(&mut self, from: NodeId, disk: u64, cx: &mut Cx) {
-        if !self.acceptors.contains(&from) {
-            return;
-        }
-        let (first, new) = self.identity.meet(from, disk);
-        if new {
-            self.write(Record::Identity(self.identity.clone()), cx);
-        }
-        cx.send(from, Message::RegisterReply { disk, first });
+    fn register_reply(disk: Disk, first: bool) -> Message {
+        Message::RegisterReply { disk, first }
     }
 
-    pub(super) fn on_register_reply(&mut self, from: NodeId, disk: u64, first: bool, cx: &mut Cx) {
-        if !self.acceptors.contains(&from) {
-            return;
-        }
-        let others = self.acceptors.len() - 1;
-        match self
-            .identity
-            .answered(&mut self.registration, (from, disk, first), others)
-        {
-            Registered::Waiting => {}
-            Registered::Amnesiac => cx.trace(Trace::Amnesiac),
-            Registered::Now => {
-                self.write(Record::Identity(self.identity.clone()), cx);
-                cx.disarm(Timer::Register);
-            }
-        }
+    fn write_identity(&mut self, cx: &mut Cx) {
+        self.write(Record::Identity(self.identity.clone()), cx);
     }
 }

@@ -10,7 +10,7 @@ use super::settings::Settings;
 use super::snapshots::{Contents, Image};
 use super::types::{Message, Record, Timer, Trace};
 use super::{Cx, Paxos, State, mutants};
-use crate::identity::{Identity, Registered};
+use crate::identity::{Disk, Identity, Registers, Standing};
 use crate::paxos::Ballot;
 use crate::replica::{Cluster, Durable, NodeId};
 
@@ -98,65 +98,32 @@ impl Paxos {
         self.round = self.promised.round;
         Ok(identity)
     }
+}
 
-    fn start_identity(&mut self, found: Option<Identity>, cx: &mut Cx) {
-        match found {
-            Some(identity) => self.identity = identity,
-            None => {
-                self.identity.disk = cx.rng.next_u64();
-                self.identity.registered = !self.settings.register_disks || self.others().next().is_none();
-                cx.append(Record::Identity(self.identity.clone()));
-            }
+impl Registers for Paxos {
+    const RETRY: Timer = Timer::Register;
+    const AMNESIAC: Trace = Trace::Amnesiac;
+
+    fn standing(&mut self) -> Standing<'_> {
+        Standing {
+            identity: &mut self.identity,
+            registration: &mut self.registration,
+            me: self.me,
+            members: &self.initial.voters,
+            required: self.settings.register_disks,
+            retry: self.settings.heartbeat,
         }
-        self.ask_to_be_registered(cx);
     }
 
-    fn others(&self) -> impl Iterator<Item = NodeId> {
-        let me = self.me;
-        self.initial
-            .voters
-            .iter()
-            .copied()
-            .filter(move |node| *node != me)
+    fn register(disk: Disk) -> Message {
+        Message::Register { disk }
     }
 
-    pub(super) fn ask_to_be_registered(&mut self, cx: &mut Cx) {
-        if self.identity.registered || !self.initial.voters.contains(&self.me) {
-            return;
-        }
-        let disk = self.identity.disk;
-        for node in self.others().filter(|node| !self.registration.has(*node)) {
-            cx.send(node, Message::Register { disk });
-        }
-        cx.arm(Timer::Register, self.settings.heartbeat);
+    fn register_reply(disk: Disk, first: bool) -> Message {
+        Message::RegisterReply { disk, first }
     }
 
-    pub(super) fn on_register(&mut self, from: NodeId, disk: u64, cx: &mut Cx) {
-        if !self.initial.voters.contains(&from) {
-            return;
-        }
-        let (first, new) = self.identity.meet(from, disk);
-        if new {
-            cx.append(Record::Identity(self.identity.clone()));
-        }
-        cx.send(from, Message::RegisterReply { disk, first });
-    }
-
-    pub(super) fn on_register_reply(&mut self, from: NodeId, disk: u64, first: bool, cx: &mut Cx) {
-        if !self.initial.voters.contains(&from) {
-            return;
-        }
-        let others = self.others().count();
-        match self
-            .identity
-            .answered(&mut self.registration, (from, disk, first), others)
-        {
-            Registered::Waiting => {}
-            Registered::Amnesiac => cx.trace(Trace::Amnesiac),
-            Registered::Now => {
-                cx.append(Record::Identity(self.identity.clone()));
-                cx.disarm(Timer::Register);
-            }
-        }
+    fn write_identity(&mut self, cx: &mut Cx) {
+        cx.append(Record::Identity(self.identity.clone()));
     }
 }
