@@ -142,7 +142,12 @@ fn an_acceptor_that_lost_its_disk_stays_silent() {
 
 #[test]
 fn a_proposer_that_lost_its_disk_begins_no_ballot_again() {
-    let mut net: Paxos = Net::new(3, 0, &[("identity", "register")]);
+    // Whether it is an acceptor too, or beside the only one.
+    lose_the_proposers_disk(Net::new(3, 0, &[("identity", "register")]));
+    lose_the_proposers_disk(Net::new(1, 1, &[("identity", "register")]));
+}
+
+fn lose_the_proposers_disk(mut net: Paxos) {
     net.settle(&[1, 2, 3]);
     let began = |net: &mut Paxos| {
         net.write(2, "k", 10);
