@@ -357,3 +357,45 @@ fn less_is_promised_where_quorums_need_not_meet() {
     let measured = staleness(&stale).expect("quorums are told");
     assert_eq!((measured.share(1), measured.quorums), (1.0, (3, 1, 1)));
 }
+
+/// What is judged of a read that names no version, after a write of 1 and what `change` makes of a write of 2.
+fn verdict_on_nothing(change: impl Fn(&mut [Operation])) -> Verdict {
+    let mut history = one_after_the_other(2, [(2, &[1, 2]), (2, &[2, 3]), (2, &[1, 3])]);
+    let operations = &mut history.operations;
+    let read = &mut operations[2].completion;
+    read.value = Value::Nil;
+    let mut nothing = read.quorum.as_deref().expect("it is told").clone();
+    nothing.tag = None;
+    nothing.answers.iter_mut().for_each(|(_, tag)| *tag = None);
+    read.quorum = Some(std::sync::Arc::new(nothing));
+    change(operations);
+    let found = evidence(&history, Promise::Regular).expect("quorums are told");
+    found.verdict
+}
+
+#[test]
+fn replicas_may_forget_what_was_removed_and_nothing_else() {
+    let removes = |operation: &mut Operation| {
+        operation.f = Function::Delete;
+        operation.argument = Value::Nil;
+    };
+    assert_eq!(verdict_on_nothing(|_| {}), Verdict::Invalid, "2 was written");
+    assert_eq!(verdict_on_nothing(|all| removes(&mut all[1])), Verdict::Valid);
+    let nil = |all: &mut [Operation]| all[1].argument = Value::Nil;
+    assert_eq!(
+        verdict_on_nothing(nil),
+        Verdict::Valid,
+        "a removal by its other name"
+    );
+    let before = |all: &mut [Operation]| removes(&mut all[0]);
+    assert_eq!(verdict_on_nothing(before), Verdict::Invalid, "2 is newer");
+    // What a removal of which nothing is known did may have been the newest.
+    for (outcome, verdict) in [(Outcome::Info, Verdict::Valid), (Outcome::Fail, Verdict::Invalid)] {
+        let ended = |all: &mut [Operation]| {
+            removes(&mut all[1]);
+            all[1].completion.outcome = outcome;
+            all[1].completion.quorum = None;
+        };
+        assert_eq!(verdict_on_nothing(ended), verdict, "{outcome:?}");
+    }
+}

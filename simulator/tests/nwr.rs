@@ -6,12 +6,25 @@ use campaigns::campaign;
 use perjury_checker::quorum::{Visibility, staleness};
 use perjury_checker::{Function, History, Operation, Outcome};
 use perjury_runner::Options;
-use perjury_simulator::{Setup, Wanted, Weather, predicted_visibility, run};
+use perjury_simulator::{Setup, Wanted, Weather, Work, predicted_visibility, run};
 use perjury_systems::nwr::MUTANTS;
 
 #[test]
 fn correct_nwr_is_never_accused_in_a_swarm() {
     campaigns::never_accused(campaign("nwr", 40), 2);
+}
+
+#[test]
+fn removals_that_are_forgotten_as_soon_as_may_be_do_not_come_back() {
+    let mut deletes = campaign("nwr", 40);
+    let swarm = &mut deletes.swarm;
+    swarm.base.workload = Work::named("delete");
+    swarm.draws.workload = false;
+    let grace = ("gc-grace-ms".to_owned(), "20".to_owned());
+    swarm.base.settings.extend([grace]);
+    let tally = campaigns::never_accused(deletes, 4);
+    let left = tally.unreached(["forgotten", "doubted", "asked-anew"]);
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

@@ -8,13 +8,15 @@
 //! | E5 | a read saw every write that was over before it began, if their quorums have to meet; a write is newer than those |
 //! | E6 | an atomic read returned when so many replicas held what it returned that no later read can miss it |
 //!
+//! A removal may be forgotten: a read may find nothing at all where one can have been the newest.
+//!
 //! Times are the clients': what is over for a client was over for the store. O(n log n).
 
 use std::collections::BTreeSet;
 
 use super::Promise;
 use super::regular::{by_key, is_read};
-use crate::history::{History, Operation, Outcome, Quorum, Tag};
+use crate::history::{Function, History, Operation, Outcome, Quorum, Tag, Value};
 use crate::verdict::{Finding, Verdict, Witness};
 use crate::words;
 
@@ -31,6 +33,7 @@ pub fn evidence(history: &History, promise: Promise) -> Option<Finding> {
         }
     };
     for (_, mut operations) in by_key(history) {
+        let removals: Vec<&Operation> = operations.iter().copied().filter(|one| removes(one)).collect();
         operations.retain(|operation| quorum(operation).is_some());
         told += operations.len() as u64;
         for operation in &operations {
@@ -39,7 +42,7 @@ pub fn evidence(history: &History, promise: Promise) -> Option<Finding> {
             }
         }
         if promise != Promise::Eventual {
-            missed(&operations, promise, &mut convict);
+            missed(&operations, &removals, promise, &mut convict);
         }
     }
     if told == 0 {
@@ -174,6 +177,22 @@ fn alone(operation: &Operation, quorum: &Quorum, promise: Promise) -> Option<Str
     None
 }
 
+/// Whether it may have removed the key.
+fn removes(operation: &Operation) -> bool {
+    let removal = match operation.f {
+        Function::Delete => true,
+        Function::Write => operation.argument == Value::Nil,
+        _ => false,
+    };
+    removal && operation.completion.outcome != Outcome::Fail
+}
+
+/// Whether a removal may be what a read found that names no version, though this one was over before.
+fn may_be_newest(removal: &Operation, over: Tag, read: &Operation) -> bool {
+    let tag = quorum(removal).and_then(|quorum| quorum.tag);
+    removal.invoked.index < read.returned() && tag.is_none_or(|tag| tag >= over)
+}
+
 /// Whether versions are in one order: an answer to a read then has a tag wherever the key was written.
 fn ordered(quorum: &Quorum) -> bool {
     quorum.tag.is_some() || quorum.answers.iter().all(|(_, tag)| tag.is_none())
@@ -185,6 +204,7 @@ type Floor<'h> = Vec<(u16, Tag, &'h Operation)>;
 /// Operations that missed what was over before they began, though the quorums have to meet (E5).
 fn missed<'h>(
     operations: &[&'h Operation],
+    removals: &[&Operation],
     promise: Promise,
     convict: &mut impl FnMut(Vec<&'h Operation>, String),
 ) {
@@ -220,7 +240,8 @@ fn missed<'h>(
             .max_by_key(|(_, tag, _)| *tag);
         let Some((_, tag, earlier)) = newest else { continue };
         let behind = if is_read(operation) {
-            quorum.tag < Some(*tag)
+            let nothing_is_right = || removals.iter().any(|one| may_be_newest(one, *tag, operation));
+            quorum.tag < Some(*tag) && !(quorum.tag.is_none() && nothing_is_right())
         } else {
             // A writer asks a read quorum for the newest version; how many that are is not told, but as many as have to.
             quorum.tag.is_some_and(|own| own <= *tag)

@@ -187,5 +187,8 @@ fn draw_settings(setup: &Setup, _: bool, rng: &mut ChaCha8Rng) -> BTreeMap<&'sta
     some(30, "virtual-nodes", &["1", "4", "64"]);
     some(20, "token-bits", &["6", "10"]);
     some(50, "snapshot-every", &["20", "100"]);
+    if setup.workload.name == "delete" {
+        some(60, "gc-grace-ms", &["1", "20", "200"]);
+    }
     drawn
 }

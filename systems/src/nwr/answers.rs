@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::coordinator::elements;
 use super::settings::{ReadMode, Versions};
-use super::types::{Kind, Message, Ticket, Trace, Version};
+use super::types::{Kind, Message, Ticket, Trace, Version, is_removed};
 use super::{Cx, Nwr};
 use crate::api::{Failure, Quorum, Reply, Response, Value};
 use crate::replica::{NodeId, RequestId};
@@ -97,8 +97,7 @@ impl Nwr {
         if !of.iter().all(|node| has(node) || operation.hinted.contains(node)) {
             return;
         }
-        let removed = operation.cell.iter().all(|version| version.value == Value::Nil);
-        if removed
+        if is_removed(&operation.cell)
             && of.iter().all(has)
             && let Some(tag) = operation.tag()
         {
@@ -146,7 +145,7 @@ fn shown(cell: &[Version]) -> Value {
     match cell {
         [.., last] if cell.len() == 1 || !cell.iter().all(set) => last.value.clone(),
         [] => Value::Nil,
-        removed if removed.iter().all(|version| version.value == Value::Nil) => Value::Nil,
+        removed if is_removed(removed) => Value::Nil,
         several => elements(several).into(),
     }
 }

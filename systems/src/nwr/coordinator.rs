@@ -54,8 +54,12 @@ impl Nwr {
             w,
             stage: Stage::Asking,
             answers: Vec::new(),
+            forgotten: 0,
+            asked_above: 0,
+            known_to_all: None,
             stored: Vec::new(),
             cell: Vec::new(),
+            chosen: self.view.epoch,
             told: false,
             replied: false,
             hinted: BTreeSet::new(),
@@ -103,6 +107,19 @@ impl Nwr {
         (of, before.unwrap_or_default())
     }
 
+    /// Asks all again, whatever they said.
+    fn ask_anew(&mut self, ticket: Ticket, cx: &mut Cx) {
+        let Some(mut operation) = self.operations.remove(&ticket) else {
+            return;
+        };
+        self.rules.reach(Place::AskedAnew as u8);
+        operation.answers.clear();
+        operation.asked_above = operation.forgotten;
+        let ticket = self.next_ticket();
+        self.operations.insert(ticket, operation);
+        self.ask(ticket, cx);
+    }
+
     /// Asks those that have not answered.
     fn ask(&mut self, ticket: Ticket, cx: &mut Cx) {
         let Some(operation) = self.operations.get(&ticket) else {
@@ -127,7 +144,11 @@ impl Nwr {
             return;
         };
         operation.told = true;
-        let (key, cell) = (Arc::clone(&operation.key), operation.cell.clone());
+        let (key, cell, chosen) = (
+            Arc::clone(&operation.key),
+            operation.cell.clone(),
+            operation.chosen,
+        );
         let Some(operation) = self.operations.get(&ticket) else {
             return;
         };
@@ -142,6 +163,7 @@ impl Nwr {
                 epoch,
                 key: Arc::clone(&key),
                 cell: cell.clone(),
+                chosen,
                 hint_for: None,
             };
             self.send_now(node, message, cx);
@@ -156,6 +178,7 @@ impl Nwr {
         if let Some(operation) = self.operations.get_mut(&ticket) {
             operation.stage = Stage::Storing;
             operation.cell = cell;
+            operation.chosen = self.view.epoch;
             operation.since = cx.now;
         }
         self.store(ticket, cx);
@@ -252,10 +275,17 @@ impl Nwr {
             cells.get(place).cloned().unwrap_or_default()
         };
         let tag = newest(&cell);
+        if operation.may_be_outdated(tag) {
+            return self.ask_anew(ticket, cx);
+        }
         if cell.len() > 1 {
             self.rules.reach(Place::SiblingsRead as u8);
         }
-        let held: Vec<Counted> = current().filter(|one| one.cell == cell).cloned().collect();
+        let held: Vec<Counted> = if tag.is_some() && operation.known_to_all == tag {
+            self.all_know(&operation.key, &cell)
+        } else {
+            current().filter(|one| one.cell == cell).cloned().collect()
+        };
         let atomic = self.settings.reads == ReadMode::Abd;
         if self.rules.writes_back(atomic) && tag.is_some() {
             if let Some(operation) = self.operations.get_mut(&ticket) {
@@ -291,59 +321,6 @@ impl Nwr {
         self.end_if_over(ticket, cx);
     }
 
-    /// A replica answers a read that is over: it may lag.
-    fn answered_late(&mut self, from: NodeId, ticket: Ticket, epoch: Epoch, cell: Cell, cx: &mut Cx) {
-        self.repair_late(from, ticket, &cell, cx);
-        let Some(operation) = self.operations.get_mut(&ticket) else {
-            return;
-        };
-        operation.answers.push(Counted {
-            replica: from,
-            stands_for: None,
-            epoch,
-            tag: newest(&cell),
-            cell,
-        });
-        self.end_if_over(ticket, cx);
-    }
-
-    /// A replica that answered a read holds something older than what was returned.
-    fn repair_late(&mut self, replica: NodeId, ticket: Ticket, held: &[Version], cx: &mut Cx) {
-        let Some(operation) = self.operations.get(&ticket) else {
-            return;
-        };
-        let (read, mine) = (operation.tag(), newest(held));
-        let behind = match self.settings.versions {
-            Versions::Vector => operation.cell != held && !operation.cell.is_empty(),
-            Versions::Counter | Versions::Clock => read > mine,
-        };
-        if !self.settings.read_repair || !behind || self.view.before.is_some() {
-            return;
-        }
-        self.rules.reach(Place::ReadRepaired as u8);
-        let (key, mut cell) = (Arc::clone(&operation.key), operation.cell.clone());
-        for version in &mut cell {
-            let fresh = Tag {
-                counter: version.tag.counter + 1,
-                node: self.me,
-                life: self.life,
-            };
-            version.tag = self.rules.repair_tag(version.tag, fresh);
-        }
-        cx.trace(Trace::Repaired {
-            key: Arc::clone(&key),
-            replica,
-        });
-        let message = Message::Store {
-            ticket: 0,
-            epoch: self.view.epoch,
-            key,
-            cell,
-            hint_for: None,
-        };
-        self.send_now(replica, message, cx);
-    }
-
     /// Chooses the version of a write, and has it stored.
     fn write(&mut self, ticket: Ticket, cx: &mut Cx) {
         let Some(operation) = self.operations.get(&ticket) else {
@@ -357,7 +334,7 @@ impl Nwr {
             .iter()
             .filter_map(|one| one.tag)
             .map(|tag| tag.counter);
-        let queried = queried.max().unwrap_or(0);
+        let queried = queried.fold(operation.forgotten.max(self.forgotten), u64::max);
         let wall_us = u64::try_from(cx.wall.as_micros()).unwrap_or(u64::MAX);
         let given = self.given.get(&key).copied().unwrap_or(0);
         let counter = match self.settings.versions {

@@ -24,4 +24,6 @@ marks! {
     SiblingKept = "sibling-kept": "two versions stood side by side",
     SiblingsRead = "siblings-read": "a reader found several versions side by side",
     Forgotten = "forgotten": "a removed key was forgotten",
+    AskedAnew = "asked-anew": "a reader asked again, since a removal may have been forgotten between two answers",
+    Doubted = "doubted": "a replica was told to hold what may be older than a removal that it forgot",
 }

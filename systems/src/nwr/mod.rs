@@ -34,6 +34,7 @@ mod marks;
 pub mod mutants;
 mod operations;
 mod recovery;
+mod removals;
 mod repair;
 mod replicas;
 pub mod rules;
@@ -49,12 +50,13 @@ pub use types::{Message, Record, Timer, Trace, View};
 
 use identity::Registration;
 use operations::Operation;
+use removals::Doubt;
 use repair::Hint;
 use replicas::Held;
 use rules::Rules;
 use settings::{ReadMode, Versions};
 use transfer::Pulls;
-use types::{Epoch, Identity, Ticket};
+use types::{Epoch, Identity, Ticket, newest};
 use views::Steward;
 
 type Cx = Context<Nwr>;
@@ -76,6 +78,8 @@ pub struct Nwr {
     synced: Epoch,
     cells: BTreeMap<Arc<str>, Held>,
     hints: BTreeMap<Ticket, Hint>,
+    /// The greatest counter of a removal that was forgotten, here or by those from whom it fetched keys.
+    forgotten: u64,
     /// Records since the last snapshot.
     records: u64,
 
@@ -89,6 +93,10 @@ pub struct Nwr {
     given: BTreeMap<Arc<str>, u64>,
     registration: Registration,
     pulls: Option<Pulls>,
+    /// How often it forgot a removal, counted on from a number drawn for this incarnation.
+    forgets: u64,
+    /// Keys of which it was told to hold what may be older than a removal that it forgot.
+    doubts: BTreeMap<Arc<str>, Doubt>,
     steward: Steward,
     durable: Lsn,
     /// Messages to itself, each with what must be durable first.
@@ -212,14 +220,33 @@ impl Nwr {
     fn receive(&mut self, from: NodeId, message: Message, cx: &mut Cx) {
         match message {
             Message::Ask { ticket, epoch, key } => self.on_ask(from, ticket, epoch, key, cx),
-            Message::Answer { ticket, epoch, cell } => self.on_answer(from, ticket, epoch, cell, cx),
+            Message::Answer {
+                ticket,
+                epoch,
+                cell,
+                known_to_all,
+                forgotten,
+            } => {
+                self.hear_of_removals(ticket, newest(&cell).filter(|_| known_to_all), forgotten);
+                self.on_answer(from, ticket, epoch, cell, cx);
+            }
             Message::Store {
                 ticket,
                 epoch,
                 key,
                 cell,
+                chosen,
                 hint_for,
-            } => self.on_store(from, (ticket, epoch), key, cell, hint_for, cx),
+            } => {
+                let doubtful = hint_for.is_none() && self.is_doubtful(&key, &cell, chosen);
+                if self.serves(from, ticket, epoch, cx) {
+                    if doubtful {
+                        self.ask_whether(&key, &cell, cx);
+                    } else {
+                        self.on_store(from, (ticket, epoch), key, cell, hint_for, cx);
+                    }
+                }
+            }
             Message::Stored {
                 ticket,
                 epoch,
@@ -230,6 +257,13 @@ impl Nwr {
             Message::Hint { ticket, key, cell } => self.on_hint(from, ticket, key, cell, cx),
             Message::HintTaken { ticket } => self.on_hint_taken(from, ticket, cx),
             Message::Removed { key, tag } => self.on_removed(&key, tag),
+            Message::Doubt { epoch, key, forgets } => self.on_doubt(from, epoch, key, forgets, cx),
+            Message::Sure {
+                epoch,
+                key,
+                forgets,
+                cell,
+            } => self.on_sure(from, (epoch, forgets), &key, cell, cx),
             Message::View(view) if view.epoch < self.view.epoch => {
                 let mine = self.view.clone();
                 self.send(from, Message::View(mine), cx);
@@ -245,7 +279,8 @@ impl Nwr {
                 after,
                 cells,
                 last,
-            } => self.on_part(from, epoch, after, (cells, last), cx),
+                forgotten,
+            } => self.on_part(from, epoch, after, (cells, last, forgotten), cx),
             Message::Hello { disk, again } => self.on_hello(from, disk, again, cx),
             Message::Known { disk, first, view } => self.on_known(from, disk, first, view, cx),
             Message::Tree { epoch, at, hashes } => self.on_tree(from, epoch, at, &hashes, cx),

@@ -48,10 +48,18 @@ pub(super) struct Operation {
     pub(super) stage: Stage,
     /// Who answered, in the order of counting.
     pub(super) answers: Vec<Counted>,
+    /// The greatest counter of a removal that one of them has forgotten.
+    pub(super) forgotten: u64,
+    /// That, when those were asked whose answers count.
+    pub(super) asked_above: u64,
+    /// The newest removal among their answers that all replicas hold, or have forgotten since.
+    pub(super) known_to_all: Option<Tag>,
     /// Who stored, in the order of counting.
     pub(super) stored: Vec<Counted>,
     /// What is stored: what is written, or what was read.
     pub(super) cell: Cell,
+    /// Under which view that was chosen.
+    pub(super) chosen: Epoch,
     /// Whether a replica was told to store anything.
     pub(super) told: bool,
     /// Whether the client was answered.
@@ -66,6 +74,12 @@ pub(super) struct Operation {
 impl Operation {
     pub(super) fn tag(&self) -> Option<Tag> {
         newest(&self.cell)
+    }
+
+    /// Whether a replica may have forgotten a removal of what this was the newest answer to, after somebody else answered.
+    pub(super) fn may_be_outdated(&self, newest: Option<Tag>) -> bool {
+        let below = newest.is_some_and(|tag| tag.counter <= self.forgotten);
+        below && self.forgotten > self.asked_above
     }
 
     pub(super) fn has_answered(&self, node: NodeId, epoch: Epoch) -> bool {

@@ -1,5 +1,6 @@
 //! Starting from what was durable, and snapshots of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand::Rng as _;
@@ -21,6 +22,7 @@ struct Contents {
     synced: Epoch,
     cells: Vec<(Arc<str>, Cell)>,
     hints: Vec<(NodeId, Arc<str>, Cell)>,
+    forgotten: u64,
 }
 
 impl Nwr {
@@ -49,6 +51,7 @@ impl Nwr {
             synced: 0,
             cells: Default::default(),
             hints: Default::default(),
+            forgotten: 0,
             records: 0,
             ring,
             old_ring: None,
@@ -57,6 +60,8 @@ impl Nwr {
             given: Default::default(),
             registration: Default::default(),
             pulls: None,
+            forgets: nonce,
+            doubts: Default::default(),
             steward: Default::default(),
             durable: durable.end,
             loopback: Default::default(),
@@ -109,8 +114,8 @@ impl Nwr {
     }
 
     /// Replays the records over the snapshot; says what is held.
-    fn replay(&mut self, durable: Durable<Record>) -> std::collections::BTreeMap<Arc<str>, Cell> {
-        let mut cells = std::collections::BTreeMap::new();
+    fn replay(&mut self, durable: Durable<Record>) -> BTreeMap<Arc<str>, Cell> {
+        let mut cells = BTreeMap::new();
         let mut covered = None;
         if let Some((lsn, bytes)) = durable.snapshot
             && let Ok(contents) = postcard::from_bytes::<Contents>(&bytes)
@@ -119,6 +124,7 @@ impl Nwr {
             self.identity = contents.identity;
             self.view = contents.view;
             self.synced = contents.synced;
+            self.forgotten = contents.forgotten;
             cells.extend(contents.cells);
             for (node, key, cell) in contents.hints {
                 let ticket = self.next_ticket();
@@ -132,9 +138,13 @@ impl Nwr {
             self.records += 1;
             match record {
                 Record::Identity(identity) => self.identity = identity,
-                Record::View(view) => self.view = view,
+                Record::View(view) => {
+                    self.keep_under(&view, &mut cells);
+                    self.view = view;
+                }
                 Record::Cell { key, cell } if cell.is_empty() => drop(cells.remove(&key)),
                 Record::Cell { key, cell } => drop(cells.insert(key, cell)),
+                Record::Forgotten(forgotten) => self.forgotten = forgotten,
                 Record::Synced(epoch) => self.synced = epoch,
                 Record::Hint { node, key, cell } => {
                     let ticket = self.next_ticket();
@@ -147,6 +157,20 @@ impl Nwr {
             }
         }
         cells
+    }
+
+    /// Lets go of what the node let go of when it took over this view.
+    fn keep_under(&self, view: &View, cells: &mut BTreeMap<Arc<str>, Cell>) {
+        if view.settled {
+            return;
+        }
+        if view.renewed.contains(&self.me) && self.settings.forgets_removals() {
+            return cells.clear();
+        }
+        let mut ring = Ring::new(self.settings.shape, u64::from(self.life));
+        ring.become_of(view.agreed(), &self.rules);
+        let n = self.settings.n;
+        cells.retain(|key, _| ring.replicas(key, n, &self.rules).contains(&self.me));
     }
 
     pub(super) fn take_snapshot(&mut self, cx: &mut Cx) {
@@ -164,6 +188,7 @@ impl Nwr {
             synced: self.synced,
             cells: cells.collect(),
             hints: hints.collect(),
+            forgotten: self.forgotten,
         };
         self.records = 0;
         // Values and numbers can always be encoded.

@@ -1,4 +1,7 @@
-//! Hinted handoff (Dynamo §4.6) and anti-entropy by Merkle trees (Dynamo §4.7).
+//! How replicas that lag are brought up to date: read repair (Dynamo §5), hinted handoff (Dynamo §4.6) and anti-entropy by
+//! Merkle trees (Dynamo §4.7).
+//!
+//! **Read repair.** Whoever answered a read with something older than what it returned is told to store that.
 //!
 //! **Handoff.** What a replica is too slow to store is kept, durably, by the next node on the ring behind the replicas, or by
 //! the coordinator if there is none, and sent to the replica until it says that it has it. Only in a sloppy quorum does the
@@ -11,9 +14,11 @@
 use std::sync::Arc;
 
 use super::marks::Place;
+use super::operations::Counted;
 use super::settings::Versions;
-use super::types::{Cell, Epoch, Message, Record, Ticket, Trace, newest};
+use super::types::{Cell, Epoch, Message, Record, Ticket, Trace, Version, newest};
 use super::{Cx, Nwr};
+use crate::api::Tag;
 use crate::digest::{digest, scatter};
 use crate::replica::NodeId;
 
@@ -33,6 +38,67 @@ fn leaf_of(key: &str) -> u8 {
 }
 
 impl Nwr {
+    /// A replica answers a read that is over: it may lag.
+    pub(super) fn answered_late(
+        &mut self,
+        from: NodeId,
+        ticket: Ticket,
+        epoch: Epoch,
+        cell: Cell,
+        cx: &mut Cx,
+    ) {
+        self.repair_late(from, ticket, &cell, cx);
+        let Some(operation) = self.operations.get_mut(&ticket) else {
+            return;
+        };
+        operation.answers.push(Counted {
+            replica: from,
+            stands_for: None,
+            epoch,
+            tag: newest(&cell),
+            cell,
+        });
+        self.end_if_over(ticket, cx);
+    }
+
+    /// A replica that answered a read holds something older than what was returned.
+    pub(super) fn repair_late(&mut self, replica: NodeId, ticket: Ticket, held: &[Version], cx: &mut Cx) {
+        let Some(operation) = self.operations.get(&ticket) else {
+            return;
+        };
+        let (read, mine) = (operation.tag(), newest(held));
+        let behind = match self.settings.versions {
+            Versions::Vector => operation.cell != held && !operation.cell.is_empty(),
+            Versions::Counter | Versions::Clock => read > mine,
+        };
+        if !self.settings.read_repair || !behind || self.view.before.is_some() {
+            return;
+        }
+        self.rules.reach(Place::ReadRepaired as u8);
+        let (key, mut cell) = (Arc::clone(&operation.key), operation.cell.clone());
+        for version in &mut cell {
+            let fresh = Tag {
+                counter: version.tag.counter + 1,
+                node: self.me,
+                life: self.life,
+            };
+            version.tag = self.rules.repair_tag(version.tag, fresh);
+        }
+        cx.trace(Trace::Repaired {
+            key: Arc::clone(&key),
+            replica,
+        });
+        let message = Message::Store {
+            ticket: 0,
+            epoch: self.view.epoch,
+            key,
+            cell,
+            chosen: self.view.epoch,
+            hint_for: None,
+        };
+        self.send_now(replica, message, cx);
+    }
+
     /// Keeps for replicas that have been silent for long what they miss.
     pub(super) fn keep_for_the_silent(&mut self, ticket: Ticket, cx: &mut Cx) {
         let Some(operation) = self.operations.get(&ticket) else {
@@ -41,10 +107,11 @@ impl Nwr {
         if !self.settings.handoff || cx.now.saturating_sub(operation.since) < self.settings.hint_after {
             return;
         }
-        let (key, cell, epoch) = (
+        let (key, cell, epoch, chosen) = (
             Arc::clone(&operation.key),
             operation.cell.clone(),
             self.view.epoch,
+            operation.chosen,
         );
         let silent: Vec<NodeId> = self
             .replicas(&key)
@@ -62,6 +129,7 @@ impl Nwr {
                         epoch,
                         key: Arc::clone(&key),
                         cell: cell.clone(),
+                        chosen,
                         hint_for: Some(node),
                     };
                     self.send_now(*stand_in, message, cx);
@@ -99,16 +167,35 @@ impl Nwr {
 
     pub(super) fn on_hint(&mut self, from: NodeId, ticket: Ticket, key: Arc<str>, cell: Cell, cx: &mut Cx) {
         // It may have become another node's, which has it by the change of the ring.
-        if self.replicas(&key).contains(&self.me) {
-            self.apply(&key, cell, cx);
+        if self.replicas(&key).contains(&self.me) && !self.takes_hint(&key, cell, cx) {
+            return;
         }
         self.send(from, Message::HintTaken { ticket }, cx);
+    }
+
+    /// Takes in what was kept for it, unless that may be older than a removal that it has forgotten; whether it need be kept
+    /// no longer.
+    fn takes_hint(&mut self, key: &Arc<str>, cell: Cell, cx: &mut Cx) -> bool {
+        let doubtful = self.is_doubtful(key, &cell, 0);
+        if doubtful && !self.all_deny(key, &cell) {
+            self.ask_whether(key, &cell, cx);
+            return false;
+        }
+        self.doubts.remove(key);
+        if !doubtful {
+            self.apply(key, cell, cx);
+        }
+        true
     }
 
     pub(super) fn on_hint_taken(&mut self, from: NodeId, ticket: Ticket, cx: &mut Cx) {
         if self.hints.get(&ticket).is_none_or(|hint| hint.node != from) {
             return;
         }
+        self.keep_no_longer(ticket, cx);
+    }
+
+    fn keep_no_longer(&mut self, ticket: Ticket, cx: &mut Cx) {
         let Some(Hint { node, key, cell }) = self.hints.remove(&ticket) else {
             return;
         };
@@ -133,9 +220,8 @@ impl Nwr {
         for (ticket, hint) in hints {
             let Hint { node, key, cell } = hint;
             if node == self.me {
-                self.hints.remove(&ticket);
-                if self.replicas(&key).contains(&self.me) {
-                    self.apply(&key, cell, cx);
+                if !self.replicas(&key).contains(&self.me) || self.takes_hint(&key, cell, cx) {
+                    self.keep_no_longer(ticket, cx);
                 }
             } else {
                 self.send_now(node, Message::Hint { ticket, key, cell }, cx);
@@ -243,6 +329,8 @@ impl Nwr {
     fn leaf(&self, peer: NodeId, leaf: u8) -> Vec<(Arc<str>, Cell)> {
         self.shared(peer)
             .filter(|(key, _)| leaf_of(key) == leaf)
+            // It may have forgotten what all replicas hold.
+            .filter(|(_, held)| !held.known_to_all)
             .map(|(key, held)| (Arc::clone(key), held.cell.clone()))
             .collect()
     }
@@ -274,6 +362,8 @@ impl Nwr {
             }
             if self.settings.versions == Versions::Vector {
                 self.apply(&key, cell, cx);
+            } else if self.is_doubtful(&key, &cell, epoch) {
+                self.ask_whether(&key, &cell, cx);
             } else if let Some(theirs) = newest(&cell) {
                 let mine = newest(&self.held(&key));
                 if mine != Some(theirs) && self.rules.takes_from_peer(theirs, mine) {

@@ -7,9 +7,8 @@ use super::marks::Place;
 use super::rules::quorums::Gate;
 use super::rules::versions::Order;
 use super::settings::Versions;
-use super::types::{Cell, Epoch, Message, Record, Ticket, Trace, Version, cell_digest, newest};
+use super::types::{Cell, Epoch, Message, Record, Ticket, Trace, Version, cell_digest, is_removed, newest};
 use super::{Cx, Nwr};
-use crate::api::{Tag, Value};
 use crate::digest::digest;
 use crate::replica::NodeId;
 
@@ -38,12 +37,20 @@ impl Nwr {
             return self.send(from, Message::Refused { ticket, view }, cx);
         }
         let cell = self.held(&key);
-        // A reader may rely on it, so it must not be forgotten.
-        self.send(from, Message::Answer { ticket, epoch, cell }, cx);
+        let forgotten = if is_removed(&cell) { self.forgotten } else { 0 };
+        let answer = Message::Answer {
+            ticket,
+            epoch,
+            cell,
+            known_to_all: self.is_known_to_all(&key),
+            forgotten,
+        };
+        // A reader may rely on it, so it must not be lost.
+        self.send(from, answer, cx);
     }
 
     /// Whether it serves a request of this epoch; the sender is told if not.
-    fn serves(&mut self, from: NodeId, ticket: Ticket, epoch: Epoch, cx: &mut Cx) -> bool {
+    pub(super) fn serves(&mut self, from: NodeId, ticket: Ticket, epoch: Epoch, cx: &mut Cx) -> bool {
         let serves = self.rules.accepts_epoch(epoch, self.view.epoch);
         if !serves {
             self.rules.reach(if epoch < self.view.epoch {
@@ -76,9 +83,6 @@ impl Nwr {
         hint_for: Option<NodeId>,
         cx: &mut Cx,
     ) {
-        if !self.serves(from, ticket, epoch, cx) {
-            return;
-        }
         let tag = if let Some(node) = hint_for {
             let tag = newest(&cell);
             self.keep_hint(node, key, cell, cx);
@@ -201,45 +205,6 @@ impl Nwr {
         self.cells.insert(Arc::clone(key), held);
     }
 
-    pub(super) fn on_removed(&mut self, key: &str, tag: Tag) {
-        if let Some(held) = self.cells.get_mut(key)
-            && newest(&held.cell) == Some(tag)
-        {
-            held.known_to_all = true;
-        }
-    }
-
-    /// Forgets keys that were removed long ago.
-    pub(super) fn collect_garbage(&mut self, cx: &mut Cx) {
-        if self.settings.versions == Versions::Vector {
-            return;
-        }
-        let (now, grace) = (cx.now, self.settings.gc_grace);
-        let removed = |held: &Held| held.cell.iter().all(|version| version.value == Value::Nil);
-        let old: Vec<(Arc<str>, Option<Tag>)> = self
-            .cells
-            .iter()
-            .filter(|(_, held)| removed(held))
-            .filter(|(_, held)| {
-                let age = now.saturating_sub(held.since);
-                !self.rules.keeps_tombstone(held.known_to_all, age, grace)
-            })
-            .map(|(key, held)| (Arc::clone(key), newest(&held.cell)))
-            .collect();
-        for (key, tag) in old {
-            self.rules.reach(Place::Forgotten as u8);
-            self.cells.remove(&key);
-            if let Some(tag) = tag {
-                cx.trace(Trace::Forgot {
-                    key: Arc::clone(&key),
-                    tag,
-                });
-            }
-            let cell = Vec::new();
-            self.append(Record::Cell { key, cell }, cx);
-        }
-    }
-
     /// The ring changed: where its keys belong.
     pub(super) fn place_keys(&mut self) {
         let (ring, n, rules) = (&self.ring, self.settings.n, &self.rules);
@@ -248,11 +213,18 @@ impl Nwr {
         }
     }
 
-    /// Lets go of keys that other nodes have to hold.
+    /// Lets go of keys that other nodes have to hold: under the ring that is served, which is the one of before where a
+    /// change begins. What it holds of other keys then is left over from views whose end it has missed. If it lost its disk, it fetches all anew.
     pub(super) fn keep_own(&mut self) {
-        let me = self.me;
+        let (me, n, rules) = (self.me, self.settings.n, &self.rules);
         let before = self.cells.len();
-        self.cells.retain(|_, held| held.replicas.contains(&me));
+        match &self.old_ring {
+            Some(_) if self.is_renewed() && self.settings.forgets_removals() => self.cells.clear(),
+            Some(old) => self
+                .cells
+                .retain(|key, _| old.replicas(key, n, rules).contains(&me)),
+            None => self.cells.retain(|_, held| held.replicas.contains(&me)),
+        }
         if self.cells.len() < before {
             self.rules.reach(Place::HandedOn as u8);
         }

@@ -128,7 +128,8 @@ pub const SETTINGS: &[Setting] = &[
         "gc-grace-ms",
         "1 to 2592000000",
         "864000000",
-        "How long a removed key is remembered once all its replicas know it."
+        "How long a removed key is remembered once all its replicas know it; for ever where versions are no counters, or \
+         quorums sloppy."
     ),
     setting!(
         "virtual-nodes",
@@ -192,6 +193,11 @@ impl Settings {
             snapshot_every: reader.number("snapshot-every", 0, 1_000_000_000)?,
             register_disks: reader.choice("identity", &[("register", true), ("trust", false)])?,
         })
+    }
+
+    /// Whether removals are ever forgotten.
+    pub fn forgets_removals(&self) -> bool {
+        self.versions == Versions::Counter && !self.sloppy
     }
 
     /// Whether any read quorum meets any write quorum.

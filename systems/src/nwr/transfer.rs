@@ -103,6 +103,7 @@ impl Nwr {
             after,
             cells,
             last,
+            forgotten: self.forgotten,
         };
         self.send(from, message, cx);
     }
@@ -112,7 +113,7 @@ impl Nwr {
         from: NodeId,
         epoch: Epoch,
         after: Option<Arc<str>>,
-        (cells, last): (Vec<(Arc<str>, Cell)>, bool),
+        (cells, last, forgotten): (Vec<(Arc<str>, Cell)>, bool, u64),
         cx: &mut Cx,
     ) {
         let current = epoch == self.view.epoch;
@@ -132,6 +133,7 @@ impl Nwr {
             progress.after = Some(Arc::clone(key));
         }
         let after = progress.after.clone();
+        self.go_above(forgotten, cx);
         for (key, cell) in cells {
             self.apply(&key, cell, cx);
         }

@@ -40,6 +40,11 @@ pub fn newest(cell: &[Version]) -> Option<Tag> {
     cell.iter().map(|version| version.tag).max()
 }
 
+/// Whether nothing is held but that a key was removed, or nothing at all.
+pub fn is_removed(cell: &[Version]) -> bool {
+    cell.iter().all(|version| version.value == Value::Nil)
+}
+
 /// A hash of a cell.
 pub fn cell_digest(key: &str, cell: &[Version]) -> u64 {
     digest(&(key, cell))
@@ -96,6 +101,10 @@ pub enum Message {
         epoch: Epoch,
         /// What is held.
         cell: Cell,
+        /// Whether it is a removal that all replicas hold, or have forgotten since.
+        known_to_all: bool,
+        /// If it is no value: the greatest counter of a removal that the sender has forgotten.
+        forgotten: u64,
     },
     /// Store this, unless what you hold is newer.
     Store {
@@ -107,6 +116,8 @@ pub enum Message {
         key: Arc<str>,
         /// What.
         cell: Cell,
+        /// Under which view it was chosen.
+        chosen: Epoch,
         /// For whom it is to be kept, if not for the receiver.
         hint_for: Option<NodeId>,
     },
@@ -148,6 +159,26 @@ pub enum Message {
         key: Arc<str>,
         /// The removal.
         tag: Tag,
+    },
+    /// I was told of a version that may be older than a removal which I have forgotten: do you hold one now?
+    Doubt {
+        /// Under which view.
+        epoch: Epoch,
+        /// The key.
+        key: Arc<str>,
+        /// When it is asked: how often the sender has forgotten anything.
+        forgets: u64,
+    },
+    /// This is what I hold.
+    Sure {
+        /// Under which view.
+        epoch: Epoch,
+        /// The key.
+        key: Arc<str>,
+        /// When it was asked.
+        forgets: u64,
+        /// What is held; nothing for a removal that all replicas hold, or have forgotten since.
+        cell: Cell,
     },
     /// Who the members are, as the sender knows.
     View(View),
@@ -192,6 +223,8 @@ pub enum Message {
         cells: Vec<(Arc<str>, Cell)>,
         /// Whether that is all.
         last: bool,
+        /// The greatest counter of a removal that the sender has forgotten.
+        forgotten: u64,
     },
     /// Is this my first disk?
     Hello {
@@ -245,6 +278,8 @@ pub enum Record {
         /// All of it; nothing forgets it.
         cell: Cell,
     },
+    /// Removals up to this counter are forgotten.
+    Forgotten(u64),
     /// Everything that this view demands is held.
     Synced(Epoch),
     /// Something is kept for another node.

@@ -237,11 +237,14 @@ impl Nwr {
         }
         self.steward.synced.clear();
         self.pulls = None;
+        self.doubts.clear();
         self.place_keys();
         self.trace_view(cx);
-        if self.view.before.is_none() {
+        if !self.view.settled {
             self.keep_own();
-        } else if self.view.settled || self.view.members.contains(&self.me) {
+        }
+        let changes = self.view.before.is_some();
+        if changes && (self.view.settled || self.view.members.contains(&self.me)) {
             self.begin_pulling(joins, cx);
         }
         self.restart_operations(cx);

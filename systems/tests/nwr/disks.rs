@@ -1,6 +1,5 @@
 //! What a node may say before its disk has it, and before others know its disk.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use perjury_systems::api::{Reconfigure, Tag, Value};
@@ -28,11 +27,18 @@ impl Alone {
 
     /// From what its disk holds.
     fn recovered(nodes: u16, identity: &str, records: Vec<(Lsn, Record)>) -> Self {
+        Alone::with(nodes, &[("identity", identity)], records)
+    }
+
+    fn with(nodes: u16, settings: &[(&str, &str)], records: Vec<(Lsn, Record)>) -> Self {
         let all: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
+        let settings = settings.iter();
         let cluster = Cluster {
             nodes: all.clone(),
             members: all,
-            settings: BTreeMap::from([("identity".to_owned(), identity.to_owned())]),
+            settings: settings
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             mutant: None,
         };
         let (rng, mut out) = (ChaCha8Rng::seed_from_u64(1), Vec::new());
@@ -101,6 +107,35 @@ impl Alone {
         hints.collect()
     }
 
+    /// Its timers run out at that time.
+    fn waits(&mut self, until: Duration) {
+        let mut out = Vec::new();
+        self.driver.fire((until, until), &mut out);
+        self.take(out);
+    }
+
+    /// Everything that was sent since the last time, in words.
+    fn says(&mut self) -> Vec<String> {
+        let said = self.sent.drain(..).filter_map(|(to, message)| match message {
+            Message::Answer { cell, forgotten, .. } => {
+                Some(format!("{to}: holds {:?}, forgot {forgotten}", counters(&cell)))
+            }
+            Message::Stored { tag, .. } => Some(format!("{to}: stored {:?}", tag.map(|tag| tag.counter))),
+            Message::Doubt { .. } => Some(format!("{to}: do you hold it?")),
+            Message::HintTaken { .. } => Some(format!("{to}: taken")),
+            _ => None,
+        });
+        said.collect()
+    }
+
+    /// How often it says that it forgot anything, as it asks others.
+    fn asks_when(&self) -> Option<u64> {
+        self.sent.iter().find_map(|(_, message)| match message {
+            Message::Doubt { forgets, .. } => Some(*forgets),
+            _ => None,
+        })
+    }
+
     /// The epochs of the views that left.
     fn views_sent(&mut self) -> Vec<u64> {
         let views = self.sent.drain(..).filter_map(|(_, message)| match message {
@@ -131,6 +166,10 @@ impl Alone {
     }
 }
 
+fn counters(cell: &[Version]) -> Vec<u64> {
+    cell.iter().map(|version| version.tag.counter).collect()
+}
+
 fn first_view(nodes: u16) -> View {
     View {
         epoch: 0,
@@ -147,21 +186,29 @@ fn store(ticket: u64) -> Message {
 
 /// A request to store a version, or to keep it for another node.
 fn kept(ticket: u64, counter: u64, hint_for: Option<NodeId>) -> Message {
-    let tag = Tag {
-        counter,
-        node: NodeId(2),
-        life: 1,
-    };
     Message::Store {
         ticket,
         epoch: 0,
         key: "x".into(),
-        cell: vec![Version {
-            tag,
-            value: Value::Int(1),
-            clock: Default::default(),
-        }],
+        cell: vec![version(counter, Value::Int(1))],
+        chosen: 0,
         hint_for,
+    }
+}
+
+fn version(counter: u64, value: Value) -> Version {
+    Version {
+        tag: tag(counter),
+        value,
+        clock: Default::default(),
+    }
+}
+
+fn tag(counter: u64) -> Tag {
+    Tag {
+        counter,
+        node: NodeId(2),
+        life: 1,
     }
 }
 
@@ -273,4 +320,121 @@ fn handing_over_one_version_never_loses_another_one_that_is_kept_for_the_same_no
             "what arrived is not kept: {left:?}"
         );
     }
+}
+
+/// n1, which has forgotten a removal that all replicas held; and what is on its disk.
+fn forgetful() -> (Alone, Vec<(Lsn, Record)>) {
+    const SETTINGS: [(&str, &str); 2] = [("identity", "trust"), ("gc-grace-ms", "1")];
+    let mut n1 = Alone::with(3, &SETTINGS, Vec::new());
+    let removal = Message::Store {
+        ticket: 9,
+        epoch: 0,
+        key: "x".into(),
+        cell: vec![version(9, Value::Nil)],
+        chosen: 0,
+        hint_for: None,
+    };
+    n1.receives(2, removal);
+    n1.syncs();
+    let (key, late) = ("x".into(), Duration::from_secs(2));
+    n1.receives(2, Message::Removed { key, tag: tag(9) });
+    n1.waits(late);
+    n1.syncs();
+    n1.sent.clear();
+    let records = n1.records.clone();
+    (n1, records)
+}
+
+/// What a replica has forgotten, it must not be told anew: not by a message that was long under way, nor by a hint, nor by a
+/// writer that hears of nothing newer. It learns from the others whether there is something to know.
+#[test]
+fn what_was_removed_and_forgotten_is_not_brought_back_by_anybody_who_remembers() {
+    let (mut n1, records) = forgetful();
+    let ask = Message::Ask {
+        ticket: 1,
+        epoch: 0,
+        key: "x".into(),
+    };
+    let nothing = ["n2: holds [], forgot 9"];
+    let doubts = ["n2: do you hold it?", "n3: do you hold it?"];
+    for restarted in [false, true] {
+        if restarted {
+            let settings = [("identity", "trust"), ("gc-grace-ms", "1")];
+            n1 = Alone::with(3, &settings, records.clone());
+            n1.syncs();
+            n1.sent.clear();
+        }
+        n1.receives(2, ask.clone());
+        n1.syncs();
+        assert_eq!(n1.says(), nothing, "restarted: {restarted}");
+        n1.receives(2, kept(8, 8, None));
+        n1.syncs();
+        assert_eq!(n1.says(), doubts, "restarted: {restarted}");
+        // A newer one is none of that.
+        let mut other = Alone::with(3, &[("identity", "trust")], n1.records.clone());
+        other.receives(2, kept(10, 10, None));
+        other.syncs();
+        assert!(other.says().contains(&"n2: stored Some(10)".to_owned()));
+    }
+}
+
+#[test]
+fn a_version_below_a_removal_that_was_forgotten_is_taken_from_a_replica_that_holds_it_now() {
+    let (mut n1, _) = forgetful();
+    let sure = |forgets, counters: &[u64]| Message::Sure {
+        epoch: 0,
+        key: "x".into(),
+        forgets,
+        cell: counters
+            .iter()
+            .map(|counter| version(*counter, Value::Int(1)))
+            .collect(),
+    };
+    n1.receives(2, kept(8, 8, None));
+    let forgets = n1.asks_when().expect("it asks");
+    n1.says();
+    // An answer to what was asked before it forgot anything says nothing.
+    n1.receives(3, sure(forgets.wrapping_sub(1), &[8]));
+    n1.receives(2, kept(8, 8, None));
+    n1.syncs();
+    assert_eq!(n1.says().len(), 2, "it asks again");
+    n1.receives(3, sure(forgets, &[8]));
+    n1.receives(2, kept(8, 8, None));
+    n1.syncs();
+    assert_eq!(n1.says(), ["n2: stored Some(8)"]);
+}
+
+#[test]
+fn what_is_kept_for_a_replica_has_had_its_day_when_no_other_one_holds_anything() {
+    let (mut n1, _) = forgetful();
+    let hint = || Message::Hint {
+        ticket: 4,
+        key: "x".into(),
+        cell: vec![version(8, Value::Int(1))],
+    };
+    n1.receives(2, hint());
+    let forgets = n1.asks_when().expect("it asks");
+    n1.syncs();
+    assert_eq!(n1.says().len(), 2, "it asks two others, and takes nothing");
+    for (from, taken) in [(2, false), (3, true)] {
+        let nothing = Message::Sure {
+            epoch: 0,
+            key: "x".into(),
+            forgets,
+            cell: Vec::new(),
+        };
+        n1.receives(from, nothing);
+        n1.receives(2, hint());
+        n1.syncs();
+        let said = n1.says();
+        assert_eq!(said.contains(&"n2: taken".to_owned()), taken, "n{from}: {said:?}");
+    }
+    let ask = Message::Ask {
+        ticket: 1,
+        epoch: 0,
+        key: "x".into(),
+    };
+    n1.receives(2, ask);
+    n1.syncs();
+    assert_eq!(n1.says(), ["n2: holds [], forgot 9"]);
 }

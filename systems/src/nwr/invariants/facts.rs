@@ -71,7 +71,9 @@ impl Facts {
             Trace::Wrote { key, versions, .. } => self.wrote(node, key, versions)?,
             Trace::Adopted { view, sample } => {
                 self.adopted(node, view, sample).map_err(breach(PLACEMENT))?;
-                if view.before.is_none()
+                if view.renewed.contains(&node) && self.settings.forgets_removals() {
+                    self.held.remove(&node);
+                } else if !view.settled
                     && let Some(held) = self.held.get_mut(&node)
                 {
                     keep_own(held, node, view, &self.settings);
@@ -204,9 +206,9 @@ impl Facts {
     }
 }
 
-/// A node lets go of keys that others hold in this view.
+/// A node lets go of keys that others hold in this view, or in the one of before where a change begins.
 pub(super) fn keep_own<V>(held: &mut FxHashMap<Arc<str>, V>, node: NodeId, view: &View, settings: &Settings) {
-    let ring = Ring::of(&view.members, settings.shape);
+    let ring = Ring::of(view.agreed(), settings.shape);
     held.retain(|key, _| ring.replicas(key, settings.n, &Correct).contains(&node));
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Freshness {
     r: usize,
     /// The newest version of each key of which an operation is over.
     done: FxHashMap<Arc<str>, Tag>,
+    /// The newest removal of each key that a replica has forgotten: what a read found that returns nothing.
+    forgotten: FxHashMap<Arc<str>, Tag>,
     /// For each operation that is not over, that version when it began.
     floor: FxHashMap<(NodeId, RequestId), Option<Tag>>,
 }
@@ -35,6 +37,7 @@ impl Freshness {
             w: settings.w,
             r: settings.r,
             done: FxHashMap::default(),
+            forgotten: FxHashMap::default(),
             floor: FxHashMap::default(),
         }
     }
@@ -56,6 +59,11 @@ impl Freshness {
                 self.floor.remove(&(node, *id));
                 Ok(())
             }
+            Trace::Forgot { key, tag } => {
+                let known = self.forgotten.entry(Arc::clone(key)).or_insert(*tag);
+                *known = (*known).max(*tag);
+                Ok(())
+            }
             Trace::Done {
                 id,
                 key,
@@ -65,6 +73,8 @@ impl Freshness {
                 ..
             } => {
                 let floor = self.floor.remove(&(node, *id)).flatten();
+                let nothing = self.forgotten.get(key).filter(|_| *kind == Kind::Read);
+                let tag = tag.or(nothing.copied());
                 let usual = if *kind == Kind::Read { self.r } else { self.w };
                 // Who wishes for less gets less.
                 if usize::from(*need) < usual {
@@ -73,8 +83,8 @@ impl Freshness {
                 let behind = match (kind, floor, tag) {
                     (_, None, _) => false,
                     (_, Some(_), None) => true,
-                    (Kind::Read, Some(floor), Some(tag)) => *tag < floor,
-                    (_, Some(floor), Some(tag)) => *tag <= floor,
+                    (Kind::Read, Some(floor), Some(tag)) => tag < floor,
+                    (_, Some(floor), Some(tag)) => tag <= floor,
                 };
                 if let (true, Some(floor)) = (behind, floor) {
                     let did = if *kind == Kind::Read {
@@ -91,8 +101,8 @@ impl Freshness {
                 if let Some(tag) = tag
                     && (*kind != Kind::Read || self.atomic)
                 {
-                    let known = self.done.entry(Arc::clone(key)).or_insert(*tag);
-                    *known = (*known).max(*tag);
+                    let known = self.done.entry(Arc::clone(key)).or_insert(tag);
+                    *known = (*known).max(tag);
                 }
                 Ok(())
             }

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::settings::Versions;
-use super::super::types::{Cell, Trace, newest};
+use super::super::types::{Trace, is_removed, newest};
 use super::super::{Nwr, Settings};
 use super::facts::told;
-use crate::api::{Tag, Value};
+use crate::api::Tag;
 use crate::breach::Breach;
 use crate::replica::{Lsn, NodeId};
 
@@ -38,6 +38,8 @@ pub(super) struct Rest {
     settings: Settings,
     /// What each node keeps for others.
     kept: BTreeMap<NodeId, Vec<Kept>>,
+    /// The newest removal of each key that a node has forgotten.
+    forgotten: BTreeMap<(NodeId, Arc<str>), Tag>,
 }
 
 impl Rest {
@@ -45,6 +47,7 @@ impl Rest {
         Rest {
             settings,
             kept: BTreeMap::new(),
+            forgotten: BTreeMap::new(),
         }
     }
 
@@ -72,6 +75,7 @@ impl Rest {
 
     pub(super) fn wiped(&mut self, node: NodeId) {
         self.kept.remove(&node);
+        self.forgotten.retain(|(at, _), _| *at != node);
     }
 
     pub(super) fn note(&mut self, node: NodeId, trace: &Trace) {
@@ -97,6 +101,10 @@ impl Rest {
                     kept.retain(|kept| !done(kept));
                 }
             }
+            Trace::Forgot { key, tag } => {
+                let known = self.forgotten.entry((node, Arc::clone(key))).or_insert(*tag);
+                *known = (*known).max(*tag);
+            }
             _ => {}
         }
     }
@@ -116,6 +124,7 @@ impl Rest {
                         let Some(held) = nodes.get(other).filter(current).map(|other| other.held(key)) else {
                             continue;
                         };
+                        // A removal is forgotten by one replica after the other.
                         if held != *cell && !(is_removed(&held) && is_removed(cell)) {
                             let (mine, theirs) = (version(newest(cell)), version(newest(&held)));
                             let what = format!("it holds {mine} of {key}, and {other} holds {theirs}");
@@ -136,7 +145,8 @@ impl Rest {
             let Some(replica) = nodes.get(&kept.replica).filter(current) else {
                 continue;
             };
-            let holds = newest(&replica.held(&kept.key));
+            let forgotten = self.forgotten.get(&(kept.replica, Arc::clone(&kept.key)));
+            let holds = newest(&replica.held(&kept.key)).max(forgotten.copied());
             if replica.replicas(&kept.key).contains(&kept.replica) && holds < Some(kept.tag) {
                 let what = format!(
                     "{keeper} kept {} of {} for it, and it holds {}",
@@ -153,9 +163,4 @@ impl Rest {
 
 fn version(tag: Option<Tag>) -> String {
     tag.map_or("nothing".to_owned(), told)
-}
-
-/// A removal is forgotten by one replica after the other.
-fn is_removed(cell: &Cell) -> bool {
-    cell.iter().all(|version| version.value == Value::Nil)
 }

@@ -93,7 +93,7 @@ impl Siblings {
                 if self.lost.get(&node).is_none_or(|lost| view.epoch > *lost) {
                     self.epochs.insert(node, view.epoch);
                 }
-                if let Some(held) = self.held.get_mut(&node).filter(|_| view.before.is_none()) {
+                if let Some(held) = self.held.get_mut(&node).filter(|_| !view.settled) {
                     keep_own(held, node, view, &self.settings);
                 }
             }

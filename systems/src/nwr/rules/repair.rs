@@ -31,8 +31,8 @@ pub fn takes_from_peer(theirs: Tag, mine: Option<Tag>) -> bool {
     mine.is_none_or(|mine| theirs > mine)
 }
 
-/// Is a removed key still remembered? Until all replicas know that it is removed, and then for so long that no message or
-/// hint of before can still be under way.
+/// Is a removed key still remembered? Until all replicas know that it is removed, and then for as long as is set: from then on
+/// no replica takes anything older from anybody.
 pub fn keeps_tombstone(known_to_all: bool, age: Duration, grace: Duration) -> bool {
     !(known_to_all && age >= grace)
 }
