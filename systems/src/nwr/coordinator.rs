@@ -54,8 +54,8 @@ impl Nwr {
             w,
             stage: Stage::Asking,
             answers: Vec::new(),
-            forgotten: 0,
-            asked_above: 0,
+            forgotten: Default::default(),
+            forgotten_before: Default::default(),
             known_to_all: None,
             stored: Vec::new(),
             cell: Vec::new(),
@@ -114,7 +114,7 @@ impl Nwr {
         };
         self.rules.reach(Place::AskedAnew as u8);
         operation.answers.clear();
-        operation.asked_above = operation.forgotten;
+        operation.forgotten_before = operation.forgotten.clone();
         let ticket = self.next_ticket();
         self.operations.insert(ticket, operation);
         self.ask(ticket, cx);
@@ -334,7 +334,9 @@ impl Nwr {
             .iter()
             .filter_map(|one| one.tag)
             .map(|tag| tag.counter);
-        let queried = queried.fold(operation.forgotten.max(self.forgotten), u64::max);
+        let forgotten = operation.forgotten.values().map(|one| one.greatest);
+        let forgotten = forgotten.fold(self.forgotten, u64::max);
+        let queried = queried.fold(forgotten, u64::max);
         let wall_us = u64::try_from(cx.wall.as_micros()).unwrap_or(u64::MAX);
         let given = self.given.get(&key).copied().unwrap_or(0);
         let counter = match self.settings.versions {

@@ -227,7 +227,7 @@ impl Nwr {
                 known_to_all,
                 forgotten,
             } => {
-                self.hear_of_removals(ticket, newest(&cell).filter(|_| known_to_all), forgotten);
+                self.hear_of_removals(from, ticket, newest(&cell).filter(|_| known_to_all), forgotten);
                 self.on_answer(from, ticket, epoch, cell, cx);
             }
             Message::Store {

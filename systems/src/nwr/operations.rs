@@ -1,10 +1,10 @@
 //! What a coordinator knows of an operation that is not over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::types::{Cell, Epoch, Kind, newest};
+use super::types::{Cell, Epoch, Forgotten, Kind, newest};
 use crate::api::{Tag, Value};
 use crate::replica::{NodeId, RequestId};
 
@@ -48,10 +48,10 @@ pub(super) struct Operation {
     pub(super) stage: Stage,
     /// Who answered, in the order of counting.
     pub(super) answers: Vec<Counted>,
-    /// The greatest counter of a removal that one of them has forgotten.
-    pub(super) forgotten: u64,
-    /// That, when those were asked whose answers count.
-    pub(super) asked_above: u64,
+    /// What each has forgotten that answered.
+    pub(super) forgotten: BTreeMap<NodeId, Forgotten>,
+    /// That, before those were asked whose answers count.
+    pub(super) forgotten_before: BTreeMap<NodeId, Forgotten>,
     /// The newest removal among their answers that all replicas hold, or have forgotten since.
     pub(super) known_to_all: Option<Tag>,
     /// Who stored, in the order of counting.
@@ -78,8 +78,11 @@ impl Operation {
 
     /// Whether a replica may have forgotten a removal of what this was the newest answer to, after somebody else answered.
     pub(super) fn may_be_outdated(&self, newest: Option<Tag>) -> bool {
-        let below = newest.is_some_and(|tag| tag.counter <= self.forgotten);
-        below && self.forgotten > self.asked_above
+        let since = |(node, forgotten): (&NodeId, &Forgotten)| {
+            newest.is_some_and(|tag| tag.counter <= forgotten.greatest)
+                && self.forgotten_before.get(node).map(|before| before.times) != Some(forgotten.times)
+        };
+        self.forgotten.iter().any(since)
     }
 
     pub(super) fn has_answered(&self, node: NodeId, epoch: Epoch) -> bool {

@@ -11,7 +11,7 @@
 //!   cannot be older than that. If none of them holds anything, what was kept for it has had its day. A node that is to hold a key
 //!   under a new view does the same with what was chosen under an earlier one, until it has fetched its keys.
 //! - **An old answer.** A reader that hears an old version from one replica, and later from another one that it holds nothing and
-//!   has a number as great, asks all again.
+//!   has a number as great, asks all again, until none of those has forgotten anything since it asked.
 //!
 //! With version vectors, with clocks instead of counters and in sloppy quorums (where who stands in for a replica may hold what
 //! is older) removals are kept for ever.
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use super::marks::Place;
 use super::operations::Counted;
 use super::replicas::Held;
-use super::types::{Cell, Epoch, Message, Record, Ticket, Trace, Version, is_removed, newest};
+use super::types::{Cell, Epoch, Forgotten, Message, Record, Ticket, Trace, Version, is_removed, newest};
 use super::{Cx, Nwr};
 use crate::api::Tag;
 use crate::replica::NodeId;
@@ -84,10 +84,16 @@ impl Nwr {
     }
 
     /// A replica that answers tells of removals.
-    pub(super) fn hear_of_removals(&mut self, ticket: Ticket, known_to_all: Option<Tag>, forgotten: u64) {
+    pub(super) fn hear_of_removals(
+        &mut self,
+        from: NodeId,
+        ticket: Ticket,
+        known_to_all: Option<Tag>,
+        forgotten: Forgotten,
+    ) {
         if let Some(operation) = self.operations.get_mut(&ticket) {
             operation.known_to_all = operation.known_to_all.max(known_to_all);
-            operation.forgotten = operation.forgotten.max(forgotten);
+            operation.forgotten.insert(from, forgotten);
         }
     }
 

@@ -7,7 +7,9 @@ use super::marks::Place;
 use super::rules::quorums::Gate;
 use super::rules::versions::Order;
 use super::settings::Versions;
-use super::types::{Cell, Epoch, Message, Record, Ticket, Trace, Version, cell_digest, is_removed, newest};
+use super::types::{
+    Cell, Epoch, Forgotten, Message, Record, Ticket, Trace, Version, cell_digest, is_removed, newest,
+};
 use super::{Cx, Nwr};
 use crate::digest::digest;
 use crate::replica::NodeId;
@@ -37,7 +39,10 @@ impl Nwr {
             return self.send(from, Message::Refused { ticket, view }, cx);
         }
         let cell = self.held(&key);
-        let forgotten = if is_removed(&cell) { self.forgotten } else { 0 };
+        let forgotten = Forgotten {
+            greatest: if is_removed(&cell) { self.forgotten } else { 0 },
+            times: self.forgets,
+        };
         let answer = Message::Answer {
             ticket,
             epoch,

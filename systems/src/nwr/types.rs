@@ -50,6 +50,15 @@ pub fn cell_digest(key: &str, cell: &[Version]) -> u64 {
     digest(&(key, cell))
 }
 
+/// What a replica has forgotten when it answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgotten {
+    /// If it holds no value: the greatest counter of a removal among it.
+    pub greatest: u64,
+    /// How often it forgot anything, counted on from a number drawn for its incarnation.
+    pub times: u64,
+}
+
 /// Who the members are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
@@ -103,8 +112,8 @@ pub enum Message {
         cell: Cell,
         /// Whether it is a removal that all replicas hold, or have forgotten since.
         known_to_all: bool,
-        /// If it is no value: the greatest counter of a removal that the sender has forgotten.
-        forgotten: u64,
+        /// What the sender has forgotten.
+        forgotten: Forgotten,
     },
     /// Store this, unless what you hold is newer.
     Store {

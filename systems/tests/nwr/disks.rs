@@ -117,9 +117,11 @@ impl Alone {
     /// Everything that was sent since the last time, in words.
     fn says(&mut self) -> Vec<String> {
         let said = self.sent.drain(..).filter_map(|(to, message)| match message {
-            Message::Answer { cell, forgotten, .. } => {
-                Some(format!("{to}: holds {:?}, forgot {forgotten}", counters(&cell)))
-            }
+            Message::Answer { cell, forgotten, .. } => Some(format!(
+                "{to}: holds {:?}, forgot {}",
+                counters(&cell),
+                forgotten.greatest
+            )),
             Message::Stored { tag, .. } => Some(format!("{to}: stored {:?}", tag.map(|tag| tag.counter))),
             Message::Doubt { .. } => Some(format!("{to}: do you hold it?")),
             Message::HintTaken { .. } => Some(format!("{to}: taken")),
