@@ -215,7 +215,8 @@ fn declared_marks(system: &str) -> &'static [Mark] {
 
 /// Everything that runs of this system should reach.
 pub fn all_marks(system: &str) -> impl Iterator<Item = &'static Mark> {
-    declared_marks(system).iter().chain([&TWO_LEADERS])
+    let leads = registry::system(system).is_none_or(|known| !known.leaderless);
+    declared_marks(system).iter().chain(leads.then_some(&TWO_LEADERS))
 }
 
 /// Checks a setup before it is run.

@@ -6,12 +6,18 @@ use campaigns::campaign;
 use perjury_checker::quorum::{Visibility, staleness};
 use perjury_checker::{Function, History, Operation, Outcome};
 use perjury_runner::Options;
-use perjury_simulator::{Setup, Wanted, Weather, Work, predicted_visibility, run};
+use perjury_simulator::{Setup, Wanted, Weather, Work, all_marks, predicted_visibility, run};
 use perjury_systems::nwr::MUTANTS;
 
 #[test]
 fn correct_nwr_is_never_accused_in_a_swarm() {
     campaigns::never_accused(campaign("nwr", 40), 2);
+}
+
+#[test]
+fn where_nobody_leads_no_run_is_to_reach_two_leaders() {
+    let leaders = |system: &str| all_marks(system).any(|mark| mark.name == "two-leaders-at-once");
+    assert!(leaders("raft") && !leaders("nwr"));
 }
 
 #[test]
