@@ -237,16 +237,7 @@ impl Nwr {
                 cell,
                 chosen,
                 hint_for,
-            } => {
-                let doubtful = hint_for.is_none() && self.is_doubtful(&key, &cell, chosen);
-                if self.serves(from, ticket, epoch, cx) {
-                    if doubtful {
-                        self.ask_whether(&key, &cell, cx);
-                    } else {
-                        self.on_store(from, (ticket, epoch), key, cell, hint_for, cx);
-                    }
-                }
-            }
+            } => self.on_store(from, (ticket, epoch), key, (cell, chosen), hint_for, cx),
             Message::Stored {
                 ticket,
                 epoch,

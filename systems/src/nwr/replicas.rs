@@ -55,7 +55,7 @@ impl Nwr {
     }
 
     /// Whether it serves a request of this epoch; the sender is told if not.
-    pub(super) fn serves(&mut self, from: NodeId, ticket: Ticket, epoch: Epoch, cx: &mut Cx) -> bool {
+    fn serves(&mut self, from: NodeId, ticket: Ticket, epoch: Epoch, cx: &mut Cx) -> bool {
         let serves = self.rules.accepts_epoch(epoch, self.view.epoch);
         if !serves {
             self.rules.reach(if epoch < self.view.epoch {
@@ -84,14 +84,19 @@ impl Nwr {
         from: NodeId,
         (ticket, epoch): (Ticket, Epoch),
         key: Arc<str>,
-        cell: Cell,
+        (cell, chosen): (Cell, Epoch),
         hint_for: Option<NodeId>,
         cx: &mut Cx,
     ) {
+        if !self.serves(from, ticket, epoch, cx) {
+            return;
+        }
         let tag = if let Some(node) = hint_for {
             let tag = newest(&cell);
             self.keep_hint(node, key, cell, cx);
             tag
+        } else if self.is_doubtful(&key, &cell, chosen) {
+            return self.ask_whether(&key, &cell, cx);
         } else {
             self.apply(&key, cell, cx);
             newest(&self.held(&key))
