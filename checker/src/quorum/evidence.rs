@@ -33,7 +33,8 @@ pub fn evidence(history: &History, promise: Promise) -> Option<Finding> {
         }
     };
     for (_, mut operations) in by_key(history) {
-        let removals: Vec<&Operation> = operations.iter().copied().filter(|one| removes(one)).collect();
+        let mut removals: Vec<&Operation> = operations.iter().copied().filter(|one| removes(one)).collect();
+        removals.sort_by_key(|removal| removal.invoked.index);
         operations.retain(|operation| quorum(operation).is_some());
         told += operations.len() as u64;
         for operation in &operations {
@@ -187,10 +188,16 @@ fn removes(operation: &Operation) -> bool {
     removal && operation.completion.outcome != Outcome::Fail
 }
 
-/// Whether a removal may be what a read found that names no version, though this one was over before.
-fn may_be_newest(removal: &Operation, over: Tag, read: &Operation) -> bool {
-    let tag = quorum(removal).and_then(|quorum| quorum.tag);
-    removal.invoked.index < read.returned() && tag.is_none_or(|tag| tag >= over)
+/// Whether a read that names no version may have found a removal, though this version was over before. The removals are in the
+/// order of invocation.
+fn newest_may_be_removal(removals: &[&Operation], over: Tag, read: &Operation) -> bool {
+    let begun = removals.partition_point(|removal| removal.invoked.index < read.returned());
+    let may_be_newer = |removal: &&Operation| {
+        let tag = quorum(removal).and_then(|quorum| quorum.tag);
+        tag.is_none_or(|tag| tag >= over)
+    };
+    // The last ones are mostly the newest.
+    removals[..begun].iter().rev().any(may_be_newer)
 }
 
 /// Whether versions are in one order: an answer to a read then has a tag wherever the key was written.
@@ -240,7 +247,7 @@ fn missed<'h>(
             .max_by_key(|(_, tag, _)| *tag);
         let Some((_, tag, earlier)) = newest else { continue };
         let behind = if is_read(operation) {
-            let nothing_is_right = || removals.iter().any(|one| may_be_newest(one, *tag, operation));
+            let nothing_is_right = || newest_may_be_removal(removals, *tag, operation);
             quorum.tag < Some(*tag) && !(quorum.tag.is_none() && nothing_is_right())
         } else {
             // A writer asks a read quorum for the newest version; how many that are is not told, but as many as have to.
