@@ -4,7 +4,10 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::time::Duration;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use perjury::ProcessEnvironment;
 use perjury_checker::Operation;
@@ -142,6 +145,59 @@ fn every_node_can_leave_and_join_again_the_leader_too() {
         Resolved::Leave { nodes: nodes(&[2]) },
         Resolved::Leave { nodes: nodes(&[3]) },
     ]);
+}
+
+/// What a node answers to a request over a connection of its own; nothing if it does not.
+fn asked(address: SocketAddr, request: &str) -> String {
+    let mut answer = String::new();
+    if let Ok(mut stream) = TcpStream::connect(address) {
+        let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+        let _ = stream.write_all(request.as_bytes());
+        let _ = stream.read_to_string(&mut answer);
+    }
+    answer
+}
+
+/// Waits until n1 and n2 take these for the voters.
+fn await_voters(addresses: &[(Node, SocketAddr)], voters: &str) {
+    let request = "GET /status HTTP/1.1\r\nHost: n\r\nConnection: close\r\n\r\n";
+    let shown = |(_, address): &(Node, SocketAddr)| asked(*address, request).contains(voters);
+    let begin = Instant::now();
+    while !addresses.iter().take(2).all(shown) {
+        assert!(
+            begin.elapsed() < Duration::from_secs(20),
+            "they do not show {voters}"
+        );
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A request to leave may be carried out after its node was seen to be a member, and the fault was taken for healed.
+#[test]
+fn a_member_that_is_missing_when_everything_is_healed_is_asked_back() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let environment = ProcessEnvironment::start(config("raft", 3, folder.path())).expect("it starts");
+    let addresses = environment.addresses();
+    let watcher = thread::spawn(move || {
+        let body = r#"{"leave":3}"#;
+        let length = body.len();
+        let request = format!(
+            "POST /members HTTP/1.1\r\nHost: n\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        let begin = Instant::now();
+        while !addresses
+            .iter()
+            .any(|(_, address)| asked(*address, &request).starts_with("HTTP/1.1 200"))
+        {
+            assert!(begin.elapsed() < Duration::from_secs(20), "it does not leave");
+            thread::sleep(Duration::from_millis(20));
+        }
+        await_voters(&addresses, r#""voters":[1,2]"#);
+        await_voters(&addresses, r#""voters":[1,2,3]"#);
+    });
+    let mut closed = Closed::new(2, 3, vec![(3_000, Todo::Recover), (6_000, Todo::Finish)]);
+    closed.run(environment);
+    watcher.join().expect("it left, and was asked back");
 }
 
 #[test]

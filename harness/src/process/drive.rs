@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use mio::Events;
 use perjury_nemesis::Node;
-use perjury_runner::{Action, Answer, Attempt, Input, Notice, View};
+use perjury_runner::{Action, Answer, Attempt, Input, Notice, Phase, View};
 
 use super::nodes::Heard;
 use super::{ProcessEnvironment, Tag};
@@ -84,7 +84,13 @@ impl Drive<'_> {
             Action::Inject { id, fault } => self.environment.inject(id, fault, Instant::now()),
             Action::Heal { id } => self.environment.heal(id, Instant::now()),
             Action::Wake(at) => self.wake = Some(at),
-            Action::Notice(notice) => (self.listener)(&notice),
+            Action::Notice(notice) => {
+                if let Notice::Phase { phase, .. } = notice {
+                    let recovers = phase == Phase::Recover;
+                    self.environment.faults.recovers(recovers, Instant::now());
+                }
+                (self.listener)(&notice);
+            }
             Action::Finish => self.finished = true,
         }
     }

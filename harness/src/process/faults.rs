@@ -8,7 +8,7 @@ use perjury_runner::{Bite, Input};
 
 use super::ProcessEnvironment;
 use super::link::{Hits, Mistreatment};
-use super::members::{Change, Progress};
+use super::members::{Change, Progress, Repair};
 use super::nodes::Heard;
 use crate::http::client::End;
 use crate::node::Command;
@@ -25,6 +25,8 @@ const RESTART_LIMIT: Duration = Duration::from_secs(20);
 pub(super) struct Faults {
     active: BTreeMap<u32, Active>,
     done: Vec<Input>,
+    /// While every node is to serve again.
+    repair: Option<Repair>,
 }
 
 /// A fault between its injection and the end of its healing.
@@ -68,14 +70,18 @@ impl Faults {
 
     /// When [`ProcessEnvironment::tick`] has something to do for a fault.
     pub fn next(&self) -> Option<Instant> {
-        self.active
-            .values()
-            .filter_map(|active| match &active.stage {
-                Stage::Killing { deadline, .. } | Stage::Restarting { deadline, .. } => Some(*deadline),
-                Stage::Changing { .. } => active.change.as_ref().map(Change::next),
-                Stage::Injected => None,
-            })
-            .min()
+        let repair = self.repair.as_ref().filter(|_| self.active.is_empty());
+        let active = self.active.values().filter_map(|active| match &active.stage {
+            Stage::Killing { deadline, .. } | Stage::Restarting { deadline, .. } => Some(*deadline),
+            Stage::Changing { .. } => active.change.as_ref().map(Change::next),
+            Stage::Injected => None,
+        });
+        active.chain(repair.map(Repair::next)).min()
+    }
+
+    /// Every node is to serve from now on, or need not any more.
+    pub fn recovers(&mut self, recovers: bool, now: Instant) {
+        self.repair = recovers.then(|| Repair::new(now));
     }
 
     /// Takes in what a node said about a change of the members.
@@ -334,6 +340,11 @@ impl ProcessEnvironment {
                 active.heal = false;
                 self.heal(id, now);
             }
+        }
+        if let Some(repair) = self.faults.repair.as_mut()
+            && self.faults.active.is_empty()
+        {
+            repair.go_on(now, &self.nodes, &self.watch, &mut self.connections);
         }
     }
 

@@ -27,6 +27,66 @@ const EVERY: Duration = Duration::from_millis(100);
 /// The lanes of these requests: no client has them.
 const FIRST_LANE: u64 = 1 << 48;
 
+/// How often it is looked whether all members are there, once everything is healed.
+const REPAIR: Duration = Duration::from_millis(500);
+
+/// Once everything is healed, members that are missing are asked back until all are there: a change that nobody heard of any
+/// more may be carried out in the end.
+#[derive(Debug)]
+pub(super) struct Repair {
+    since: Instant,
+    next: Instant,
+}
+
+impl Repair {
+    pub fn new(now: Instant) -> Self {
+        Repair {
+            since: now,
+            next: now + REPAIR,
+        }
+    }
+
+    /// When to go on.
+    pub fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// Asks a member back, if it is time to look and one is missing.
+    pub fn go_on(&mut self, now: Instant, nodes: &Nodes, watch: &Watch, connections: &mut Connections<Tag>) {
+        if now < self.next {
+            return;
+        }
+        self.next = now + REPAIR;
+        let spokesman = watch.spokesman(nodes);
+        let Some((asked, (voters, _))) =
+            spokesman.and_then(|node| Some((node, watch.members(node, self.since)?)))
+        else {
+            return;
+        };
+        let missing = nodes
+            .members()
+            .into_iter()
+            .find(|member| !voters.contains(member));
+        if let (Some(missing), Some(address)) = (missing, nodes.http(asked)) {
+            let join = Outgoing {
+                lane: FIRST_LANE - 1,
+                place: asked.0,
+                address,
+                bytes: request(missing, "join"),
+                deadline: now + ANSWER_LIMIT,
+                tag: Tag::Operator,
+            };
+            connections.send(join);
+        }
+    }
+}
+
+/// Asks that a node joins, or leaves.
+fn request(node: Node, word: &str) -> Vec<u8> {
+    let body = format!("{{\"{word}\":{}}}", node.0);
+    request::encode("POST", "/members", None, body.as_bytes())
+}
+
 /// How far a change is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Progress {
@@ -150,13 +210,12 @@ impl Change {
             && let Some(address) = nodes.http(asked)
         {
             let word = if self.leaving { "leave" } else { "join" };
-            let body = format!("{{\"{word}\":{}}}", node.0);
             self.asking = true;
             connections.send(Outgoing {
                 lane: FIRST_LANE + u64::from(self.fault),
                 place: asked.0,
                 address,
-                bytes: request::encode("POST", "/members", None, body.as_bytes()),
+                bytes: request(node, word),
                 deadline: now + ANSWER_LIMIT,
                 tag: Tag::Member { fault: self.fault },
             });

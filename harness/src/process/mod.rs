@@ -59,7 +59,7 @@ enum Tag {
     Look { node: Node },
     /// A change of the members, for a fault.
     Member { fault: u32 },
-    /// What the operator asks in a run that is led in step: nobody waits for the answer.
+    /// What an operator asks, without waiting for the answer.
     Operator,
 }
 

@@ -12,7 +12,8 @@ use mio::unix::pipe;
 use mio::{Interest, Registry, Token};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
-use perjury_nemesis::{Bend, Node};
+use perjury_nemesis::{Bend, Node, kinds};
+use perjury_systems::registry;
 use perjury_systems::replica::NodeId;
 
 use super::guard::Guard;
@@ -106,6 +107,16 @@ impl Nodes {
     /// All nodes, running or not.
     pub fn all(&self) -> Vec<Node> {
         self.slots.keys().copied().collect()
+    }
+
+    /// Those that are members from the start, if the system lets members go and come; nobody otherwise.
+    pub fn members(&self) -> Vec<Node> {
+        let system = registry::system(&self.config.system);
+        if system.is_none_or(|system| system.cannot.contains(&kinds::MEMBERSHIP)) {
+            return Vec::new();
+        }
+        let members = self.config.cluster().members;
+        members.into_iter().map(|member| Node(member.0)).collect()
     }
 
     /// Those whose processes run, frozen or not.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use perjury::{ClusterConfig, ProcessEnvironment, Summary};
 use perjury_checker::{Function, Value};
 use perjury_nemesis::{Node, Resolved};
-use perjury_runner::{Action, Answer, Attempt, Input};
+use perjury_runner::{Action, Answer, Attempt, Input, Notice, Phase};
 use perjury_workloads::Call;
 
 /// A cluster of the program under test.
@@ -39,6 +39,8 @@ pub enum Todo {
     Heal(u32),
     /// Flip a bit in the first record of every log of n2 below this folder.
     Damage(PathBuf),
+    /// Every node is to serve from now on.
+    Recover,
     Finish,
 }
 
@@ -199,6 +201,10 @@ impl Closed {
                 Todo::Inject(id, fault) => actions.push(Action::Inject { id, fault }),
                 Todo::Heal(id) => actions.push(Action::Heal { id }),
                 Todo::Damage(folder) => damage(&folder),
+                Todo::Recover => actions.push(Action::Notice(Notice::Phase {
+                    phase: Phase::Recover,
+                    at: now,
+                })),
                 Todo::Finish => {
                     self.stopping = true;
                     actions.push(Action::Finish);
