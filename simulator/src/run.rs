@@ -209,8 +209,7 @@ const TWO_LEADERS: Mark = Mark {
 };
 
 fn declared_marks(system: &str) -> &'static [Mark] {
-    let known = registry::SYSTEMS.iter().find(|known| known.name == system);
-    known.map_or(&[], |system| system.marks)
+    registry::system(system).map_or(&[], |known| known.marks)
 }
 
 /// Everything that runs of this system should reach.

@@ -58,26 +58,37 @@ pub fn call(call: &Call, session: Option<(u64, u64)>, seen: u64) -> Result<Vec<u
     }
 }
 
+/// Encodes a change of the members.
+pub fn reconfigure(change: Reconfigure) -> Vec<u8> {
+    let body = match change {
+        Reconfigure::Join(node) => json!({ "join": node }),
+        Reconfigure::Learn(node) => json!({ "learn": node }),
+        Reconfigure::Leave(node) => json!({ "leave": node }),
+        Reconfigure::Replace { leaves, joins } => {
+            json!({ "replace": { "leaves": leaves, "joins": joins } })
+        }
+    };
+    encode("POST", "/members", None, &to_bytes(&body))
+}
+
 /// Encodes what an operator asks.
 ///
 /// # Errors
 /// Why the interface has no such request.
 pub fn command(command: &Command) -> Result<Vec<u8>, String> {
-    let post = |path: &str, body: &serde_json::Value| Ok(encode("POST", path, None, &to_bytes(body)));
     match command {
         Command::Read { key } => Ok(encode("GET", &format!("/kv/{}", encoded(key)), None, &[])),
         Command::Write { key, value } => {
             let body = to_bytes(&PlainRef(value));
             Ok(encode("PUT", &format!("/kv/{}", encoded(key)), None, &body))
         }
-        Command::Reconfigure(Reconfigure::Join(node)) => post("/members", &json!({ "join": node })),
-        Command::Reconfigure(Reconfigure::Learn(node)) => post("/members", &json!({ "learn": node })),
-        Command::Reconfigure(Reconfigure::Leave(node)) => post("/members", &json!({ "leave": node })),
-        Command::Transfer { to } => post("/leadership", &json!({ "to": to })),
-        Command::Reconfigure(Reconfigure::Replace { leaves, joins }) => post(
-            "/members",
-            &json!({ "replace": { "leaves": leaves, "joins": joins } }),
-        ),
+        Command::Reconfigure(change) => Ok(reconfigure(*change)),
+        Command::Transfer { to } => Ok(encode(
+            "POST",
+            "/leadership",
+            None,
+            &to_bytes(&json!({ "to": to })),
+        )),
         Command::Cas { .. } | Command::Delete { .. } | Command::Txn(_) => {
             Err(format!("an operator does not ask {command:?} over HTTP"))
         }

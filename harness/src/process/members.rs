@@ -5,6 +5,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use perjury_nemesis::Node;
+use perjury_systems::api::Reconfigure;
+use perjury_systems::replica::NodeId;
 use serde::Deserialize;
 
 use super::Tag;
@@ -72,19 +74,13 @@ impl Repair {
                 lane: FIRST_LANE - 1,
                 place: asked.0,
                 address,
-                bytes: request(missing, "join"),
+                bytes: request::reconfigure(Reconfigure::Join(NodeId(missing.0))),
                 deadline: now + ANSWER_LIMIT,
                 tag: Tag::Operator,
             };
             connections.send(join);
         }
     }
-}
-
-/// Asks that a node joins, or leaves.
-fn request(node: Node, word: &str) -> Vec<u8> {
-    let body = format!("{{\"{word}\":{}}}", node.0);
-    request::encode("POST", "/members", None, body.as_bytes())
 }
 
 /// How far a change is.
@@ -209,13 +205,18 @@ impl Change {
         if let Some(asked) = self.hint.take().or(spokesman)
             && let Some(address) = nodes.http(asked)
         {
-            let word = if self.leaving { "leave" } else { "join" };
+            let member = NodeId(node.0);
+            let change = if self.leaving {
+                Reconfigure::Leave(member)
+            } else {
+                Reconfigure::Join(member)
+            };
             self.asking = true;
             connections.send(Outgoing {
                 lane: FIRST_LANE + u64::from(self.fault),
                 place: asked.0,
                 address,
-                bytes: request(node, word),
+                bytes: request::reconfigure(change),
                 deadline: now + ANSWER_LIMIT,
                 tag: Tag::Member { fault: self.fault },
             });

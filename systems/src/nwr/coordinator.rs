@@ -205,13 +205,7 @@ impl Nwr {
         let Some(operation) = self.operations.get_mut(&ticket) else {
             return;
         };
-        operation.answers.push(Counted {
-            replica,
-            stands_for: None,
-            epoch,
-            tag: newest(&cell),
-            cell,
-        });
+        operation.answers.push(Counted::answer(replica, epoch, cell));
         if self.is_met(ticket, Stage::Asking) {
             self.answered(ticket, cx);
         }

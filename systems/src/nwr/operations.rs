@@ -29,6 +29,17 @@ pub(super) struct Counted {
 }
 
 impl Counted {
+    /// A replica that says what it holds.
+    pub(super) fn answer(replica: NodeId, epoch: Epoch, cell: Cell) -> Self {
+        Counted {
+            replica,
+            stands_for: None,
+            epoch,
+            tag: newest(&cell),
+            cell,
+        }
+    }
+
     pub(super) fn place(&self) -> NodeId {
         self.stands_for.unwrap_or(self.replica)
     }

@@ -99,13 +99,7 @@ impl Nwr {
 
     /// All replicas, as those that hold a removal.
     pub(super) fn all_know(&self, key: &str, cell: &Cell) -> Vec<Counted> {
-        let counted = |replica| Counted {
-            replica,
-            stands_for: None,
-            epoch: self.view.epoch,
-            cell: cell.clone(),
-            tag: newest(cell),
-        };
+        let counted = |replica| Counted::answer(replica, self.view.epoch, cell.clone());
         self.readers(key).into_iter().map(counted).collect()
     }
 
@@ -124,21 +118,11 @@ impl Nwr {
             return false;
         }
         let (told, held) = (newest(cell), self.cells.get(key));
-        let fetches = || {
-            let old = self.old_ring.as_ref();
-            let before = old.map(|old| old.replicas(key, self.settings.n, &self.rules));
-            let held_it = |before: &Vec<NodeId>| before.contains(&self.me) && !self.is_renewed();
-            before.is_some_and(|before| self.synced < self.view.epoch && !held_it(&before))
-        };
+        let fetches = self.view.before.is_some() && !self.view.settled && self.synced < self.view.epoch;
+        let had_it = || !self.is_renewed() && self.holders(key).1.contains(&self.me);
         let old = told.is_some_and(|tag| tag.counter <= self.forgotten)
-            || (chosen < self.view.epoch && !self.view.settled && fetches());
+            || (chosen < self.view.epoch && fetches && !had_it());
         old && held.is_none_or(|held| is_removed(&held.cell) && newest(&held.cell) < told)
-    }
-
-    /// Whether the view that begins is to bring it what it lost. What it was told to hold since then may be older than what others
-    /// have forgotten, so it is let go: who may rely on that asks so many others that one of them has it.
-    pub(super) fn is_renewed(&self) -> bool {
-        self.view.renewed.contains(&self.me)
     }
 
     /// Asks the other replicas whether they hold that, or something newer.

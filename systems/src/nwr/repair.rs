@@ -51,13 +51,7 @@ impl Nwr {
         let Some(operation) = self.operations.get_mut(&ticket) else {
             return;
         };
-        operation.answers.push(Counted {
-            replica: from,
-            stands_for: None,
-            epoch,
-            tag: newest(&cell),
-            cell,
-        });
+        operation.answers.push(Counted::answer(from, epoch, cell));
         self.end_if_over(ticket, cx);
     }
 

@@ -224,7 +224,9 @@ impl Nwr {
     }
 
     /// Lets go of keys that other nodes have to hold: under the ring that is served, which is the one of before where a
-    /// change begins. What it holds of other keys then is left over from views whose end it has missed. If it lost its disk, it fetches all anew.
+    /// change begins. What it holds of other keys then is left over from views whose end it has missed. If it lost its disk, it fetches all
+    /// anew: what it was told to hold since may be older than what others have forgotten, and who may rely on that asks so many
+    /// others that one of them has it.
     pub(super) fn keep_own(&mut self) {
         let (me, n, rules) = (self.me, self.settings.n, &self.rules);
         let before = self.cells.len();

@@ -36,8 +36,7 @@ impl Nwr {
         if self.view.settled {
             return self.acknowledge(cx);
         }
-        let renewed = self.view.renewed.contains(&self.me);
-        if self.synced >= epoch || !(renewed || self.rules.must_pull(joins)) {
+        if self.synced >= epoch || !(self.is_renewed() || self.rules.must_pull(joins)) {
             return self.caught_up(cx);
         }
         let sources = self.view.readers().iter().filter(|node| **node != self.me);
@@ -147,7 +146,7 @@ impl Nwr {
         let Some(pulls) = &self.pulls else {
             return;
         };
-        let renewed = self.view.renewed.contains(&self.me) || !self.identity.ready;
+        let renewed = self.is_renewed() || !self.identity.ready;
         let spared = self.settings.w.saturating_sub(if renewed { 2 } else { 1 });
         let done = pulls.from.values().filter(|progress| progress.done).count();
         if done + spared >= pulls.from.len() {

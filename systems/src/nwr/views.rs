@@ -41,6 +41,11 @@ impl Nwr {
         self.steward() == self.me
     }
 
+    /// Whether its view is to bring it what it lost.
+    pub(super) fn is_renewed(&self) -> bool {
+        self.view.renewed.contains(&self.me)
+    }
+
     /// Whether something is under way that needs the change timer.
     pub(super) fn has_change(&self) -> bool {
         self.is_registering()
@@ -299,8 +304,7 @@ impl Nwr {
             self.append(Record::Synced(epoch), cx);
             cx.trace(Trace::CaughtUp { epoch });
         }
-        let renewed = self.view.renewed.contains(&self.me);
-        if !self.identity.ready && renewed {
+        if !self.identity.ready && self.is_renewed() {
             self.be_ready(cx);
             self.registration = Registration::default();
         }
