@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use perjury::ProcessEnvironment;
 use perjury_checker::Operation;
-use perjury_nemesis::{Bend, Crash, Link, Node, Packets, Plan, Resolved};
+use perjury_nemesis::{Bend, Crash, Defect, Link, Node, Packets, Plan, Resolved};
 use perjury_runner::{Options, Runner};
 use support::{Closed, Todo, config, run};
 
@@ -136,6 +136,52 @@ fn killed_nodes_lose_what_they_had_not_synced_and_start_again() {
             crash: Crash::TornWrite,
         },
     ]);
+}
+
+#[test]
+fn disks_are_slow_full_and_rotten_and_repaired() {
+    let disk = |numbers: &[u16], defect| Resolved::Disk {
+        nodes: nodes(numbers),
+        defect,
+    };
+    assert_bite_and_heal(&[
+        disk(&[1, 2], Defect::Slow { fsync_ms: 100 }),
+        disk(&[2], Defect::Full),
+        disk(&[1, 2, 3], Defect::Full),
+        disk(&[3], Defect::FlippedBit),
+        disk(&[1, 2, 3], Defect::FlippedBit),
+    ]);
+}
+
+#[test]
+fn a_disk_stays_slow_while_its_node_is_killed_and_started_again() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let slow = Resolved::Disk {
+        nodes: nodes(&[1, 2, 3]),
+        defect: Defect::Slow { fsync_ms: 20 },
+    };
+    let kill = Resolved::Kill {
+        nodes: nodes(&[2]),
+        crash: Crash::LoseUnsynced,
+    };
+    let todo = vec![
+        (1000, Todo::Inject(0, slow)),
+        (1300, Todo::Inject(1, kill)),
+        (2500, Todo::Heal(1)),
+        (3500, Todo::Heal(0)),
+    ];
+    let mut closed = Closed::new(4, 3, todo);
+    closed.finish_when_healed = 2;
+    run(config("raft", 3, folder.path()), &mut closed);
+    let tally = &closed.tally;
+    assert_eq!(tally.died, [], "{tally:?}");
+    assert!(
+        tally
+            .healed
+            .iter()
+            .all(|(_, result)| result.as_ref().is_ok_and(|bite| bite.bit)),
+        "{tally:?}"
+    );
 }
 
 #[test]

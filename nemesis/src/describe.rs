@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crate::fault::{Bend, Crash, Link, Node, Packets, Resolved};
+use crate::fault::{Bend, Crash, Defect, Link, Node, Packets, Resolved};
 
 /// What a fault does, in a few words: `{n1,n2} | {n3,n4,n5}`, `kill n3 (leader)`. `nodes` is how many the
 /// cluster has.
@@ -37,6 +37,7 @@ pub fn describe(fault: &Resolved, leader: Option<Node>, nodes: u16) -> String {
                 mistreated(packets)
             )
         }
+        Resolved::Disk { nodes, defect } => format!("disk of {}: {}", name(nodes), defective(*defect)),
         Resolved::Leave { nodes } => format!("{} leaves the cluster", name(nodes)),
     }
 }
@@ -66,6 +67,14 @@ fn bent(bend: &Bend) -> String {
         Bend::Strobe { offset_ms, every_ms } => {
             format!("wall clock flips between right and {offset_ms:+} ms every {every_ms} ms")
         }
+    }
+}
+
+fn defective(defect: Defect) -> String {
+    match defect {
+        Defect::Slow { fsync_ms } => format!("fsyncs take {fsync_ms} ms longer"),
+        Defect::Full => "no room left".to_owned(),
+        Defect::FlippedBit => "killed, and a bit of the log flips".to_owned(),
     }
 }
 
@@ -308,6 +317,20 @@ mod tests {
                     bend: Bend::Drift { rate_ppm: -250_000 },
                 },
                 "clock of n1: runs -25.0 % off",
+            ),
+            (
+                Resolved::Disk {
+                    nodes: set(&[2]),
+                    defect: Defect::Slow { fsync_ms: 200 },
+                },
+                "disk of n2: fsyncs take 200 ms longer",
+            ),
+            (
+                Resolved::Disk {
+                    nodes: set(&[3]),
+                    defect: Defect::FlippedBit,
+                },
+                "disk of n3 (leader): killed, and a bit of the log flips",
             ),
             (links, "packets from and to n2: 50 ms delay, 10 % lost"),
         ];

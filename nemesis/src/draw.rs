@@ -8,7 +8,7 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::fault::{Bend, Crash, Fault, Node, Packets, Shape, Target};
+use crate::fault::{Bend, Crash, Defect, Fault, Node, Packets, Shape, Target};
 use crate::menu::{NemesisError, Part};
 use crate::shapes;
 
@@ -92,7 +92,7 @@ const CRASHED: &[(Class, u32)] = &[
     (Class::Majority, 25),
     (Class::All, 20),
 ];
-/// Clocks matter as they differ from each other.
+/// Clocks matter as they differ from each other, and so does how fast disks are.
 const BENT: &[(Class, u32)] = &[
     (Class::One, 30),
     (Class::Leader, 30),
@@ -125,6 +125,19 @@ impl Draw<'_> {
             Part::DiskTornWrite => Fault::Kill {
                 target: self.target(CRASHED),
                 crash: Crash::TornWrite,
+            },
+            Part::DiskSlow => Fault::Disk {
+                target: self.target(BENT),
+                defect: Defect::Slow {
+                    fsync_ms: [10, 50, 200, 500][self.rng.random_range(0..4)],
+                },
+            },
+            Part::DiskFull | Part::DiskFlippedBit => Fault::Disk {
+                target: self.target(STOPPED),
+                defect: match part {
+                    Part::DiskFull => Defect::Full,
+                    _ => Defect::FlippedBit,
+                },
             },
             Part::Pause => Fault::Pause {
                 target: self.target(STOPPED),

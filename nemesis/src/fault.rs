@@ -140,6 +140,13 @@ pub enum Fault {
         /// How.
         packets: Packets,
     },
+    /// Disks fail their nodes; healing repairs them, and starts again the nodes that stopped for it.
+    Disk {
+        /// Whose.
+        target: Target,
+        /// How.
+        defect: Defect,
+    },
     /// Nodes leave the cluster by its own means; healing lets them join again.
     Leave {
         /// Who.
@@ -178,6 +185,29 @@ pub enum Crash {
     LoseUnsynced,
     /// A prefix of it, the last record torn.
     TornWrite,
+}
+
+/// What is wrong with a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "snake_case")]
+pub enum Defect {
+    /// Each fsync takes longer.
+    Slow {
+        /// By how much, on average; drawn per fsync, between half and one and a half times as much.
+        fsync_ms: u64,
+    },
+    /// There is no room: the next write is cut short, and the node stops.
+    Full,
+    /// The process is killed, a bit flips in a record that had been durable, and the process is started again: it must
+    /// refuse to start from such a log. Healing flips the bit back.
+    FlippedBit,
+}
+
+impl Defect {
+    /// Whether the node is down while its disk is like this.
+    pub fn stops(self) -> bool {
+        !matches!(self, Defect::Slow { .. })
+    }
 }
 
 /// How a clock is bent. A node reads only its own clock; the machine's is never touched.
@@ -229,7 +259,7 @@ pub mod kinds {
     pub const CLOCK: &str = "clock";
     /// Packets are mistreated.
     pub const PACKETS: &str = "packets";
-    /// Processes are killed and their disks lose or tear what was not fsynced.
+    /// Disks lose or tear what was not fsynced, are slow or full, or rot.
     pub const DISK: &str = "disk";
     /// Nodes leave and join.
     pub const MEMBERSHIP: &str = "membership";
@@ -245,7 +275,7 @@ impl Fault {
             Fault::Kill {
                 crash: Crash::Kill, ..
             } => kinds::KILL,
-            Fault::Kill { .. } => kinds::DISK,
+            Fault::Kill { .. } | Fault::Disk { .. } => kinds::DISK,
             Fault::Pause { .. } => kinds::PAUSE,
             Fault::Clock { .. } => kinds::CLOCK,
             Fault::Packets { .. } => kinds::PACKETS,
@@ -262,7 +292,7 @@ impl Resolved {
             Resolved::Kill {
                 crash: Crash::Kill, ..
             } => kinds::KILL,
-            Resolved::Kill { .. } => kinds::DISK,
+            Resolved::Kill { .. } | Resolved::Disk { .. } => kinds::DISK,
             Resolved::Pause { .. } => kinds::PAUSE,
             Resolved::Clock { .. } => kinds::CLOCK,
             Resolved::Packets { .. } => kinds::PACKETS,
@@ -277,6 +307,7 @@ impl Resolved {
             Resolved::Kill { nodes, .. }
             | Resolved::Pause { nodes }
             | Resolved::Clock { nodes, .. }
+            | Resolved::Disk { nodes, .. }
             | Resolved::Leave { nodes } => Some(nodes),
         }
     }
@@ -297,7 +328,7 @@ impl Resolved {
 
 /// A fault with its targets resolved, as an environment carries it out. Where faults overlap: a link stays cut
 /// while any fault cuts it, and packets on a link are mistreated by every fault that names it. Faults of
-/// processes and clocks never overlap on a node (see [`Situation`](crate::Situation)).
+/// processes, clocks and disks never overlap with their like on a node (see [`Situation`](crate::Situation)).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Resolved {
@@ -331,6 +362,13 @@ pub enum Resolved {
         links: BTreeSet<Link>,
         /// How.
         packets: Packets,
+    },
+    /// Break these nodes' disks.
+    Disk {
+        /// Whose.
+        nodes: BTreeSet<Node>,
+        /// How.
+        defect: Defect,
     },
     /// Make these nodes leave the cluster.
     Leave {

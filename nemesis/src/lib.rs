@@ -25,7 +25,7 @@ pub mod streams;
 
 pub use describe::describe;
 pub use draw::Class;
-pub use fault::{Bend, Crash, Fault, Grudge, Link, Node, Packets, Resolved, Shape, Target, kinds};
+pub use fault::{Bend, Crash, Defect, Fault, Grudge, Link, Node, Packets, Resolved, Shape, Target, kinds};
 pub use menu::{Entry, MENU, Nemesis, NemesisError, Part};
 pub use plan::{Plan, PlanError, Step, StepKind};
 pub use schedule::{Options, plan};

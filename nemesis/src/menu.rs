@@ -47,6 +47,12 @@ pub enum Part {
     DiskLoseUnsynced,
     /// The last write is torn.
     DiskTornWrite,
+    /// Fsyncs take long.
+    DiskSlow,
+    /// There is no room left.
+    DiskFull,
+    /// A bit of what was durable flips.
+    DiskFlippedBit,
     /// Nodes leave and join.
     Membership,
 }
@@ -69,7 +75,11 @@ impl Part {
             Part::PacketsDelay | Part::PacketsLoss | Part::PacketsDuplicate | Part::PacketsReorder => {
                 kinds::PACKETS
             }
-            Part::DiskLoseUnsynced | Part::DiskTornWrite => kinds::DISK,
+            Part::DiskLoseUnsynced
+            | Part::DiskTornWrite
+            | Part::DiskSlow
+            | Part::DiskFull
+            | Part::DiskFlippedBit => kinds::DISK,
             Part::Membership => kinds::MEMBERSHIP,
         }
     }
@@ -222,6 +232,17 @@ pub const MENU: &[Entry] = &[
     },
     Entry {
         name: "disk",
+        about: "disks lose or tear what was not fsynced, are slow or full, or rot: all of the below",
+        parts: &[
+            Part::DiskLoseUnsynced,
+            Part::DiskTornWrite,
+            Part::DiskSlow,
+            Part::DiskFull,
+            Part::DiskFlippedBit,
+        ],
+    },
+    Entry {
+        name: "disk-crash",
         about: "killed nodes lose what they had not fsynced, after fsyncs were slowed down, or find their last write torn",
         parts: &[Part::DiskLoseUnsynced, Part::DiskTornWrite],
     },
@@ -234,6 +255,21 @@ pub const MENU: &[Entry] = &[
         name: "disk-torn-write",
         about: "the node is killed and finds its last write torn",
         parts: &[Part::DiskTornWrite],
+    },
+    Entry {
+        name: "disk-slow",
+        about: "fsyncs take long, and the node goes on",
+        parts: &[Part::DiskSlow],
+    },
+    Entry {
+        name: "disk-full",
+        about: "there is no room: the next write is cut short, and the node stops until there is",
+        parts: &[Part::DiskFull],
+    },
+    Entry {
+        name: "disk-flipped-bit",
+        about: "the node is killed, a bit of its log flips, and it must refuse to start until that is repaired",
+        parts: &[Part::DiskFlippedBit],
     },
     Entry {
         name: "membership",
@@ -272,6 +308,9 @@ const ALL_PARTS: &[Part] = &[
     Part::PacketsReorder,
     Part::DiskLoseUnsynced,
     Part::DiskTornWrite,
+    Part::DiskSlow,
+    Part::DiskFull,
+    Part::DiskFlippedBit,
     Part::Membership,
 ];
 

@@ -5,7 +5,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{Bend, Fault, Node, Shape, Target};
+use crate::fault::{Bend, Defect, Fault, Node, Shape, Target};
+
+/// The longest that a plan may have an fsync take, in milliseconds.
+const LONGEST_FSYNC_MS: u64 = 60_000;
 
 /// A nemesis as data: steps in the order of time. Derived from a seed, stored with the run, and accepted back.
 ///
@@ -214,6 +217,16 @@ fn check(fault: &Fault, nodes: u16) -> Result<(), String> {
                     "a clock with a rate of {rate_ppm} ppm stands still or runs backwards: stay above -1000000"
                 )),
                 Bend::Strobe { every_ms: 0, .. } => Err("\"every_ms\" is 0: give at least 1".to_owned()),
+                _ => Ok(()),
+            }
+        }
+        Fault::Disk { target, defect } => {
+            check_target(target, nodes)?;
+            match defect {
+                Defect::Slow { fsync_ms: 0 } => Err("\"fsync_ms\" is 0: give at least 1".to_owned()),
+                Defect::Slow { fsync_ms } if *fsync_ms > LONGEST_FSYNC_MS => Err(format!(
+                    "an fsync that takes {fsync_ms} ms is as good as none: give at most {LONGEST_FSYNC_MS}"
+                )),
                 _ => Ok(()),
             }
         }

@@ -40,6 +40,8 @@ pub struct Options {
     pub targets: BTreeSet<Class>,
     /// The kinds that the environment and the system can do; see [`kinds::ALL`].
     pub can: BTreeSet<&'static str>,
+    /// What is drawn only if it is asked for by name: neither by `all` nor by `swarm`.
+    pub unless_named: BTreeSet<Part>,
     /// How fast or slow a clock may run: the error that the system claims to bear.
     pub drift_limit_ppm: u32,
 }
@@ -54,6 +56,7 @@ impl Options {
             duration_ms: None,
             targets: BTreeSet::new(),
             can: kinds::ALL.into_iter().collect(),
+            unless_named: BTreeSet::new(),
             drift_limit_ppm: 200_000,
         }
     }
@@ -101,7 +104,10 @@ fn possible(nemesis: &Nemesis, options: &Options) -> Result<BTreeSet<Part>, Neme
     if options.nodes == 0 {
         return Err(NemesisError("a cluster needs at least one node".to_owned()));
     }
-    let able = |part: &Part| options.nodes >= part.least_nodes() && options.can.contains(part.kind());
+    let left_out = |part: &Part| nemesis.takes_what_there_is() && options.unless_named.contains(part);
+    let able = |part: &Part| {
+        options.nodes >= part.least_nodes() && options.can.contains(part.kind()) && !left_out(part)
+    };
     let parts: BTreeSet<Part> = nemesis.parts().into_iter().filter(able).collect();
     if !nemesis.takes_what_there_is() {
         for entry in nemesis.entries() {
@@ -370,6 +376,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::fault::Defect;
     use crate::menu::MENU;
     use crate::streams::stream;
 
@@ -487,6 +494,31 @@ mod tests {
         options.time_limit_ms = 100;
         assert!(error("kill", &options).is_err_and(|error| error.contains("time limit")));
         assert_eq!(error("none", &options), Ok(Plan::default()));
+    }
+
+    #[test]
+    fn what_is_drawn_only_if_it_is_named_is_left_out_of_all_and_swarm() {
+        let mut options = Options::new(5, 30_000);
+        let all = |options: &Options| -> Vec<Plan> {
+            let seeds = 0..50;
+            seeds.map(|seed| made("swarm", options, seed)).collect()
+        };
+        let rots = |plan: &Plan| {
+            let flips = |(_, fault): (u32, &Fault)| {
+                matches!(
+                    fault,
+                    Fault::Disk {
+                        defect: Defect::FlippedBit,
+                        ..
+                    }
+                )
+            };
+            plan.faults().any(flips)
+        };
+        assert!(all(&options).iter().any(rots));
+        options.unless_named = BTreeSet::from([Part::DiskFlippedBit]);
+        assert!(!all(&options).iter().any(rots));
+        assert!(rots(&made("disk-flipped-bit", &options, 1)));
     }
 
     #[test]

@@ -7,9 +7,9 @@ use crate::shapes;
 
 /// What is broken at the moment, and who leads.
 ///
-/// Overlapping faults are well defined because of what is refused here: a node that is killed, frozen or out of
-/// the cluster is not hit by a second fault of that sort (nor is one that died by itself), and a clock that is
-/// bent is not bent again. A fault that would hit nobody resolves to one that [is
+/// Overlapping faults are well defined because of what is refused here: a node that is killed, frozen, out of the
+/// cluster or stopped by its disk is not hit by a second fault of that sort (nor is one that died by itself), and a
+/// clock that is bent is not bent again, nor is a slow disk slowed down. A fault that would hit nobody resolves to one that [is
 /// empty](Resolved::is_empty) and is not injected.
 #[derive(Clone, Debug)]
 pub struct Situation {
@@ -96,6 +96,14 @@ impl Situation {
                     bend: *bend,
                 }
             }
+            Fault::Disk { target, defect } => {
+                let mut taken = self.stopped();
+                taken.extend(self.hit(|active| matches!(active, Resolved::Disk { .. })));
+                Resolved::Disk {
+                    nodes: self.pick(target, &taken),
+                    defect: *defect,
+                }
+            }
             Fault::Packets { target, packets } => Resolved::Packets {
                 links: self.touching(&self.pick(target, &BTreeSet::new())),
                 packets: *packets,
@@ -113,13 +121,12 @@ impl Situation {
         }
     }
 
-    /// The nodes that are killed, frozen, out of the cluster, or dead.
+    /// The nodes that are killed, frozen, out of the cluster, stopped by their disks, or dead.
     fn stopped(&self) -> BTreeSet<Node> {
-        let mut nodes = self.hit(|active| {
-            matches!(
-                active,
-                Resolved::Kill { .. } | Resolved::Pause { .. } | Resolved::Leave { .. }
-            )
+        let mut nodes = self.hit(|active| match active {
+            Resolved::Kill { .. } | Resolved::Pause { .. } | Resolved::Leave { .. } => true,
+            Resolved::Disk { defect, .. } => defect.stops(),
+            Resolved::Cut { .. } | Resolved::Clock { .. } | Resolved::Packets { .. } => false,
         });
         nodes.extend(&self.dead);
         nodes
@@ -199,7 +206,7 @@ impl Situation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::{Bend, Crash, Packets};
+    use crate::fault::{Bend, Crash, Defect, Packets};
 
     fn set(nodes: &[u16]) -> BTreeSet<Node> {
         nodes.iter().copied().map(Node).collect()
@@ -281,6 +288,27 @@ mod tests {
                 }
             ),
             set(&[2])
+        );
+    }
+
+    #[test]
+    fn a_disk_has_one_defect_at_a_time_and_one_that_stops_its_node_keeps_others_away() {
+        let disk = |nodes: &[u16], defect| Fault::Disk {
+            target: Target::Nodes(set(nodes)),
+            defect,
+        };
+        let slow = Defect::Slow { fsync_ms: 50 };
+        let mut situation = led_by(None);
+        situation.inject(1, situation.resolve(&disk(&[1], slow)));
+        situation.inject(2, situation.resolve(&disk(&[2], Defect::Full)));
+        situation.inject(3, Resolved::Pause { nodes: set(&[3]) });
+        for defect in [slow, Defect::Full, Defect::FlippedBit] {
+            assert_eq!(hit(&situation, &disk(&[1, 2, 3, 4], defect)), set(&[4]));
+        }
+        assert_eq!(
+            hit(&situation, &kill(&[1, 2, 3])),
+            set(&[1]),
+            "a node with a slow disk runs"
         );
     }
 

@@ -145,6 +145,7 @@ pub(crate) fn hits(fault: &FaultRecord, node: Node) -> bool {
         Resolved::Kill { nodes, .. }
         | Resolved::Pause { nodes }
         | Resolved::Clock { nodes, .. }
+        | Resolved::Disk { nodes, .. }
         | Resolved::Leave { nodes } => nodes.contains(&node),
         // A node counts as hit if no other loses more links: not if it only cannot reach those cut off.
         Resolved::Cut { links } | Resolved::Packets { links, .. } => {

@@ -217,8 +217,10 @@ fn opportunity_ns(records: &[FaultRecord], kind: &str, nodes: u16) -> u64 {
 /// Whether operations can be expected to succeed while this fault is in force.
 fn leaves_a_majority(fault: &Resolved, nodes: u16) -> bool {
     match fault {
+        Resolved::Disk { defect, .. } if !defect.stops() => true,
         Resolved::Kill { nodes: hit, .. }
         | Resolved::Pause { nodes: hit }
+        | Resolved::Disk { nodes: hit, .. }
         | Resolved::Leave { nodes: hit } => {
             usize::from(nodes) - hit.len().min(usize::from(nodes)) > usize::from(nodes / 2)
         }

@@ -9,7 +9,7 @@ pub(crate) mod slowness;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use perjury_nemesis::{Nemesis, Options as Planning, Plan, kinds, plan, stream};
+use perjury_nemesis::{Nemesis, Options as Planning, Part, Plan, kinds, plan, stream};
 use perjury_systems::registry;
 use perjury_systems::replica::{ConfigError, MutantInfo};
 use rand_chacha::ChaCha8Rng;
@@ -45,6 +45,9 @@ pub struct Hint {
     /// The system's settings of timing: those of half of the runs, or of all where elections are not hurried.
     pub timing: BTreeMap<String, String>,
 }
+
+/// Disks fail like this when something happens that makes it matter, which triggers and the weather see to.
+const AT_EVENTS: [Part; 3] = [Part::DiskSlow, Part::DiskFull, Part::DiskFlippedBit];
 
 /// Settings that hurried elections take the place of.
 const TIMING: [&str; 2] = ["heartbeat-ms", "election-timeout-ms"];
@@ -217,6 +220,7 @@ impl Swarm {
             }
         }
         let mut planning = Planning::new(setup.options.nodes, setup.options.time_limit_ms);
+        planning.unless_named.extend(AT_EVENTS);
         if self.draws.pace {
             setup.options.time_limit_ms = pick(rng, &[1_000, 2_000, 4_000, 6_000, 10_000]);
             // Time for a few strikes.

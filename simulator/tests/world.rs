@@ -41,6 +41,9 @@ fn a_store_on_one_node_is_linearizable_whatever_breaks() {
         "clock",
         "packets",
         "disk",
+        "disk-slow",
+        "disk-full",
+        "disk-flipped-bit",
         "swarm",
     ] {
         for seed in 0..4 {
@@ -58,15 +61,21 @@ fn a_store_on_one_node_is_linearizable_whatever_breaks() {
 
 #[test]
 fn faults_bite() {
-    for name in ["partition", "kill", "pause", "clock", "packets", "disk"] {
+    for name in [
+        "partition",
+        "kill",
+        "pause",
+        "clock",
+        "packets",
+        "disk-crash",
+        "disk-slow",
+        "disk-full",
+        "disk-flipped-bit",
+    ] {
         let bit: u64 = (0..4)
             .map(|seed| {
-                went(&with_nemesis(name, seed))
-                    .summary
-                    .coverage
-                    .faults
-                    .get(name)
-                    .map_or(0, |one| one.bit)
+                let faults = went(&with_nemesis(name, seed)).summary.coverage.faults;
+                faults.values().map(|one| one.bit).sum::<u64>()
             })
             .sum();
         assert!(bit >= 4, "{name} bit {bit} times");
@@ -76,7 +85,7 @@ fn faults_bite() {
 #[test]
 fn a_write_that_was_acknowledged_before_its_fsync_is_lost_in_a_crash() {
     let lost = (0..20).any(|seed| {
-        let mut setup = with_nemesis("disk", seed);
+        let mut setup = with_nemesis("disk-crash", seed);
         setup.mutant = Some("answer-before-fsync".into());
         went(&setup).violations.iter().any(Violation::is_black_box)
     });

@@ -32,6 +32,8 @@ pub struct NodeConfig {
     pub peers: BTreeMap<NodeId, SocketAddr>,
     /// How its clock is bent from the start.
     pub clock: Bends,
+    /// What is wrong with its disk from the start.
+    pub disk: Ailment,
     /// Its first turn, if it is led through a run in step: then it does nothing but what it is told with
     /// [`Command::Turn`].
     pub in_step: Option<Turn>,
@@ -43,12 +45,25 @@ pub struct NodeConfig {
 pub enum Command {
     /// Bend the clock like this from now on; replaces what was said before.
     Clock(Bends),
+    /// What is wrong with the disk from now on; replaces what was said before. [`Report::Slowed`] follows if an fsync is
+    /// slow.
+    Disk(Ailment),
     /// Stop writing to disk, go on for a moment, report [`Report::Crashing`], and die of SIGKILL.
     Crash(Tail),
     /// Do this now, and report [`Report::Turned`]: for a node that is led in step.
     Turn(Turn),
     /// Write down what is buffered of the traces, and exit.
     Stop,
+}
+
+/// What is wrong with a disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ailment {
+    /// Each fsync takes so many milliseconds longer, on average.
+    pub slow_ms: u64,
+    /// There is no room: a write is cut short, and fails.
+    pub full: bool,
 }
 
 /// What a node that is led in step does next.
@@ -136,6 +151,8 @@ pub enum Report {
         /// Bytes of them that were left on disk.
         torn_bytes: u64,
     },
+    /// The first fsync since it was told that its disk is slow has taken longer.
+    Slowed,
     /// It has taken its turn.
     Turned {
         /// A hash of all that followed from it and of the state that it is in ([`perjury_simulator::score::effect`]).

@@ -39,7 +39,7 @@ pub(super) fn crash(store: &mut Store, tail: Tail, inbox: &mpsc::Receiver<Job>, 
                     held.push(piece);
                 }
             }
-            Ok(Job::Crash(_)) => {}
+            Ok(Job::Ail(_) | Job::Crash(_)) => {}
             Err(_) => break,
         }
     }

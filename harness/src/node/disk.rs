@@ -3,14 +3,17 @@
 //! What the protocol writes waits in the node's own memory until the thread is free, and then goes to disk with one
 //! fsync, however many steps it came from. So a killed node really loses what it had not fsynced.
 
+use std::io;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use perjury_systems::context::Written;
 use perjury_systems::replica::{Lsn, Replica};
+use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::config::Tail;
+use super::config::{Ailment, Report, Tail};
 use super::crash;
 use super::storage::{self, Store};
 
@@ -34,6 +37,7 @@ pub(super) enum Piece {
 /// What the thread is told.
 pub(super) enum Job {
     Write(Vec<Piece>),
+    Ail(Ailment),
     Crash(Tail),
 }
 
@@ -56,13 +60,14 @@ impl Disk {
     /// Starts the thread; `tell` is called on it.
     pub fn start(
         store: Store,
+        ailment: Ailment,
         rng: ChaCha8Rng,
         tell: impl Fn(DiskEvent) + Send + 'static,
-    ) -> std::io::Result<Self> {
+    ) -> io::Result<Self> {
         let (jobs, inbox) = mpsc::channel();
         thread::Builder::new()
             .name("disk".into())
-            .spawn(move || work(store, rng, &inbox, &tell))?;
+            .spawn(move || work(Ailing::new(store, ailment, rng), &inbox, &tell))?;
         Ok(Disk {
             jobs,
             pending: Vec::new(),
@@ -113,6 +118,11 @@ impl Disk {
         self.busy = false;
     }
 
+    /// This is wrong with the disk from now on.
+    pub fn ail(&mut self, ailment: Ailment) {
+        let _ = self.jobs.send(Job::Ail(ailment));
+    }
+
     /// Writes nothing more, and dies in a moment.
     pub fn crash(&mut self, tail: Tail) {
         self.crashing = true;
@@ -121,35 +131,84 @@ impl Disk {
     }
 }
 
-fn work(mut store: Store, rng: ChaCha8Rng, inbox: &mpsc::Receiver<Job>, tell: &impl Fn(DiskEvent)) {
+fn work(mut disk: Ailing, inbox: &mpsc::Receiver<Job>, tell: &impl Fn(DiskEvent)) {
     while let Ok(job) = inbox.recv() {
         match job {
             Job::Write(pieces) => {
-                if let Err(error) = carry_out(&mut store, pieces, tell) {
+                if let Err(error) = disk.carry_out(pieces, tell) {
                     tell(DiskEvent::Failed(error.to_string()));
                     return;
                 }
             }
-            Job::Crash(tail) => crash::crash(&mut store, tail, inbox, rng),
+            Job::Ail(ailment) => {
+                disk.ailment = ailment;
+                disk.slowed = false;
+            }
+            Job::Crash(tail) => crash::crash(&mut disk.store, tail, inbox, disk.rng),
         }
     }
 }
 
-fn carry_out(store: &mut Store, pieces: Vec<Piece>, tell: &impl Fn(DiskEvent)) -> std::io::Result<()> {
-    let count = pieces.len();
-    for (index, piece) in pieces.into_iter().enumerate() {
-        match piece {
-            Piece::Frames { bytes, last, .. } => {
-                store.write(&bytes, last)?;
-                store.sync()?;
-            }
-            Piece::Snapshot { lsn, bytes } => store.snapshot(lsn, &bytes)?,
-            Piece::Release(before) => store.release(before)?,
+/// What is written to, and what is wrong with it.
+struct Ailing {
+    store: Store,
+    ailment: Ailment,
+    /// Whether an fsync took longer since it is slow.
+    slowed: bool,
+    rng: ChaCha8Rng,
+}
+
+impl Ailing {
+    fn new(store: Store, ailment: Ailment, rng: ChaCha8Rng) -> Self {
+        Ailing {
+            store,
+            ailment,
+            slowed: false,
+            rng,
         }
-        tell(DiskEvent::Durable {
-            lsn: store.end(),
-            idle: index + 1 == count,
-        });
     }
-    Ok(())
+
+    fn carry_out(&mut self, pieces: Vec<Piece>, tell: &impl Fn(DiskEvent)) -> io::Result<()> {
+        let count = pieces.len();
+        for (index, piece) in pieces.into_iter().enumerate() {
+            match piece {
+                Piece::Frames { bytes, last, .. } => {
+                    if self.ailment.full {
+                        // What there is room for is written.
+                        let room = self.rng.random_range(0..bytes.len());
+                        self.store.write(&bytes[..room], last)?;
+                        return Err(io::ErrorKind::StorageFull.into());
+                    }
+                    self.store.write(&bytes, last)?;
+                    self.wait();
+                    self.store.sync()?;
+                }
+                Piece::Snapshot { .. } if self.ailment.full => return Err(io::ErrorKind::StorageFull.into()),
+                Piece::Snapshot { lsn, bytes } => {
+                    self.wait();
+                    self.store.snapshot(lsn, &bytes)?;
+                }
+                Piece::Release(before) => self.store.release(before)?,
+            }
+            tell(DiskEvent::Durable {
+                lsn: self.store.end(),
+                idle: index + 1 == count,
+            });
+        }
+        Ok(())
+    }
+
+    /// An fsync takes so much longer.
+    fn wait(&mut self) {
+        let mean_ms = self.ailment.slow_ms;
+        if mean_ms == 0 {
+            return;
+        }
+        let drawn_ms = mean_ms / 2 + self.rng.random_range(0..mean_ms);
+        thread::sleep(Duration::from_millis(drawn_ms));
+        if !self.slowed {
+            self.slowed = true;
+            Report::Slowed.say();
+        }
+    }
 }

@@ -22,11 +22,12 @@ mod in_step;
 mod memory;
 mod peers;
 mod protocol;
+pub mod rot;
 pub mod storage;
 mod systems;
 mod trace;
 
-pub use config::{Clocks, Command, Do, NodeConfig, Report, Turn};
+pub use config::{Ailment, Clocks, Command, Do, NodeConfig, Report, Turn};
 pub use memory::Memory;
 pub use peers::{FRAME_HEADER_BYTES, FRAME_VERSION, MAX_FRAME_BYTES};
 pub use protocol::StatusPage;

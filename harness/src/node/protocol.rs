@@ -67,7 +67,8 @@ pub(super) fn run<R: Replica>(config: NodeConfig) -> ExitCode {
     if let Err(error) = R::validate(&config.cluster) {
         return fail(EXIT_START, &error.0);
     }
-    let opened = match storage::open::<R::Record>(&config.data) {
+    let careless = R::starts_from_damaged_log(&config.cluster);
+    let opened = match storage::open::<R::Record>(&config.data, careless) {
         Ok(opened) => opened,
         Err(error @ storage::OpenError::Corrupt { .. }) => return fail(EXIT_CORRUPT, &error.to_string()),
         Err(error) => return fail(EXIT_START, &error.to_string()),
@@ -107,7 +108,7 @@ async fn serve<R: Replica>(
     let (post, inbox) = mpsc::unbounded_channel::<Mail<R>>();
 
     let tell_disk = post.clone();
-    let disk = Disk::start(opened.store, stream(&config, "disk"), move |event| {
+    let disk = Disk::start(opened.store, config.disk, stream(&config, "disk"), move |event| {
         let _ = tell_disk.send(Mail::Disk(event));
     })
     .map_err(cannot("cannot start the disk's thread"))?;
@@ -182,6 +183,7 @@ async fn serve<R: Replica>(
         next_request: 0,
         swept: started,
         incarnation: config.incarnation,
+        ended_at_damage: opened.ended_at_damage,
     };
     node.carry_out()?;
     node.run(inbox).await
@@ -234,6 +236,8 @@ struct Protocol<R: Replica> {
     next_request: u64,
     swept: Instant,
     incarnation: u64,
+    /// It started from a damaged log, by a planted mistake.
+    ended_at_damage: bool,
 }
 
 impl<R: Replica> Protocol<R> {
@@ -265,6 +269,7 @@ impl<R: Replica> Protocol<R> {
                         return Err((EXIT_DISK, format!("the disk failed, so this node stops: {error}")));
                     }
                     Mail::Command(Command::Clock(bends)) => self.clock.bend(self.started.elapsed(), bends),
+                    Mail::Command(Command::Disk(ailment)) => self.disk.ail(ailment),
                     Mail::Command(Command::Crash(tail)) => self.disk.crash(tail),
                     Mail::Command(Command::Turn(_)) => log("a node that goes its own way takes no turns"),
                     Mail::Command(Command::Stop) => return self.carry_out(),
@@ -330,7 +335,11 @@ impl<R: Replica> Protocol<R> {
         let machine = machine_wall();
         let shown = self.clock.wall(self.started.elapsed(), machine);
         let ahead_ms = shown.as_millis() as i64 - machine.as_millis() as i64;
-        status_page(&self.driver, self.incarnation, ahead_ms)
+        let mut page = status_page(&self.driver, self.incarnation, ahead_ms);
+        // The replica cannot count this: there was none yet.
+        page.mutant.reached += u64::from(self.ended_at_damage);
+        page.mutant.differed += u64::from(self.ended_at_damage);
+        page
     }
 
     fn carry_out(&mut self) -> Result<(), (u8, String)> {

@@ -21,7 +21,7 @@ use perjury_systems::wal::{self, End};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-const RECORD: u8 = 0;
+pub(super) const RECORD: u8 = 0;
 const SNAPSHOT_MARK: u8 = 1;
 
 /// A segment that has grown this long is followed by a new one.
@@ -72,6 +72,8 @@ pub struct Opened<Record> {
     pub store: Store,
     /// Bytes of a torn last write that were cut off.
     pub torn_bytes: u64,
+    /// Whether the log was ended where a record was damaged.
+    pub ended_at_damage: bool,
 }
 
 /// Writes to a node's directory. Nothing is durable before [`Store::sync`] returns.
@@ -94,7 +96,7 @@ pub fn encode_record<Record: Serialize>(lsn: Lsn, record: &Record, scratch: &mut
     wal::encode(lsn, scratch, out);
 }
 
-fn segment_path(directory: &Path, first: Lsn) -> PathBuf {
+pub(super) fn segment_path(directory: &Path, first: Lsn) -> PathBuf {
     directory.join(format!("wal-{:020}.log", first.0))
 }
 
@@ -106,17 +108,18 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Opens a directory, creating it if it is missing, and reads what is durable in it.
+/// Opens a directory, creating it if it is missing, and reads what is durable in it. Who is `careless` ends a log that is
+/// damaged in the middle there, as only a planted mistake does.
 ///
 /// # Errors
 /// [`OpenError::Corrupt`] for anything that a crash cannot have caused.
-pub fn open<Record: DeserializeOwned>(directory: &Path) -> Result<Opened<Record>, OpenError> {
+pub fn open<Record: DeserializeOwned>(directory: &Path, careless: bool) -> Result<Opened<Record>, OpenError> {
     let io = |path: &Path| {
         let path = path.to_owned();
         move |error| OpenError::Io { path, error }
     };
     fs::create_dir_all(directory).map_err(io(directory))?;
-    let listing = Listing::read(directory).map_err(io(directory))?;
+    let mut listing = Listing::read(directory).map_err(io(directory))?;
     let corrupt = |path: &Path, what: String| OpenError::Corrupt {
         path: path.to_owned(),
         what,
@@ -145,7 +148,9 @@ pub fn open<Record: DeserializeOwned>(directory: &Path) -> Result<Opened<Record>
     let mut records = Vec::new();
     let mut end = Lsn(0);
     let mut torn_bytes = 0;
-    for (index, &first) in listing.segments.iter().enumerate() {
+    let mut ended_at_damage = false;
+    let mut index = 0;
+    while let Some(&first) = listing.segments.get(index) {
         let path = segment_path(directory, first);
         let last = index + 1 == listing.segments.len();
         if index == 0 {
@@ -161,7 +166,19 @@ pub fn open<Record: DeserializeOwned>(directory: &Path) -> Result<Opened<Record>
             return Err(corrupt(&path, what));
         }
         let bytes = fs::read(&path).map_err(io(&path))?;
-        let (frames, how) = wal::scan(&bytes, last).map_err(|error| corrupt(&path, error.to_string()))?;
+        let (frames, how) = match wal::scan(&bytes, last) {
+            Err(damage) if careless => {
+                ended_at_damage = true;
+                for later in listing.segments.drain(index + 1..) {
+                    let path = segment_path(directory, later);
+                    fs::remove_file(&path).map_err(io(&path))?;
+                }
+                let whole = wal::scan(&bytes[..damage.offset], false);
+                whole.map(|(frames, _)| (frames, End::Torn(damage.offset)))
+            }
+            read => read,
+        }
+        .map_err(|error| corrupt(&path, error.to_string()))?;
         for (lsn, payload) in frames {
             if lsn.0 != end.0 + 1 {
                 return Err(corrupt(&path, format!("position {} follows {}", lsn.0, end.0)));
@@ -194,6 +211,7 @@ pub fn open<Record: DeserializeOwned>(directory: &Path) -> Result<Opened<Record>
                 .and_then(|()| file.sync_all())
                 .map_err(io(&path))?;
         }
+        index += 1;
     }
     if newest.0 > end.0 + 1 {
         let what = format!(
@@ -225,19 +243,20 @@ pub fn open<Record: DeserializeOwned>(directory: &Path) -> Result<Opened<Record>
         },
         store,
         torn_bytes,
+        ended_at_damage,
     })
 }
 
 /// What a directory holds, in the order of positions.
 #[derive(Default)]
-struct Listing {
-    segments: Vec<Lsn>,
-    snapshots: Vec<Lsn>,
+pub(super) struct Listing {
+    pub segments: Vec<Lsn>,
+    pub snapshots: Vec<Lsn>,
     leftovers: Vec<PathBuf>,
 }
 
 impl Listing {
-    fn read(directory: &Path) -> io::Result<Self> {
+    pub fn read(directory: &Path) -> io::Result<Self> {
         let mut listing = Listing::default();
         for entry in fs::read_dir(directory)? {
             let path = entry?.path();

@@ -1,7 +1,7 @@
 use super::*;
 
 fn open(directory: &Path) -> Opened<u64> {
-    super::open::<u64>(directory).expect("no damage")
+    super::open::<u64>(directory, false).expect("no damage")
 }
 
 fn write(store: &mut Store, values: &[u64]) {
@@ -75,7 +75,7 @@ fn a_node_never_starts_from_a_log_with_a_damaged_record_in_its_middle() {
         let mut damaged = whole.clone();
         damaged[byte] ^= 1;
         fs::write(&path, damaged).expect("written");
-        let error = super::open::<u64>(folder.path()).expect_err("damaged");
+        let error = super::open::<u64>(folder.path(), false).expect_err("damaged");
         assert!(matches!(error, OpenError::Corrupt { .. }), "byte {byte}: {error}");
     }
 }
@@ -90,18 +90,18 @@ fn an_older_segment_that_is_cut_short_or_gone_is_damage() {
     let whole = fs::read(&second).expect("read");
     fs::write(&second, &whole[..whole.len() - 1]).expect("written");
     assert!(matches!(
-        super::open::<u64>(folder.path()),
+        super::open::<u64>(folder.path(), false),
         Err(OpenError::Corrupt { .. })
     ));
     fs::remove_file(&second).expect("removed");
     assert!(matches!(
-        super::open::<u64>(folder.path()),
+        super::open::<u64>(folder.path(), false),
         Err(OpenError::Corrupt { .. })
     ));
     fs::write(&second, whole).expect("written");
     fs::remove_file(segment_path(folder.path(), Lsn(1))).expect("removed");
     assert!(matches!(
-        super::open::<u64>(folder.path()),
+        super::open::<u64>(folder.path(), false),
         Err(OpenError::Corrupt { .. })
     ));
 }
@@ -148,12 +148,12 @@ fn a_snapshot_that_is_gone_or_damaged_is_damage() {
     *bytes.last_mut().expect("not empty") ^= 1;
     fs::write(&path, bytes).expect("written");
     assert!(matches!(
-        super::open::<u64>(folder.path()),
+        super::open::<u64>(folder.path(), false),
         Err(OpenError::Corrupt { .. })
     ));
     fs::remove_file(&path).expect("removed");
     assert!(matches!(
-        super::open::<u64>(folder.path()),
+        super::open::<u64>(folder.path(), false),
         Err(OpenError::Corrupt { .. })
     ));
 }

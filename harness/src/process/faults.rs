@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use perjury_nemesis::{Bend, Crash, Link, Node, Resolved};
+use perjury_nemesis::{Bend, Crash, Defect, Link, Node, Resolved, kinds};
 use perjury_runner::{Bite, Input};
 
 use super::ProcessEnvironment;
@@ -11,8 +11,8 @@ use super::link::{Hits, Mistreatment};
 use super::members::{Change, Progress, Repair};
 use super::nodes::Heard;
 use crate::http::client::End;
-use crate::node::Command;
 use crate::node::config::Tail;
+use crate::node::{Ailment, Command};
 
 /// A node that was told to crash and is still there after this is killed.
 const CRASH_LIMIT: Duration = Duration::from_millis(1500);
@@ -39,6 +39,10 @@ struct Active {
     torn_bytes: u64,
     /// The nodes that it really hit.
     hit: BTreeSet<Node>,
+    /// For faults of disks: the nodes that felt it.
+    felt: BTreeSet<Node>,
+    /// For flipped bits: the nodes that refused to start.
+    refused: BTreeSet<Node>,
     change: Option<Change>,
     /// It is to be healed as soon as it stands.
     heal: bool,
@@ -48,6 +52,16 @@ struct Active {
 enum Stage {
     /// Waiting until these are down; then it is injected.
     Killing {
+        waiting: BTreeSet<Node>,
+        deadline: Instant,
+    },
+    /// Waiting until these listen or refuse to start; then it is injected.
+    Reading {
+        waiting: BTreeSet<Node>,
+        deadline: Instant,
+    },
+    /// Waiting until these are down; then they are started again.
+    Stopping {
         waiting: BTreeSet<Node>,
         deadline: Instant,
     },
@@ -72,7 +86,10 @@ impl Faults {
     pub fn next(&self) -> Option<Instant> {
         let repair = self.repair.as_ref().filter(|_| self.active.is_empty());
         let active = self.active.values().filter_map(|active| match &active.stage {
-            Stage::Killing { deadline, .. } | Stage::Restarting { deadline, .. } => Some(*deadline),
+            Stage::Killing { deadline, .. }
+            | Stage::Reading { deadline, .. }
+            | Stage::Stopping { deadline, .. }
+            | Stage::Restarting { deadline, .. } => Some(*deadline),
             Stage::Changing { .. } => active.change.as_ref().map(Change::next),
             Stage::Injected => None,
         });
@@ -130,6 +147,8 @@ impl ProcessEnvironment {
             lost_records: 0,
             torn_bytes: 0,
             hit: BTreeSet::new(),
+            felt: BTreeSet::new(),
+            refused: BTreeSet::new(),
             change: None,
             heal: false,
         };
@@ -161,24 +180,29 @@ impl ProcessEnvironment {
                     .collect();
                 result = Some(bite(false, format!("bent the clocks of {}", list(&active.hit))));
             }
-            Resolved::Kill { nodes, crash } => {
-                active.hit = nodes
-                    .into_iter()
-                    .filter(|node| self.nodes.mark_down(*node, id))
-                    .collect();
-                for &node in &active.hit {
-                    match crash {
-                        Crash::Kill => self.nodes.kill(node),
-                        Crash::LoseUnsynced => self.nodes.crash(node, Command::Crash(Tail::Lost)),
-                        Crash::TornWrite => self.nodes.crash(node, Command::Crash(Tail::Torn)),
-                    }
-                }
-                let waiting = active.hit.clone();
-                active.stage = Stage::Killing {
-                    waiting,
-                    deadline: now + CRASH_LIMIT,
+            Resolved::Disk {
+                nodes,
+                defect: Defect::FlippedBit,
+            } => self.begin_kill(&mut active, id, nodes, Crash::Kill),
+            Resolved::Disk { nodes, defect } => {
+                let ailment = match defect {
+                    Defect::Slow { fsync_ms } => Ailment {
+                        slow_ms: fsync_ms,
+                        full: false,
+                    },
+                    Defect::Full | Defect::FlippedBit => Ailment {
+                        slow_ms: 0,
+                        full: true,
+                    },
                 };
+                for &node in &nodes {
+                    self.nodes.ail(node, ailment);
+                }
+                let word = if ailment.full { "filled" } else { "slowed down" };
+                result = Some(bite(false, format!("{word} the disks of {}", list(&nodes))));
+                active.hit = nodes;
             }
+            Resolved::Kill { nodes, crash } => self.begin_kill(&mut active, id, nodes, crash),
             Resolved::Leave { nodes } => {
                 active.change = Some(Change::new(id, &nodes, true, now));
                 active.hit = nodes;
@@ -190,6 +214,24 @@ impl ProcessEnvironment {
             Some(bite) => self.faults.injected(id, Ok(bite)),
             None => self.tick(now),
         }
+    }
+
+    fn begin_kill(&mut self, active: &mut Active, id: u32, nodes: BTreeSet<Node>, crash: Crash) {
+        active.hit = nodes
+            .into_iter()
+            .filter(|node| self.nodes.mark_down(*node, id))
+            .collect();
+        for &node in &active.hit {
+            match crash {
+                Crash::Kill => self.nodes.kill(node),
+                Crash::LoseUnsynced => self.nodes.crash(node, Command::Crash(Tail::Lost)),
+                Crash::TornWrite => self.nodes.crash(node, Command::Crash(Tail::Torn)),
+            }
+        }
+        active.stage = Stage::Killing {
+            waiting: active.hit.clone(),
+            deadline: active.since + CRASH_LIMIT,
+        };
     }
 
     fn mistreat(&self, id: u32, links: &BTreeSet<Link>, how: Mistreatment, word: &str) -> Bite {
@@ -240,6 +282,7 @@ impl ProcessEnvironment {
                 self.faults.healed(id, Ok(result));
             }
             Resolved::Kill { nodes, .. } => self.restart(id, nodes, now),
+            Resolved::Disk { nodes, defect } => self.mend_disks(id, nodes, defect, now),
             Resolved::Leave { nodes } => {
                 if let Some(active) = self.faults.active.get_mut(&id) {
                     active.change = Some(Change::new(id, &nodes, false, now));
@@ -247,6 +290,77 @@ impl ProcessEnvironment {
                 }
                 self.tick(now);
             }
+        }
+    }
+
+    /// Flips a bit in the logs of nodes that have been killed, and starts them.
+    fn damage_logs(&mut self, id: u32, now: Instant) {
+        let Some(active) = self.faults.active.get_mut(&id) else {
+            return;
+        };
+        let hit = active.hit.clone();
+        active.stage = Stage::Reading {
+            waiting: hit.clone(),
+            deadline: now + RESTART_LIMIT,
+        };
+        let mut felt = BTreeSet::new();
+        for node in hit {
+            let damaged = self.nodes.flip_bit(node).map(|flipped| {
+                if flipped {
+                    felt.insert(node);
+                }
+            });
+            if let Err(error) = damaged.and_then(|()| self.start_node(node)) {
+                let problem = format!("cannot damage the log of {node}: {error}");
+                self.faults.injected(id, Err(problem));
+                return;
+            }
+        }
+        if let Some(active) = self.faults.active.get_mut(&id) {
+            active.felt = felt;
+        }
+    }
+
+    /// Repairs disks, and starts again the nodes that stopped for them.
+    fn mend_disks(&mut self, id: u32, nodes: BTreeSet<Node>, defect: Defect, now: Instant) {
+        for &node in &nodes {
+            match defect {
+                Defect::Slow { .. } | Defect::Full => self.nodes.ail(node, Ailment::default()),
+                Defect::FlippedBit => {
+                    if let Err(error) = self.nodes.flip_back(node) {
+                        let problem = format!("cannot repair the log of {node}: {error}");
+                        self.faults.healed(id, Err(problem));
+                        return;
+                    }
+                }
+            }
+        }
+        let Some(active) = self.faults.active.get_mut(&id) else {
+            return;
+        };
+        match defect {
+            Defect::Slow { .. } => {
+                let result = stopped_bite(active);
+                self.faults.healed(id, Ok(result));
+            }
+            Defect::Full => {
+                // One that had nothing to write may be about to stop all the same.
+                let waiting: BTreeSet<Node> = self
+                    .nodes
+                    .up()
+                    .into_iter()
+                    .filter(|up| nodes.contains(up))
+                    .collect();
+                active.stage = Stage::Stopping {
+                    waiting: waiting.clone(),
+                    deadline: now + CRASH_LIMIT,
+                };
+                for node in waiting {
+                    self.nodes.kill(node);
+                }
+                self.tick(now);
+            }
+            Defect::FlippedBit => self.restart(id, nodes, now),
         }
     }
 
@@ -308,6 +422,12 @@ impl ProcessEnvironment {
     /// Takes in what a node said, for the faults that wait for it.
     pub(super) fn fault_heard(&mut self, node: Node, heard: &Heard) {
         for active in self.faults.active.values_mut() {
+            if let (Stage::Reading { waiting, .. }, Heard::Exited { asked: true, .. }) =
+                (&active.stage, heard)
+                && waiting.contains(&node)
+            {
+                active.refused.insert(node);
+            }
             match (&mut active.stage, heard) {
                 (
                     Stage::Killing { .. },
@@ -320,9 +440,17 @@ impl ProcessEnvironment {
                     active.torn_bytes += torn_bytes;
                 }
                 // A node that dies again while it starts was started: what it died of is reported as its death.
-                (Stage::Killing { waiting, .. }, Heard::Exited { .. })
-                | (Stage::Restarting { waiting, .. }, Heard::Ready | Heard::Exited { .. }) => {
+                (Stage::Killing { waiting, .. } | Stage::Stopping { waiting, .. }, Heard::Exited { .. })
+                | (
+                    Stage::Reading { waiting, .. } | Stage::Restarting { waiting, .. },
+                    Heard::Ready | Heard::Exited { .. },
+                ) => {
                     waiting.remove(&node);
+                }
+                (Stage::Injected, Heard::Slowed | Heard::Exited { asked: true, .. })
+                    if active.hit.contains(&node) && active.fault.kind() == kinds::DISK =>
+                {
+                    active.felt.insert(node);
                 }
                 _ => {}
             }
@@ -353,12 +481,10 @@ impl ProcessEnvironment {
             return;
         };
         match &mut active.stage {
-            Stage::Killing { waiting, deadline } => {
-                if waiting.is_empty() {
-                    let result = kill_bite(active);
-                    active.stage = Stage::Injected;
-                    self.faults.injected(id, Ok(result));
-                } else if now >= *deadline {
+            Stage::Killing { waiting, deadline } | Stage::Stopping { waiting, deadline }
+                if !waiting.is_empty() =>
+            {
+                if now >= *deadline {
                     // Frozen by another fault, perhaps: it cannot crash as it was told to, but it can be killed.
                     *deadline = now + CRASH_LIMIT;
                     for node in waiting.clone() {
@@ -366,9 +492,38 @@ impl ProcessEnvironment {
                     }
                 }
             }
+            Stage::Killing { .. } if matches!(active.fault, Resolved::Disk { .. }) => {
+                self.damage_logs(id, now)
+            }
+            Stage::Killing { .. } => {
+                let result = stopped_bite(active);
+                active.stage = Stage::Injected;
+                self.faults.injected(id, Ok(result));
+            }
+            Stage::Stopping { .. } => {
+                let nodes = active.hit.clone();
+                self.restart(id, nodes, now);
+            }
+            Stage::Reading { waiting, deadline } => {
+                if waiting.is_empty() {
+                    let result = stopped_bite(active);
+                    active.stage = Stage::Injected;
+                    self.faults.injected(id, Ok(result));
+                } else if now >= *deadline {
+                    let late = list(waiting);
+                    let limit = RESTART_LIMIT.as_secs();
+                    active.stage = Stage::Injected;
+                    self.faults.injected(
+                        id,
+                        Err(format!(
+                            "{late} neither serves nor refuses its log after {limit} s"
+                        )),
+                    );
+                }
+            }
             Stage::Restarting { waiting, deadline } => {
                 if waiting.is_empty() {
-                    let result = kill_bite(active);
+                    let result = stopped_bite(active);
                     self.faults.healed(id, Ok(result));
                 } else if now >= *deadline {
                     let late = list(waiting);
@@ -438,9 +593,12 @@ fn packets_bite(hits: &[(Link, Hits)]) -> Bite {
     }
 }
 
-fn kill_bite(active: &Active) -> Bite {
-    let Resolved::Kill { crash, .. } = &active.fault else {
-        return Bite::default();
+/// What a fault did that kills nodes or breaks their disks.
+fn stopped_bite(active: &Active) -> Bite {
+    let crash = match &active.fault {
+        Resolved::Kill { crash, .. } => crash,
+        Resolved::Disk { defect, .. } => return disk_bite(active, *defect),
+        _ => return Bite::default(),
     };
     let who = list(&active.hit);
     let (lost, torn) = (active.lost_records, active.torn_bytes);
@@ -452,4 +610,20 @@ fn kill_bite(active: &Active) -> Bite {
             format!("killed {who}: lost {lost} records, of which {torn} bytes were left"),
         ),
     }
+}
+
+fn disk_bite(active: &Active, defect: Defect) -> Bite {
+    let who = list(&active.felt);
+    let evidence = match defect {
+        Defect::Slow { fsync_ms } => format!("fsyncs of {who} took about {fsync_ms} ms longer"),
+        Defect::Full => format!("{who} stopped, since the disk was full"),
+        Defect::FlippedBit if active.felt.is_empty() => {
+            format!("{} had no record that could be damaged", list(&active.hit))
+        }
+        Defect::FlippedBit => format!(
+            "a bit flipped in the log of {who}; {} refused to start from it",
+            list(&active.refused)
+        ),
+    };
+    bite(!active.felt.is_empty(), evidence)
 }

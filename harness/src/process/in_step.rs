@@ -393,7 +393,7 @@ impl Conductor<'_> {
             }
             for (node, heard) in self.environment.hear(event.token()) {
                 match heard {
-                    Heard::Ready | Heard::Crashing { .. } => {}
+                    Heard::Ready | Heard::Slowed | Heard::Crashing { .. } => {}
                     Heard::Turned {
                         effect,
                         sent,

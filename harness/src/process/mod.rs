@@ -222,7 +222,7 @@ impl ProcessEnvironment {
                         Heard::Exited { reason, .. } => {
                             return Err(StartError(format!("{node} did not start: it {reason}")));
                         }
-                        Heard::Crashing { .. } | Heard::Turned { .. } => {}
+                        Heard::Slowed | Heard::Crashing { .. } | Heard::Turned { .. } => {}
                     }
                 }
             }

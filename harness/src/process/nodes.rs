@@ -21,7 +21,8 @@ use super::link::Links;
 use super::spawn;
 use crate::environment::ClusterConfig;
 use crate::node::clock::{Bends, Strobe};
-use crate::node::{Command, EXIT_CORRUPT, EXIT_DISK, NodeConfig, Report, Turn};
+use crate::node::rot::{self, Flip};
+use crate::node::{Ailment, Command, EXIT_CORRUPT, EXIT_DISK, NodeConfig, Report, Turn};
 use crate::subprocess;
 
 /// The tokens of the nodes' standard outputs begin here.
@@ -38,6 +39,8 @@ pub(super) enum Heard {
     Ready,
     /// It has taken its turn, as a node that is led in step.
     Turned { effect: u64, sent: u64, answered: u64 },
+    /// An fsync of it took longer, as it was told to.
+    Slowed,
     /// It is about to die as it was told to.
     Crashing { lost_records: u64, torn_bytes: u64 },
     /// Its process is gone.
@@ -62,6 +65,9 @@ struct Slot {
     downs: BTreeSet<u32>,
     pauses: BTreeSet<u32>,
     bends: BTreeMap<u32, Bend>,
+    /// What is wrong with its disk, and what with its log.
+    ailment: Ailment,
+    flip: Option<Flip>,
     /// Its first turn, if it is led in step.
     first_turn: Option<Turn>,
 }
@@ -96,6 +102,8 @@ impl Nodes {
                     downs: BTreeSet::new(),
                     pauses: BTreeSet::new(),
                     bends: BTreeMap::new(),
+                    ailment: Ailment::default(),
+                    flip: None,
                     first_turn: None,
                 };
                 (node, slot)
@@ -167,6 +175,7 @@ impl Nodes {
                 .then(|| self.config.folder.join(format!("{node}.trace.jsonl"))),
             peers: slot.peers.clone(),
             clock: combined(slot.bends.values()),
+            disk: slot.ailment,
             in_step: slot.first_turn.take(),
         };
         let mut log = OpenOptions::new().create(true).append(true).open(log)?;
@@ -244,6 +253,7 @@ impl Nodes {
                         torn_bytes,
                     });
                 }
+                Ok(Report::Slowed) => heard.push(Heard::Slowed),
                 Ok(Report::Turned {
                     effect,
                     sent,
@@ -263,12 +273,16 @@ impl Nodes {
             send_signal(&running, Signal::SIGKILL);
             let status = running.child.wait();
             guard.forget(running.child.id());
+            let code = status.as_ref().ok().and_then(ExitStatus::code);
+            // Its disk is such that it has to stop.
+            let has_to = (slot.ailment.full && code == Some(EXIT_DISK.into()))
+                || (slot.flip.is_some() && code == Some(EXIT_CORRUPT.into()));
             let reason = match status {
                 Ok(status) => describe_exit(status, &log),
                 Err(error) => format!("nobody knows how: {error}"),
             };
             heard.push(Heard::Exited {
-                asked: running.asked,
+                asked: running.asked || has_to,
                 reason,
             });
         }
@@ -369,6 +383,40 @@ impl Nodes {
         slot.running
             .as_mut()
             .is_some_and(|running| tell(running, Command::Clock(bends)))
+    }
+
+    /// This is wrong with a node's disk from now on.
+    pub fn ail(&mut self, node: Node, ailment: Ailment) {
+        let Some(slot) = self.slots.get_mut(&node) else {
+            return;
+        };
+        slot.ailment = ailment;
+        if let Some(running) = &mut slot.running {
+            tell(running, Command::Disk(ailment));
+        }
+    }
+
+    /// Flips a bit in the log of a node that does not run; false if there is none that it would have to notice.
+    pub fn flip_bit(&mut self, node: Node) -> io::Result<bool> {
+        let directory = self.data.join(node.to_string());
+        let Some(slot) = self.slots.get_mut(&node) else {
+            return Ok(false);
+        };
+        let name = format!("disk/{}/{}", node.0, slot.starts);
+        slot.flip = rot::flip(&directory, &mut perjury_nemesis::stream(self.config.seed, &name))?;
+        Ok(slot.flip.is_some())
+    }
+
+    /// Flips it back. A node that started all the same has cut it off.
+    pub fn flip_back(&mut self, node: Node) -> io::Result<()> {
+        match self.slots.get_mut(&node) {
+            Some(slot) if slot.running.is_none() => slot.flip.take().map_or(Ok(()), Flip::undo),
+            Some(slot) => {
+                slot.flip = None;
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 
     fn running(&mut self, node: Node) -> Option<&mut Running> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use perjury_nemesis::{Bend, Crash, Node, Resolved};
+use perjury_nemesis::{Bend, Crash, Defect, Node, Resolved};
 use perjury_runner::Bite;
 use perjury_systems::replica::Replica;
 
@@ -81,6 +81,15 @@ impl<R: Replica> Environment<R> {
                 for node in nodes {
                     self.world.mend(node);
                     self.world.bend(node, bend);
+                }
+            }
+            Resolved::Disk { nodes, defect } => {
+                for node in nodes {
+                    match defect {
+                        Defect::Slow { fsync_ms } => self.world.slow_disk(node, fsync_ms * MILLISECOND),
+                        Defect::Full => self.world.fill_disk(node, true),
+                        Defect::FlippedBit => active.hits += u64::from(self.world.rot_disk(node)),
+                    }
                 }
             }
             Resolved::Kill { nodes, crash } => {
@@ -238,6 +247,7 @@ impl<R: Replica> Environment<R> {
                 };
                 bite(steps > 0, format!("{steps} steps by clocks that had {how}"))
             }
+            Resolved::Disk { nodes, defect } => return self.mend_disks(id, nodes, defect),
             Resolved::Kill { .. } => {
                 if active.pending.is_empty() {
                     self.start_again(id);
@@ -258,6 +268,32 @@ impl<R: Replica> Environment<R> {
         self.healed(id, Ok(bite));
     }
 
+    fn mend_disks(&mut self, id: u32, nodes: BTreeSet<Node>, defect: Defect) {
+        let mut slow = 0;
+        let mut down = BTreeSet::new();
+        for node in nodes {
+            match defect {
+                Defect::Slow { .. } => slow += self.world.hasten_disk(node),
+                Defect::Full => self.world.fill_disk(node, false),
+                Defect::FlippedBit => self.world.restore_disk(node),
+            }
+            if defect.stops() && !self.world.is_up(node) && !self.world.is_dead(node) {
+                down.insert(node);
+            }
+        }
+        let Some(active) = self.active.get_mut(&id) else {
+            return;
+        };
+        match defect {
+            Defect::Slow { .. } => active.hits = slow,
+            Defect::Full => active.hits = down.len() as u64,
+            // It was counted when it was damaged.
+            Defect::FlippedBit => {}
+        }
+        active.down = down;
+        self.start_again(id);
+    }
+
     fn start_again(&mut self, id: u32) {
         let Some(active) = self.active.get_mut(&id) else {
             return;
@@ -273,8 +309,8 @@ impl<R: Replica> Environment<R> {
     pub(super) fn restarted(&mut self, node: Node) {
         let mut waiting = Vec::new();
         for (id, active) in &mut self.active {
-            let kill = matches!(active.fault, Resolved::Kill { .. });
-            if kill && active.healing && active.down.remove(&node) {
+            let stopped = matches!(active.fault, Resolved::Kill { .. } | Resolved::Disk { .. });
+            if stopped && active.healing && active.down.remove(&node) {
                 waiting.push(*id);
             }
         }
@@ -288,7 +324,10 @@ impl<R: Replica> Environment<R> {
             && active.down.is_empty()
             && active.pending.is_empty()
         {
-            let bite = kill_bite(active);
+            let bite = match active.fault {
+                Resolved::Disk { defect, .. } => disk_bite(active.hits, defect),
+                _ => kill_bite(active),
+            };
             self.active.remove(&id);
             self.healed(id, Ok(bite));
         }
@@ -301,6 +340,15 @@ fn bite(bit: bool, evidence: String) -> Bite {
         links: Vec::new(),
         evidence,
     }
+}
+
+fn disk_bite(hits: u64, defect: Defect) -> Bite {
+    let evidence = match defect {
+        Defect::Slow { .. } => format!("{hits} fsyncs took longer"),
+        Defect::Full => format!("{hits} nodes stopped since their disks were full"),
+        Defect::FlippedBit => format!("a bit flipped in {hits} logs"),
+    };
+    bite(hits > 0, evidence)
 }
 
 fn kill_bite(active: &Active) -> Bite {

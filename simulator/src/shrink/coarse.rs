@@ -266,6 +266,7 @@ fn fits(fault: &mut Fault, nodes: u16) -> bool {
         | Fault::Pause { target: who }
         | Fault::Clock { target: who, .. }
         | Fault::Packets { target: who, .. }
+        | Fault::Disk { target: who, .. }
         | Fault::Leave { target: who } => target(who),
     }
 }

@@ -456,7 +456,7 @@ fn write_out(setup: &Setup, outcome: &Outcome, at_its_node: bool, late: bool) ->
     Some(written)
 }
 
-/// Frozen processes and bent clocks, with the nodes that they hit: everything else is written out already.
+/// Frozen processes, bent clocks and broken disks, with the nodes that they hit: everything else is written out already.
 fn plan(setup: &Setup, outcome: &Outcome, offset_ms: u64) -> Plan {
     let resolved = |id: u32| {
         let mut records = outcome.finished.faults.iter();
@@ -467,6 +467,10 @@ fn plan(setup: &Setup, outcome: &Outcome, offset_ms: u64) -> Plan {
             Resolved::Clock { nodes: who, bend } => Some(Fault::Clock {
                 target: nodes(who),
                 bend: *bend,
+            }),
+            Resolved::Disk { nodes: who, defect } => Some(Fault::Disk {
+                target: nodes(who),
+                defect: *defect,
             }),
             _ => None,
         }

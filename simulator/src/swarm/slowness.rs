@@ -5,7 +5,7 @@
 //! drawn as if all its machines stood side by side, and then slowed down as a whole: the system's timers, the network,
 //! the disks, the clients, the faults, and all limits.
 
-use perjury_nemesis::{Bend, Fault, Plan, StepKind};
+use perjury_nemesis::{Bend, Defect, Fault, Plan, StepKind};
 use perjury_systems::registry;
 use rand_chacha::ChaCha8Rng;
 
@@ -106,6 +106,10 @@ fn stretch_plan(plan: &mut Plan, long: &dyn Fn(u64) -> u64) {
                 bend: Bend::Strobe { every_ms, .. },
                 ..
             }) => *every_ms = long(*every_ms),
+            StepKind::Inject(Fault::Disk {
+                defect: Defect::Slow { fsync_ms },
+                ..
+            }) => *fsync_ms = long(*fsync_ms),
             StepKind::Inject(_) | StepKind::Heal => {}
         }
     }

@@ -21,6 +21,9 @@ pub(crate) struct Disk<R: Replica> {
     pub(crate) syncing: Option<Lsn>,
     /// Fsyncs do not return before this moment.
     pub(crate) stalled_until: u64,
+    /// Each fsync takes so much longer, on average, in nanoseconds; and how many did.
+    pub(crate) slowed_by: u64,
+    pub(crate) slow_syncs: u64,
     /// The next fsync fails.
     pub(crate) fails_sync: bool,
     /// Nothing more can be written.
@@ -41,6 +44,8 @@ impl<R: Replica> Disk<R> {
             written: Lsn(0),
             syncing: None,
             stalled_until: 0,
+            slowed_by: 0,
+            slow_syncs: 0,
             fails_sync: false,
             full: false,
             rotten: None,
@@ -105,8 +110,8 @@ impl<R: Replica> Disk<R> {
         lost
     }
 
-    /// A record rots: a durable one that is needed and is not the last (which would look torn).
-    pub(crate) fn rot(&mut self, rng: &mut ChaCha8Rng) {
+    /// A record rots: a durable one that is needed and is not the last (which would look torn). Says whether there is one.
+    pub(crate) fn rot(&mut self, rng: &mut ChaCha8Rng) -> bool {
         let after = self.snapshot.as_ref().map_or(Lsn(0), |(lsn, _)| *lsn);
         let from = self.records.partition_point(|(lsn, _)| *lsn <= after);
         let places = self.records.len().saturating_sub(from + 1);
@@ -114,6 +119,7 @@ impl<R: Replica> Disk<R> {
             let place = from + below(rng, places as u64) as usize;
             self.rotten = Some(self.records[place].0);
         }
+        places > 0
     }
 
     pub(crate) fn is_rotten(&self) -> bool {
@@ -137,7 +143,11 @@ impl<R: Replica> Disk<R> {
 
     /// Everything is gone. Positions begin anew.
     pub(crate) fn wipe(&mut self) {
-        *self = Disk::new(self.segment);
+        *self = Disk {
+            slowed_by: self.slowed_by,
+            slow_syncs: self.slow_syncs,
+            ..Disk::new(self.segment)
+        };
     }
 
     /// What a node that starts finds.

@@ -241,6 +241,46 @@ impl<R: Replica, A> World<R, A> {
         disk.stalled_until = disk.stalled_until.max(until);
     }
 
+    /// Each fsync of a node takes so much longer from now on, on average, in nanoseconds.
+    pub(crate) fn slow_disk(&mut self, node: Node, by: u64) {
+        self.machine_mut(node).disk.slowed_by = by;
+    }
+
+    /// A node's fsyncs take as long as usual. Says how many took longer.
+    pub(crate) fn hasten_disk(&mut self, node: Node) -> u64 {
+        let disk = &mut self.machine_mut(node).disk;
+        disk.slowed_by = 0;
+        std::mem::take(&mut disk.slow_syncs)
+    }
+
+    /// A node's disk is full, or has room again: while it is full, the next write stops the node.
+    pub(crate) fn fill_disk(&mut self, node: Node, full: bool) {
+        self.machine_mut(node).disk.full = full;
+    }
+
+    /// A node is killed, a record of its log rots, and it is started again. Says whether there was one that it needs.
+    pub(crate) fn rot_disk(&mut self, node: Node) -> bool {
+        let ran = self.kill(node, Keep::Prefix).is_some();
+        if ran && let Some(recording) = &mut self.recording {
+            // The fault is in the plan that goes with the script.
+            recording.mishaps.pop();
+        }
+        if let Some(score) = &mut self.score {
+            score.obstacle = Some("a record of a log rots");
+        }
+        let machine = self.machine_mut(node);
+        let rots = !machine.disk.is_rotten() && machine.disk.rot(&mut machine.rng);
+        if ran {
+            self.start(node, 0);
+        }
+        rots
+    }
+
+    /// What rotted on a node's disk can be read again.
+    pub(crate) fn restore_disk(&mut self, node: Node) {
+        self.machine_mut(node).disk.restore();
+    }
+
     /// Freezes a node's process. Its clocks go on, and what comes for it waits.
     pub(crate) fn pause(&mut self, node: Node) -> bool {
         let machine = self.machine_mut(node);

@@ -235,6 +235,7 @@ impl<R: Replica, A> World<R, A> {
                 self.cut_off(trigger);
             }
             if matches!(output, Output::Write { .. }) && self.machines[place].disk.full {
+                self.describe(place, Topic::Fault, |_| "has no room left on its disk".to_owned());
                 alive = false;
             }
             if !alive {
@@ -444,6 +445,10 @@ impl<R: Replica, A> World<R, A> {
             weather.fsync_us * MICROSECOND + heavy_tailed_of(drawn(0), weather.fsync_jitter_us * MICROSECOND);
         if !self.calm && weather.stall_ppm > 0 && drawn(1) % MILLION < u64::from(weather.stall_ppm) {
             takes += drawn(2) % (u64::from(weather.stall_ms) * MILLISECOND).max(1);
+        }
+        if machine.disk.slowed_by > 0 {
+            machine.disk.slow_syncs += 1;
+            takes += machine.disk.slowed_by / 2 + drawn(3) % machine.disk.slowed_by;
         }
         let at = (self.now + takes.max(1)).max(machine.disk.stalled_until);
         let (node, incarnation) = (place as u16, machine.incarnation);

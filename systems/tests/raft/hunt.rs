@@ -192,7 +192,7 @@ fn own_plan(info: &MutantInfo) -> Plan {
                     ..Weather::ROUGH
                 }
             }
-            "disk" => faults.extend([Fault::Crash, Fault::Blackout]),
+            text if text.starts_with("disk") => faults.extend([Fault::Crash, Fault::Blackout]),
             _ => {}
         }
     }

@@ -16,7 +16,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             change: "acknowledges transactions before they are durable",
             source: "paper, step f.3.1",
             workload: "set",
-            nemesis: "kill,disk",
+            nemesis: "kill,disk-crash",
             moment: "acknowledge",
             settings: &[],
             finding: "a commit that no quorum has (Z-I4); lost elements",

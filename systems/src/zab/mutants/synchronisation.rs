@@ -48,7 +48,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             change: "acknowledges the history before it is durable",
             source: "ZOOKEEPER-3911; ZOOKEEPER-4646; ZOOKEEPER-3023; ZOOKEEPER-4785",
             workload: "set",
-            nemesis: "kill,disk",
+            nemesis: "kill,disk-crash",
             moment: "sync",
             settings: &[],
             finding: "an acknowledgement without the history (Z-I7); lost elements",
