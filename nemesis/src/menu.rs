@@ -106,6 +106,14 @@ pub struct Entry {
     pub parts: &'static [Part],
 }
 
+impl Entry {
+    /// How many nodes the cluster needs for any of it to mean anything.
+    pub fn least_nodes(&self) -> u16 {
+        let least = self.parts.iter().map(|part| part.least_nodes());
+        least.min().unwrap_or(1)
+    }
+}
+
 /// Draws a subset of all faults, and how often they come, from the seed.
 pub const SWARM: &str = "swarm";
 
@@ -340,6 +348,18 @@ impl Nemesis {
         self.entries
             .iter()
             .any(|entry| entry.parts.len() == ALL_PARTS.len())
+    }
+
+    /// How many nodes the cluster needs for everything that was asked for by name.
+    pub fn least_nodes(&self) -> u16 {
+        if self.takes_what_there_is() {
+            return 1;
+        }
+        self.entries
+            .iter()
+            .map(|entry| entry.least_nodes())
+            .max()
+            .unwrap_or(1)
     }
 
     /// The parts that were asked for by this name, for an error message.

@@ -114,12 +114,7 @@ fn possible(nemesis: &Nemesis, options: &Options) -> Result<BTreeSet<Part>, Neme
             if entry.parts.is_empty() || entry.parts.iter().any(|part| parts.contains(part)) {
                 continue;
             }
-            let least = entry
-                .parts
-                .iter()
-                .map(|part| part.least_nodes())
-                .min()
-                .unwrap_or(1);
+            let least = entry.least_nodes();
             return Err(NemesisError(if options.nodes < least {
                 format!(
                     "nemesis {:?} needs at least {least} nodes, not {}",
@@ -405,13 +400,7 @@ mod tests {
     #[test]
     fn every_plan_is_valid_and_heals_what_it_breaks_before_the_end() {
         for entry in MENU {
-            let least = entry
-                .parts
-                .iter()
-                .map(|part| part.least_nodes())
-                .min()
-                .unwrap_or(1);
-            for nodes in (1..=9).filter(|nodes| *nodes >= least) {
+            for nodes in entry.least_nodes()..=9 {
                 for limit_ms in [500, 1_000, 3_000, 10_000, 30_000, 120_000] {
                     for seed in 0..20 {
                         let plan = made(entry.name, &Options::new(nodes, limit_ms), seed);

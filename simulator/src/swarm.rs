@@ -183,6 +183,10 @@ impl Swarm {
         if self.draws.nodes && !sizes.is_empty() {
             setup.options.nodes = pick(rng, sizes);
         }
+        let nemesis = Nemesis::from_str(&self.nemesis).map_err(|error| ConfigError(error.to_string()))?;
+        if self.draws.nodes {
+            setup.options.nodes = setup.options.nodes.max(nemesis.least_nodes());
+        }
         if self.draws.workload {
             draw_workload(&mut setup, drawing.workloads, rng);
         }
@@ -251,15 +255,12 @@ impl Swarm {
         for kind in registry::system(&setup.system).map_or(&[][..], |system| system.cannot) {
             planning.can.remove(kind);
         }
-        let draw = |nemesis: &str| -> Result<Plan, ConfigError> {
-            let drawn = Nemesis::from_str(nemesis)
-                .and_then(|nemesis| plan(&nemesis, &planning, &mut stream(seed, "nemesis")));
-            drawn.map_err(|error| ConfigError(error.to_string()))
-        };
-        setup.plan = match hint.map(|hint| draw(&hint.nemesis)) {
+        let draw = |nemesis: &Nemesis| plan(nemesis, &planning, &mut stream(seed, "nemesis"));
+        let hinted = hint.map(|hint| hint.nemesis.parse().and_then(|nemesis| draw(&nemesis)));
+        setup.plan = match hinted {
             Some(Ok(hinted)) => hinted,
             // So few nodes cannot have what the hint asks for.
-            Some(Err(_)) | None => draw(&self.nemesis)?,
+            Some(Err(_)) | None => draw(&nemesis).map_err(|error| ConfigError(error.to_string()))?,
         };
         setup.quorum_trial |= self.draws.trial && percent(rng, 50);
         if self.draws.triggers {

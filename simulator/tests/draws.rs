@@ -36,3 +36,13 @@ fn every_setting_of_a_system_is_drawn_and_takes_several_values() {
         }
     }
 }
+
+#[test]
+fn clusters_are_large_enough_for_the_faults_that_were_asked_for() {
+    let mut swarm = Swarm::new(Setup::new("raft", "cas", Options::default()));
+    swarm.nemesis = "kill,membership".to_owned();
+    for seed in 1..=100 {
+        let setup = swarm.setup(seed).expect("its nodes are drawn so that it can be");
+        assert!(setup.options.nodes >= 4, "{seed}");
+    }
+}
