@@ -28,7 +28,7 @@ pub use explore::{Exploration, explore};
 pub use hunt::{Campaign, Found, Tally, hunt};
 pub use likelihood::{Branch, Estimate, Likelihood, Moment, likelihood};
 pub use matrix::{Attempt, Directed, Hunted, Matrix, Row, Sighting, Spent, matrix};
-pub use run::{Kind, Outcome, Violation, Wanted, all_marks, run, run_as, validate};
+pub use run::{Kind, Outcome, Violation, Wanted, all_marks, run, run_as, run_until, validate};
 pub use score::{Cue, Score, Turn, What, score};
 pub use script::{Blow, Script};
 pub use setup::{Setup, Work};

@@ -284,21 +284,40 @@ pub(crate) fn runner_of(setup: &Setup) -> Result<Runner, ConfigError> {
 /// # Errors
 /// If the setup cannot be run.
 pub fn run(setup: &Setup, wanted: &Wanted) -> Result<Outcome, ConfigError> {
-    struct Run<'a>(&'a Setup, &'a Wanted);
+    run_until(setup, wanted, &|| false)
+}
+
+/// The same, until the user has had enough, which `stop` says: then everything is healed, and what there is is judged.
+///
+/// # Errors
+/// If the setup cannot be run.
+pub fn run_until(setup: &Setup, wanted: &Wanted, stop: &dyn Fn() -> bool) -> Result<Outcome, ConfigError> {
+    struct Run<'a>(&'a Setup, &'a Wanted, &'a dyn Fn() -> bool);
     impl Visitor for Run<'_> {
         type Output = Result<Outcome, ConfigError>;
         fn visit<R: Drawn>(self) -> Self::Output {
-            run_as::<R>(self.0, self.1)
+            run_as_until::<R>(self.0, self.1, self.2)
         }
     }
-    systems::visit(&setup.system, Run(setup, wanted))?
+    systems::visit(&setup.system, Run(setup, wanted, stop))?
 }
+
+/// The user is asked once in so many events.
+const EVENTS_BETWEEN_QUESTIONS: u64 = 1 << 10;
 
 /// Runs a test of a system that need not be among the bundled ones; the setup's name of the system is not looked at.
 ///
 /// # Errors
 /// If the setup cannot be run.
 pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, ConfigError> {
+    run_as_until::<R>(setup, wanted, &|| false)
+}
+
+fn run_as_until<R: Simulated>(
+    setup: &Setup,
+    wanted: &Wanted,
+    stop: &dyn Fn() -> bool,
+) -> Result<Outcome, ConfigError> {
     let runner = runner_as::<R>(setup)?;
     let watch = if wanted.invariants {
         R::invariants(&setup.cluster())
@@ -325,6 +344,7 @@ pub fn run_as<R: Simulated>(setup: &Setup, wanted: &Wanted) -> Result<Outcome, C
         if wanted.hashes {
             hashes.push(world.hash.value());
         }
+        world.events.is_multiple_of(EVENTS_BETWEEN_QUESTIONS) && stop()
     });
     let trial_limit_ms = environment.trial_limit_ms();
     let Environment {

@@ -246,9 +246,10 @@ pub struct StoreArg {
 pub struct CheckArgs {
     /// The history, or the folder or archive of a run; `-` for standard input.
     pub file: PathBuf,
-    /// What the system promises to be; `perjury list models` names them.
-    #[arg(long, short, env = "PERJURY_MODEL", default_value = "cas-register")]
-    pub model: String,
+    /// What the system promises to be; `perjury list models` names them. If not given, cas-register for a file, and for a
+    /// run what was promised when it was made.
+    #[arg(long, short, env = "PERJURY_MODEL")]
+    pub model: Option<String>,
     /// The file's format; found out if not given.
     #[arg(long, short, env = "PERJURY_FORMAT")]
     pub format: Option<String>,
@@ -265,7 +266,7 @@ pub struct CheckArgs {
     /// the definition. A violation is always explained.
     #[arg(long, env = "PERJURY_WITNESS")]
     pub witness: bool,
-    /// Print the findings as one JSON object.
+    /// Print each finding as a JSON object.
     #[arg(long, env = "PERJURY_JSON")]
     pub json: bool,
 }

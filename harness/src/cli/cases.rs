@@ -57,6 +57,12 @@ pub fn find(store: &StoreArg, name: &str) -> Result<Wanted, Trouble> {
 pub fn simulated(store: &StoreArg, name: &str) -> Result<(Case, PathBuf), Trouble> {
     match find(store, name)? {
         Wanted::Case(case, path) => Ok((*case, path)),
+        Wanted::Run(folder) if folder.test().is_ok_and(|test| test.environment == "sim") => {
+            Err(Trouble::Usage(format!(
+                "{} is missing, and what was simulated is in it: `perjury replay {name}` makes the run again",
+                folder.path().join(PLAN).display()
+            )))
+        }
         Wanted::Run(folder) => Err(Trouble::Usage(format!(
             "{} was run on real processes, and only what was simulated can be taken apart: find the failure with \
              `perjury hunt` or `perjury test --env sim`",

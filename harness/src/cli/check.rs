@@ -1,4 +1,4 @@
-//! `perjury check FILE`: judges a history that anything recorded.
+//! `perjury check FILE`: judges a history that anything recorded, or that of a run.
 
 use std::io::{BufReader, BufWriter, Write};
 use std::path::Path;
@@ -8,26 +8,30 @@ use perjury_checker::budget::Budget;
 use perjury_checker::formats::{self, Format, FormatError, Parsed};
 use perjury_checker::models::{ModelName, ModelOptions, NilRead};
 use perjury_checker::{Finding, History, Options, Value, Verdict};
+use perjury_results::{RunFolder, TestRecord};
 use perjury_runner::exit;
 
 use super::args::{CheckArgs, NilReadArg};
-use super::{Outcome, Trouble};
+use super::{Outcome, Trouble, export, ran};
 
-/// Judges a file and prints the finding.
+/// What a file that names no model is judged by.
+const USUAL_MODEL: ModelName = ModelName::CasRegister;
+
+/// Judges a file, or the history of a run, and prints what it proves.
 pub fn check(args: &CheckArgs) -> Outcome {
-    let model: ModelName = args
-        .model
-        .parse()
-        .map_err(|error| Trouble::Usage(format!("{error}")))?;
+    let model = args.model.as_deref().map(str::parse::<ModelName>).transpose();
+    let model = model.map_err(|error| Trouble::Usage(format!("{error}")))?;
     let format: Option<Format> = match &args.format {
         Some(name) => Some(name.parse().map_err(|error| Trouble::Usage(format!("{error}")))?),
         None => None,
     };
-    let parsed = read(&args.file, format)?;
+    let run = export::run_at(&args.file)?;
+    let file = run.as_ref().map_or_else(|| args.file.clone(), RunFolder::history);
+    let parsed = read(&file, format)?;
     if let Some(line) = parsed.torn {
-        eprintln!(
+        say!(
             "{}:{line}: the last line was cut short; it is left out",
-            args.file.display()
+            file.display()
         );
     }
     let options = Options {
@@ -37,38 +41,85 @@ pub fn check(args: &CheckArgs) -> Outcome {
         ..Options::default()
     };
     let began = Instant::now();
-    let meaning = ModelOptions {
-        initial: args.initial.as_deref().map(value).or(parsed.options.initial),
-        nil_read: args.nil_read.map_or(parsed.options.nil_read, NilRead::from),
+    let findings = match (run, model) {
+        (Some(run), None) => as_promised(args, &run.test()?, &parsed.history, &options)?,
+        (_, model) => {
+            let meaning = ModelOptions {
+                initial: args
+                    .initial
+                    .as_deref()
+                    .map(value)
+                    .transpose()?
+                    .or(parsed.options.initial),
+                nil_read: args.nil_read.map_or(parsed.options.nil_read, NilRead::from),
+            };
+            vec![
+                model
+                    .unwrap_or(USUAL_MODEL)
+                    .check(&parsed.history, &meaning, &options),
+            ]
+        }
     };
-    let finding = model.check(&parsed.history, &meaning, &options);
     let took = began.elapsed();
-    let mut out = std::io::stdout().lock();
-    if args.json {
-        serde_json::to_writer(&mut out, &finding)
-            .map_err(|error| Trouble::from(std::io::Error::from(error)))?;
-        writeln!(out)?;
-    } else {
-        let mut out = BufWriter::new(&mut out);
-        show(&mut out, &finding, took)?;
-        show_orders(&mut out, &finding, &parsed.history)?;
-        out.flush()?;
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    for (place, finding) in findings.iter().enumerate() {
+        if args.json {
+            serde_json::to_writer(&mut out, finding)
+                .map_err(|error| Trouble::from(std::io::Error::from(error)))?;
+            writeln!(out)?;
+        } else {
+            if place > 0 {
+                writeln!(out)?;
+            }
+            show(&mut out, finding, took)?;
+            show_orders(&mut out, finding, &parsed.history)?;
+        }
+        if args.witness && finding.verdict == Verdict::Valid && finding.linearizations.is_empty() {
+            say!(
+                "no order can be shown: {} is judged without one, or the search for it was too expensive",
+                finding.property
+            );
+        }
     }
-    if args.witness && finding.verdict == Verdict::Valid && finding.linearizations.is_empty() {
-        eprintln!(
-            "no order can be shown: the model {model} is judged without one, or the search for it was too expensive"
-        );
-    }
-    Ok(match finding.verdict {
-        Verdict::Valid => exit::VALID,
-        Verdict::Invalid => exit::VIOLATION,
-        Verdict::Unknown => exit::UNKNOWN,
-    })
+    out.flush()?;
+    Ok(exit::worst(findings.iter().map(
+        |finding| match finding.verdict {
+            Verdict::Valid => exit::VALID,
+            Verdict::Invalid => exit::VIOLATION,
+            Verdict::Unknown => exit::UNKNOWN,
+        },
+    )))
 }
 
-/// A value as it is given on a command line.
-fn value(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
+/// Judges a run's history by what its system promised to the clients of its workload.
+fn as_promised(
+    args: &CheckArgs,
+    record: &TestRecord,
+    history: &History,
+    options: &Options,
+) -> Result<Vec<Finding>, Trouble> {
+    if args.initial.is_some() || args.nil_read.is_some() {
+        return Err(Trouble::Usage(
+            "a run is judged by what its workload promises: --initial and --nil-read go with --model"
+                .to_owned(),
+        ));
+    }
+    let (cluster, work) = (ran::config_of(record).cluster(), ran::work_of(record));
+    let promise = perjury_simulator::promised(&record.system, &cluster);
+    let workload = perjury_workloads::build(&record.workload, &work.options(promise))
+        .map_err(|error| Trouble::Usage(error.to_string()))?;
+    Ok(workload.judge(history, options))
+}
+
+/// A value as it is given on a command line. What begins as JSON does is meant as JSON.
+fn value(text: &str) -> Result<Value, Trouble> {
+    match serde_json::from_str(text) {
+        Ok(value) => Ok(value),
+        Err(error) if text.trim_start().starts_with(['{', '[', '"']) => Err(Trouble::Usage(format!(
+            "--initial {text}: this is no JSON: {error}"
+        ))),
+        Err(_) => Ok(Value::from(text)),
+    }
 }
 
 impl From<NilReadArg> for NilRead {

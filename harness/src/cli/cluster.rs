@@ -36,22 +36,22 @@ pub fn cluster(args: &ClusterArgs) -> Outcome {
     out.flush()?;
     drop(out);
     if let Some((_, address)) = addresses.first() {
-        eprintln!("\nlogs are in {}; try", logs.path().display());
-        eprintln!("  curl -L -X PUT http://{address}/kv/x -d 1");
-        eprintln!("  curl http://{address}/kv/x");
-        eprintln!("  curl http://{address}/status");
-        eprintln!("\nCtrl-C stops it and removes its data");
+        say!("\nlogs are in {}; try", logs.path().display());
+        say!("  curl -L -X PUT http://{address}/kv/x -d 1");
+        say!("  curl http://{address}/kv/x");
+        say!("  curl http://{address}/status");
+        say!("\nCtrl-C stops it and removes its data");
     }
     let mut led = None;
     cluster.keep(&mut |input| match input {
         Input::View(view) if view.leader != led => {
             led = view.leader;
             if let Some((node, term)) = led {
-                eprintln!("{node} leads in term {term}");
+                say!("{node} leads in term {term}");
             }
         }
-        Input::NodeDied { node, reason } => eprintln!("{node} died by itself: {reason}"),
-        Input::Trouble(problem) => eprintln!("trouble: {problem}"),
+        Input::NodeDied { node, reason } => say!("{node} died by itself: {reason}"),
+        Input::Trouble(problem) => say!("trouble: {problem}"),
         _ => {}
     });
     Ok(exit::VALID)

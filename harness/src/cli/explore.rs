@@ -97,7 +97,7 @@ pub enum DiskArg {
 /// Walks, and says what was seen and what was found.
 pub fn explore(args: &ExploreArgs) -> Outcome {
     let exploration = exploration(args)?;
-    let _armed = Armed::new(|| eprintln!("interrupted: what was seen so far follows"))?;
+    let _armed = Armed::new(|| say!("interrupted: what was seen so far follows"))?;
     let began = Instant::now();
     let every = Duration::from_millis(if std::io::stderr().is_terminal() {
         500
@@ -108,7 +108,7 @@ pub fn explore(args: &ExploreArgs) -> Outcome {
     let walked = walk(&exploration, &mut |seen| {
         if told.elapsed() >= every {
             told = Instant::now();
-            eprintln!("{}", line(seen, began.elapsed()));
+            say!("{}", line(seen, began.elapsed()));
         }
         !interrupted()
     })

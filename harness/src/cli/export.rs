@@ -2,12 +2,12 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use perjury_results::{RunFolder, trace};
 use perjury_runner::exit;
 
-use super::args::{CheckArgs, ExportArgs};
+use super::args::ExportArgs;
 use super::runs::find;
 use super::{Outcome, Trouble};
 
@@ -40,14 +40,13 @@ pub fn export(args: &ExportArgs) -> Outcome {
     Ok(exit::VALID)
 }
 
-/// Lets `check` read a run's history where the run, or its archive, is named instead.
-pub fn history_of(mut args: CheckArgs) -> Result<CheckArgs, Trouble> {
-    if RunFolder::is_archive(&args.file) {
-        args.file = RunFolder::from_archive(&args.file)
-            .map_err(|error| Trouble::Usage(error.to_string()))?
-            .history();
-    } else if args.file.is_dir() {
-        args.file = RunFolder::at(&args.file).history();
+/// The run that a path names, by its folder or its archive; none if it is a file of another sort.
+pub fn run_at(path: &Path) -> Result<Option<RunFolder>, Trouble> {
+    if RunFolder::is_archive(path) {
+        let folder = RunFolder::from_archive(path);
+        return folder
+            .map(Some)
+            .map_err(|error| Trouble::Usage(error.to_string()));
     }
-    Ok(args)
+    Ok(path.is_dir().then(|| RunFolder::at(path)))
 }

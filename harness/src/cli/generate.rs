@@ -29,7 +29,7 @@ pub fn generate(args: &GenerateArgs) -> Outcome {
         return Err(Trouble::Usage(problem.to_owned()));
     }
     let seed = args.seed.unwrap_or_else(spec::draw_seed);
-    eprintln!("seed {seed}");
+    say!("seed {seed}");
     let recipe = Recipe {
         load,
         operations: args.operations,
@@ -51,13 +51,16 @@ pub fn generate(args: &GenerateArgs) -> Outcome {
                     let _ = std::fs::remove_file(path);
                     return Err(Trouble::Usage(problem));
                 }
+                Err(Trouble::Harness(problem)) => {
+                    return Err(Trouble::Harness(format!("{}: {problem}", path.display())));
+                }
                 other => other?,
             }
         }
     }
     if let Some(index) = generator.planted() {
         let name = args.plant.as_deref().unwrap_or_default();
-        eprintln!("the {name} that was planted is complete with the event of index {index}");
+        say!("the {name} that was planted is complete with the event of index {index}");
     }
     Ok(exit::VALID)
 }

@@ -40,10 +40,10 @@ pub fn hunt(args: &HuntArgs) -> Outcome {
         invariants: !args.drawn.black_box,
     };
     match campaign.runs {
-        u64::MAX => eprintln!("seeds from {first_seed}"),
-        runs => eprintln!("up to {runs} runs, seeds from {first_seed}"),
+        u64::MAX => say!("seeds from {first_seed}"),
+        runs => say!("up to {runs} runs, seeds from {first_seed}"),
     }
-    let _armed = Armed::new(|| eprintln!("interrupted: waiting for the runs that are under way"))?;
+    let _armed = Armed::new(|| say!("interrupted: waiting for the runs that are under way"))?;
     let began = Instant::now();
     let all: Vec<&str> = all_marks(&args.drawn.system).map(|mark| mark.name).collect();
     let over = || args.limit.is_some_and(|limit| began.elapsed() >= limit);
@@ -62,20 +62,20 @@ pub fn hunt(args: &HuntArgs) -> Outcome {
     })
     .map_err(|error| Trouble::Usage(error.to_string()))?;
     end_progress();
-    eprintln!("{}", line(&tally, &all, began.elapsed()));
+    say!("{}", line(&tally, &all, began.elapsed()));
     let unreached = tally.unreached(all.iter().copied());
     if !unreached.is_empty() {
         let unreached: Vec<&str> = unreached.into_iter().collect();
-        eprintln!("never reached: {}", unreached.join(", "));
+        say!("never reached: {}", unreached.join(", "));
     }
     if let Some((seed, trouble)) = &tally.first_trouble {
-        eprintln!(
+        say!(
             "{} runs came to no verdict; the first, of seed {seed}: {trouble}",
             tally.trouble
         );
     }
     let kinds = if args.keep_going {
-        eprintln!("telling {} failed runs apart", tally.found.len());
+        say!("telling {} failed runs apart", tally.found.len());
         let stop = || interrupted();
         distinct(&tally.found, !args.drawn.black_box, EFFORT, &stop)
             .map_err(|error| Trouble::Usage(error.to_string()))?
@@ -89,7 +89,7 @@ pub fn hunt(args: &HuntArgs) -> Outcome {
     };
     let mut kept = Vec::new();
     for kind in &kinds {
-        kept.push(keep(args, &kind.found)?);
+        kept.push(keep(args, &kind.found));
     }
     let mut out = std::io::stdout().lock();
     if args.json {
@@ -102,8 +102,10 @@ pub fn hunt(args: &HuntArgs) -> Outcome {
                 writeln!(out, "  what it takes: {shape} ({runs} of the runs looked at)")?;
             }
             writeln!(out, "  again: {}", kept.again)?;
-            writeln!(out, "  smaller: {} {}", spec::program("shrink"), kept.id)?;
-            writeln!(out, "  kept in {}", kept.folder.display())?;
+            if let Some((id, folder)) = &kept.run {
+                writeln!(out, "  smaller: {} {id}", spec::program("shrink"))?;
+                writeln!(out, "  kept in {}", folder.display())?;
+            }
         }
         if tally.found.is_empty() {
             writeln!(out, "nothing found in {} runs", tally.runs)?;
@@ -115,6 +117,8 @@ pub fn hunt(args: &HuntArgs) -> Outcome {
         exit::HARNESS
     } else if interrupted() {
         exit::INTERRUPTED
+    } else if tally.runs == 0 {
+        exit::UNKNOWN
     } else {
         exit::VALID
     })
@@ -146,15 +150,15 @@ pub fn swarm(args: &DrawArgs) -> Result<Swarm, Trouble> {
 /// On a terminal, progress stays on one line.
 fn tell_progress(line: &str) {
     if std::io::stderr().is_terminal() {
-        eprint!("\r\x1b[K{line}");
+        let _ = write!(std::io::stderr().lock(), "\r\x1b[K{line}");
     } else {
-        eprintln!("{line}");
+        say!("{line}");
     }
 }
 
 fn end_progress() {
     if std::io::stderr().is_terminal() {
-        eprint!("\r\x1b[K");
+        let _ = write!(std::io::stderr().lock(), "\r\x1b[K");
     }
 }
 
@@ -189,10 +193,9 @@ fn tell(out: &mut impl Write, found: &Found) -> std::io::Result<()> {
     writeln!(out, "  {} events, trace hash {:016x}", found.events, found.hash)
 }
 
-/// A failure in the store.
+/// A failure, and the run of it in the store, by its id and where it is; none if it could not be kept.
 struct Kept {
-    id: String,
-    folder: PathBuf,
+    run: Option<(String, PathBuf)>,
     again: String,
 }
 
@@ -200,17 +203,21 @@ struct Kept {
 const CHECK_LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs a failure once more, to leave behind what every run leaves behind.
-fn keep(args: &HuntArgs, found: &Found) -> Result<Kept, Trouble> {
+fn keep(args: &HuntArgs, found: &Found) -> Kept {
     let again = again(&args.drawn, found.seed, Some(&format!("{:016x}", found.hash)));
     let case = cases::new(found.setup.clone(), !args.drawn.black_box);
     let record = cases::record(&case, "hunt", again.clone());
     let ready = Ready::Simulation(Box::new(case));
-    let (folder, ..) = record_run(&record, ready, &args.store, CHECK_LIMIT, true)?;
-    Ok(Kept {
-        id: record.id,
-        folder: folder.path().to_owned(),
-        again,
-    })
+    let run = match record_run(&record, ready, &args.store, CHECK_LIMIT, true) {
+        Ok((folder, ..)) => Some((record.id, folder.path().to_owned())),
+        // What was found is told all the same.
+        Err(Trouble::Usage(why) | Trouble::Harness(why) | Trouble::Unkept { problem: why, .. }) => {
+            say!("the run of seed {} is not kept: {why}", found.seed);
+            None
+        }
+        Err(Trouble::Gone) => None,
+    };
+    Kept { run, again }
 }
 
 /// The command that runs one seed of the campaign again.
@@ -258,8 +265,8 @@ fn json(tally: &Tally, kinds: &[Distinct], kept: &[Kept]) -> serde_json::Value {
                 "virtual_s": found.virtual_ns as f64 / 1e9,
                 "hash": format!("{:016x}", found.hash),
                 "setup": found.setup,
-                "run": kept.id,
-                "folder": kept.folder,
+                "run": kept.run.as_ref().map(|(id, _)| id),
+                "folder": kept.run.as_ref().map(|(_, folder)| folder),
                 "again": kept.again,
             })
         })

@@ -14,8 +14,10 @@ static RUNNING: Mutex<Option<Interrupt>> = Mutex::new(None);
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// While it lives, Ctrl-C calls what it was made with. A second one ends this process at once, and the guard takes
-/// the nodes away.
-pub struct Armed;
+/// the nodes away. One may live within another.
+pub struct Armed {
+    outer: Option<Interrupt>,
+}
 
 impl Armed {
     /// Lets Ctrl-C call `interrupt`, from a thread of its own.
@@ -24,14 +26,14 @@ impl Armed {
         let mut installed = Ok(());
         INSTALLED.call_once(|| installed = ctrlc::set_handler(on_interrupt));
         installed.map_err(|error| Trouble::Harness(format!("cannot watch for Ctrl-C: {error}")))?;
-        *running() = Some(Box::new(interrupt));
-        Ok(Armed)
+        let outer = running().replace(Box::new(interrupt));
+        Ok(Armed { outer })
     }
 }
 
 impl Drop for Armed {
     fn drop(&mut self) {
-        *running() = None;
+        *running() = self.outer.take();
     }
 }
 

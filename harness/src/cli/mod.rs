@@ -41,6 +41,13 @@ pub enum Trouble {
     Usage(String),
     /// The harness or the machine failed.
     Harness(String),
+    /// A run came to an end, but not all of it could be kept.
+    Unkept {
+        /// How it ended.
+        code: u8,
+        /// What went wrong, and what the run proved.
+        problem: String,
+    },
     /// Whoever reads the output has gone.
     Gone,
 }
@@ -63,12 +70,16 @@ pub fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(Trouble::Gone) => ExitCode::SUCCESS,
         Err(Trouble::Usage(problem)) => {
-            eprintln!("error: {problem}");
+            say!("error: {problem}");
             ExitCode::from(exit::USAGE)
         }
         Err(Trouble::Harness(problem)) => {
-            eprintln!("error: {problem}");
+            say!("error: {problem}");
             ExitCode::from(exit::HARNESS)
+        }
+        Err(Trouble::Unkept { code, problem }) => {
+            say!("error: {problem}");
+            ExitCode::from(code)
         }
     }
 }
@@ -92,7 +103,7 @@ fn dispatch() -> Outcome {
     let cli = Cli::from_arg_matches(&matches).map_err(|error| Trouble::Usage(error.to_string()))?;
     match cli.command {
         Command::Test(args) => test::test(&args),
-        Command::Check(args) => check::check(&export::history_of(args)?),
+        Command::Check(args) => check::check(&args),
         Command::Generate(args) => generate::generate(&args),
         Command::List(args) => list::list(&args),
         Command::Show(args) => runs::show(&args),

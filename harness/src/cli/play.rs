@@ -37,7 +37,10 @@ pub fn play(args: &PlayArgs) -> Outcome {
     let mutant = args
         .mutant
         .as_deref()
-        .map(|mutant| super::spec::mutant_of(&schedule.system, mutant))
+        .map(|mutant| {
+            let mend = |_: &str| format!("{name} is a schedule of {}", schedule.system);
+            super::spec::mutant_of(&schedule.system, mutant, mend)
+        })
         .transpose()?;
     let played = schedule
         .play(mutant.as_deref())

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use perjury_checker::{Finding, Verdict, Witness};
@@ -16,6 +17,9 @@ use crate::environment::{ClusterConfig, Led};
 use crate::process::ProcessEnvironment;
 use crate::progress::Progress;
 use crate::traces;
+
+/// What Ctrl-C is answered with.
+const INTERRUPTED: &str = "interrupted: healing, stopping, checking what there is; once more to end at once";
 
 /// How often the history reaches the disk.
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
@@ -47,11 +51,6 @@ impl Ready {
     /// Checks a test before anything is started or written.
     pub fn new(record: &TestRecord) -> Result<Self, Trouble> {
         let usage = |problem: String| Trouble::Usage(problem);
-        let mutant = record
-            .mutant
-            .as_deref()
-            .and_then(|name| name.split_once('/'))
-            .map(|(_, name)| name.to_owned());
         let options = Options {
             nodes: record.nodes,
             concurrency: record.concurrency,
@@ -63,26 +62,17 @@ impl Ready {
             seed: record.seed,
             ..Options::default()
         };
-        let work = Work {
-            name: record.workload.clone(),
-            keys: Some(record.keys).filter(|keys| *keys > 0),
-            values: record.values.map(|values| values.min(u64::from(u32::MAX)) as u32),
-            ops_per_key: None,
-        };
+        let (mut config, work) = (config_of(record), work_of(record));
         if record.environment == "sim" {
             let mut setup = Setup::new(&record.system, &record.workload, options);
             setup.workload = work;
             setup.settings = record.settings.clone();
-            setup.mutant = mutant;
+            setup.mutant = config.mutant;
             setup.plan = record.plan.clone();
             setup.weather = Weather::FAIR;
             perjury_simulator::validate(&setup).map_err(|error| usage(error.to_string()))?;
             return Ok(Ready::Simulation(Box::new(cases::new(setup, true))));
         }
-        let mut config = ClusterConfig::new(&record.system, record.nodes, PathBuf::new());
-        config.settings = record.settings.clone();
-        config.mutant = mutant;
-        config.seed = record.seed;
         config.traces = true;
         config.messages = true;
         config.validate().map_err(|error| usage(error.to_string()))?;
@@ -105,10 +95,11 @@ impl Ready {
             let usage = |error: ConfigError| Trouble::Usage(error.to_string());
             let (runner, config) = &mut **parts;
             config.members = case.setup.members;
+            say!("working out what each node does in this run, turn by turn; a long run takes a while");
             let (score, as_simulated) =
                 perjury_simulator::score(&case.setup, case.invariants).map_err(usage)?;
             if let Some(obstacle) = score.obstacle {
-                eprintln!(
+                say!(
                     "in this run {obstacle}, which real processes cannot be led through: they follow only its \
                      settings and its faults with times (--env sim plays all of it)"
                 );
@@ -151,6 +142,26 @@ impl Ready {
     }
 }
 
+/// What the record of a test says of its cluster.
+pub fn config_of(record: &TestRecord) -> ClusterConfig {
+    let mut config = ClusterConfig::new(&record.system, record.nodes, PathBuf::new());
+    config.settings = record.settings.clone();
+    let mutant = record.mutant.as_deref().and_then(|name| name.split_once('/'));
+    config.mutant = mutant.map(|(_, name)| name.to_owned());
+    config.seed = record.seed;
+    config
+}
+
+/// What it says of its workload.
+pub fn work_of(record: &TestRecord) -> Work {
+    Work {
+        name: record.workload.clone(),
+        keys: Some(record.keys).filter(|keys| *keys > 0),
+        values: record.values.map(|values| values.min(u64::from(u32::MAX)) as u32),
+        ops_per_key: None,
+    }
+}
+
 fn on_processes(
     (mut runner, mut config): (Runner, ClusterConfig),
     folder: &Path,
@@ -177,7 +188,7 @@ fn on_processes(
     };
     let interrupter = environment.interrupter();
     let armed = Armed::new(move || {
-        eprintln!("interrupted: healing, stopping, checking what there is; once more to end at once");
+        say!("{INTERRUPTED}");
         interrupter.interrupt();
     })?;
     let began = environment.began().unwrap_or_else(|| {
@@ -222,8 +233,8 @@ fn in_step(score: &Score, led: &Led, finished: &mut Finished, more: &mut Vec<Fin
         ));
     }
     match &led.difference {
-        Some(difference) => eprintln!("the processes did not do what the simulated nodes did: {difference}"),
-        None => eprintln!("{} turns, all as in the simulation", led.turns),
+        Some(difference) => say!("the processes did not do what the simulated nodes did: {difference}"),
+        None => say!("{} turns, all as in the simulation", led.turns),
     }
     if let Some((turns, unseen)) = &score.unseen
         && led.difference.is_none()
@@ -255,14 +266,31 @@ fn in_simulation(mut case: Case, listener: &mut dyn FnMut(&Notice)) -> Result<Ra
         messages: true,
         ..case.wanted()
     };
-    let mut outcome = perjury_simulator::run(&case.setup, &wanted).map_err(usage)?;
-    let compared = case.compare(&outcome).map_err(usage)?;
-    case.expected = Some(Expected::of(&outcome));
+    let stopped = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&stopped);
+    let _armed = Armed::new(move || {
+        say!("{INTERRUPTED}");
+        stop.store(true, Ordering::SeqCst);
+    })?;
+    let stop = || stopped.load(Ordering::SeqCst);
+    let mut outcome = perjury_simulator::run_until(&case.setup, &wanted, &stop).map_err(usage)?;
+    let breached = outcome
+        .violations
+        .iter()
+        .any(|violation| matches!(violation, Violation::Invariant(_)));
+    let cut_short = outcome.finished.interrupted;
+    let compared = match cut_short {
+        true => Comparison::Nothing,
+        false => case.compare(&outcome).map_err(usage)?,
+    };
+    // The whole run comes to something else.
+    case.expected = (!cut_short).then(|| Expected::of(&outcome));
     case.version = env!("CARGO_PKG_VERSION").to_owned();
-    eprintln!(
-        "{} events in {:.1} s of virtual time, trace hash {:016x}",
+    say!(
+        "{} events in {:.1} s of virtual time{}, trace hash {:016x}",
         outcome.events,
         outcome.virtual_ns as f64 / 1e9,
+        if breached { " until an invariant broke" } else { "" },
         outcome.hash
     );
     let setup = &case.setup;
@@ -279,10 +307,6 @@ fn in_simulation(mut case: Case, listener: &mut dyn FnMut(&Notice)) -> Result<Ra
         })
         .map(|(property, what)| broken(&property, &what, outcome.virtual_ns))
         .collect();
-    let breached = outcome
-        .violations
-        .iter()
-        .any(|violation| matches!(violation, Violation::Invariant(_)));
     if breached {
         // The breach ended the run before clients could see what comes of it. The same run again, without looking
         // inside, shows that; and this time with what the nodes did before.
@@ -292,7 +316,7 @@ fn in_simulation(mut case: Case, listener: &mut dyn FnMut(&Notice)) -> Result<Ra
             transcript: Some((at.saturating_sub(DESCRIBED), at + 1)),
             ..wanted
         };
-        outcome = perjury_simulator::run(setup, &wanted).map_err(usage)?;
+        outcome = perjury_simulator::run_until(setup, &wanted, &stop).map_err(usage)?;
         let story = traces::retold(&setup.system, &outcome.transcript);
         if let Some(witness) = more.iter_mut().flat_map(|finding| &mut finding.witnesses).next() {
             witness.story.splice(0..0, story);

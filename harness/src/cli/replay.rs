@@ -24,7 +24,7 @@ pub fn replay(args: &ReplayArgs) -> Outcome {
             record.id = run_id(record.seed, record.started_at);
             record.version = env!("CARGO_PKG_VERSION").to_owned();
             if record.environment != "sim" {
-                eprintln!("the same plan and the same operations; real processes do not repeat bit for bit");
+                say!("the same plan and the same operations; real processes do not repeat bit for bit");
             }
             run_once(&record, Ready::new(&record)?, &how).map(|(code, ..)| code)
         }
@@ -55,7 +55,7 @@ pub fn replay(args: &ReplayArgs) -> Outcome {
 fn older(version: &str) {
     let now = env!("CARGO_PKG_VERSION");
     if version != now {
-        eprintln!(
+        say!(
             "this run is of version {version}, and this is {now}: protocols, workloads and the draws of a seed may \
              differ, so the run may be another one"
         );
@@ -68,16 +68,16 @@ fn replay_case(case: Case, command: String, how: &How<'_>) -> Outcome {
     let (code, _, compared) = run_once(&record, Ready::Simulation(Box::new(case)), how)?;
     match compared {
         Comparison::Nothing => {}
-        Comparison::Identical => eprintln!("bit-identical: the trace has the hash that it had"),
+        Comparison::Identical => say!("bit-identical: the trace has the hash that it had"),
         Comparison::Different { event, now } => {
             match event {
                 Some(event) => {
-                    eprintln!("NOT the same run: event {event} is the first that differs; now it is:")
+                    say!("NOT the same run: event {event} is the first that differs; now it is:")
                 }
-                None => eprintln!("NOT the same run: the trace has another hash"),
+                None => say!("NOT the same run: the trace has another hash"),
             }
             for line in now {
-                eprintln!("  {line}");
+                say!("  {line}");
             }
             // Whatever it proves, it is not what was to be replayed.
             return Ok(code.max(perjury_runner::exit::VIOLATION));

@@ -104,6 +104,6 @@ pub fn prune(args: &PruneArgs) -> Outcome {
     } else {
         "deleted"
     };
-    eprintln!("{} runs {verb}, {:.1} MB", pruned.len(), bytes as f64 / 1e6);
+    say!("{} runs {verb}, {:.1} MB", pruned.len(), bytes as f64 / 1e6);
     Ok(exit::VALID)
 }

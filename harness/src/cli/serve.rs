@@ -69,7 +69,7 @@ pub fn serve(args: &ServeArgs) -> Outcome {
             writeln!(out, "{url}")?;
             out.flush()?;
         }
-        eprintln!("serving {} until interrupted", args.store.dir.display());
+        say!("serving {} until interrupted", args.store.dir.display());
         if args.open {
             open(url.as_ref())?;
         }

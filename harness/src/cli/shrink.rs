@@ -37,7 +37,7 @@ fn usage(error: impl std::fmt::Display) -> Trouble {
 /// does not fail.
 pub fn shrink(args: &ShrinkArgs) -> Outcome {
     let (case, path) = cases::simulated(&args.store, &args.run)?;
-    let _armed = Armed::new(|| eprintln!("interrupted: keeping the smallest run so far"))?;
+    let _armed = Armed::new(|| say!("interrupted: keeping the smallest run so far"))?;
     let effort = Effort {
         noises: args.noises,
         ..Effort::default()
@@ -51,13 +51,13 @@ pub fn shrink(args: &ShrinkArgs) -> Outcome {
         &mut |runs, size| {
             if told.elapsed() >= TELL_EVERY {
                 told = Instant::now();
-                eprintln!("{runs} runs: {}", words(size));
+                say!("{runs} runs: {}", words(size));
             }
         },
     )
     .map_err(usage)?;
     let Some(shrunk) = shrunk else {
-        eprintln!(
+        say!(
             "{}: nothing is wrong with this run, so there is nothing to shrink",
             path.display()
         );
@@ -75,8 +75,8 @@ pub fn shrink(args: &ShrinkArgs) -> Outcome {
         .clone()
         .unwrap_or_else(|| path.with_file_name("shrunk.json"));
     cases::write(&output, &small)?;
-    eprintln!("from {}", words(&shrunk.before));
-    eprintln!("to   {}, in {} runs", words(&shrunk.size), shrunk.runs);
+    say!("from {}", words(&shrunk.before));
+    say!("to   {}, in {} runs", words(&shrunk.size), shrunk.runs);
     let mut out = std::io::stdout().lock();
     if args.json {
         let size = |size: &Size| {
@@ -111,7 +111,7 @@ pub fn shrink(args: &ShrinkArgs) -> Outcome {
 /// Shows how probable a failure had become over time. Exits 0, or 2 if the run does not fail.
 pub fn likelihood(args: &LikelihoodArgs) -> Outcome {
     let (case, path) = cases::simulated(&args.store, &args.run)?;
-    let _armed = Armed::new(|| eprintln!("interrupted: telling what is known so far"))?;
+    let _armed = Armed::new(|| say!("interrupted: telling what is known so far"))?;
     let estimate = Estimate {
         moments: args.moments,
         branches: args.branches,
@@ -119,7 +119,7 @@ pub fn likelihood(args: &LikelihoodArgs) -> Outcome {
     let found =
         perjury_simulator::likelihood(&case.setup, case.invariants, estimate, &interrupted).map_err(usage)?;
     let Some(found) = found else {
-        eprintln!("{}: nothing is wrong with this run", path.display());
+        say!("{}: nothing is wrong with this run", path.display());
         return Ok(exit::UNKNOWN);
     };
     let record = record(&found);

@@ -5,13 +5,14 @@ use std::fmt::Write;
 use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 
+use clap::Parser as _;
 use perjury_nemesis::{Class, Nemesis, Plan, stream};
 use perjury_results::{Machine, SCHEMA, TestRecord, Timestamp, run_id};
 use perjury_simulator::Case;
 use perjury_systems::registry::{self, SYSTEMS, System};
 use perjury_systems::replica::Cluster;
 
-use super::args::{Environment, TargetArg, TestArgs};
+use super::args::{Cli, Command, Environment, TargetArg, TestArgs};
 use super::{Trouble, cases, quorums};
 
 /// What stands for every bundled system.
@@ -136,6 +137,31 @@ pub fn record_of(args: &TestArgs, case: &Case) -> Result<TestRecord, Trouble> {
     Ok(record)
 }
 
+/// The options that were given though the run that `--plan` names says the same for itself.
+pub fn overruled(args: &TestArgs) -> Vec<&'static str> {
+    let Ok(Cli {
+        command: Command::Test(usual),
+    }) = Cli::try_parse_from(["perjury", "test"])
+    else {
+        return Vec::new();
+    };
+    [
+        ("--system", args.system != usual.system),
+        ("--workload", args.workload != usual.workload),
+        ("--nemesis", args.nemesis != usual.nemesis),
+        ("--nodes", args.nodes != usual.nodes),
+        ("--concurrency", args.concurrency != usual.concurrency),
+        ("--rate", args.rate != usual.rate),
+        ("--time-limit", args.time_limit != usual.time_limit),
+        ("--seed", args.seed != usual.seed),
+        ("--mutant", args.mutant != usual.mutant),
+        ("--set", args.settings != usual.settings),
+    ]
+    .into_iter()
+    .filter_map(|(option, differs)| differs.then_some(option))
+    .collect()
+}
+
 /// The planted bug, and the settings: the bug's own, which unmask it, where the user gave no other.
 pub fn planted(
     system: &str,
@@ -146,7 +172,7 @@ pub fn planted(
     let Some(name) = mutant else {
         return Ok((None, given));
     };
-    let name = mutant_of(system, name)?;
+    let name = mutant_of(system, name, |of| format!("add --system {of}"))?;
     let info = registry::mutant(&name).ok_or_else(|| {
         Trouble::Usage(format!(
             "there is no planted bug {name}; `perjury list mutants` has them"
@@ -209,13 +235,14 @@ pub fn environment_name(environment: Environment) -> &'static str {
     }
 }
 
-/// A mutant's whole name; the system's may be left out.
-pub fn mutant_of(system: &str, name: &str) -> Result<String, Trouble> {
+/// A mutant's whole name; the system's may be left out. `mend` says what would be right for one of another system.
+pub fn mutant_of(system: &str, name: &str, mend: impl Fn(&str) -> String) -> Result<String, Trouble> {
     match name.split_once('/') {
         None => Ok(format!("{system}/{name}")),
         Some((of, _)) if of == system => Ok(name.to_owned()),
         Some((of, _)) => Err(Trouble::Usage(format!(
-            "{name} is a planted bug of {of}, not of {system}; add --system {of}"
+            "{name} is a planted bug of {of}, not of {system}; {}",
+            mend(of)
         ))),
     }
 }
@@ -249,6 +276,12 @@ fn draw_plan(
                 options.drift_limit_ppm = limit;
             }
             options.can.retain(|kind| !system.cannot.contains(kind));
+            if system.leaderless && args.target == Some(TargetArg::Leader) {
+                return Err(Trouble::Usage(format!(
+                    "{} has no leader that faults could hit: give another --target",
+                    system.name
+                )));
+            }
         }
         // The one that answers from memory.
         None => {

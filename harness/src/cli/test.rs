@@ -64,7 +64,7 @@ fn test_all(args: &TestArgs) -> Outcome {
                 break;
             }
             Ok(code) => codes.push(code),
-            Err(Trouble::Usage(why)) => eprintln!("{} is left out: {why}", system.name),
+            Err(Trouble::Usage(why)) => say!("{} is left out: {why}", system.name),
             Err(trouble) => return Err(trouble),
         }
     }
@@ -89,8 +89,17 @@ fn test_one(args: &TestArgs) -> Outcome {
             Some(case) => spec::record_of(args, case)?,
             None => spec::record(args, seed)?,
         };
+        if run == 0 && case.is_some() {
+            let overruled = spec::overruled(args);
+            if !overruled.is_empty() {
+                say!(
+                    "--plan names a whole run, which says for itself what these options say: {}",
+                    overruled.join(", ")
+                );
+            }
+        }
         if args.runs > 1 {
-            eprintln!("run {} of {}", run + 1, args.runs);
+            say!("run {} of {}", run + 1, args.runs);
         }
         let ready = match &case {
             Some(case) => Ready::of(case, &record)?,
@@ -99,7 +108,7 @@ fn test_one(args: &TestArgs) -> Outcome {
         if run == 0
             && let Some(told) = quorums::told(&record, &ready.cluster())
         {
-            eprintln!("{told}");
+            say!("{told}");
         }
         let (code, ..) = run_once(&record, ready, &how)?;
         if code != exit::VALID {
@@ -130,7 +139,7 @@ pub fn record_run(
     quiet: bool,
 ) -> Result<(RunFolder, Summary, Comparison), Trouble> {
     let mut writer = Store::at(&store.dir).create(record)?;
-    eprintln!("run {}, seed {}", record.id, record.seed);
+    say!("run {}, seed {}", record.id, record.seed);
     let began = Instant::now();
     let ran = ready.run(record, &mut writer, quiet)?;
     let took = began.elapsed();
@@ -146,30 +155,59 @@ pub fn record_run(
     if let Some((case, _)) = &ran.case {
         verdict.predicted_visibility = cases::predicted_visibility(&case.setup);
     }
-    if let Some(messages) = &ran.messages {
-        writer.messages(messages, &verdict)?;
-    }
-    let mut compared = Comparison::Nothing;
-    if let Some((case, comparison)) = ran.case {
-        cases::write(&writer.folder().path().join(cases::PLAN), &case)?;
-        compared = comparison;
-    }
-    let folder = writer.finish(&verdict)?;
-    let evidence = folder.evidence()?;
-    folder.write_reports(&evidence)?;
+    let keep = || -> Result<RunFolder, Trouble> {
+        if let Some(messages) = &ran.messages {
+            writer.messages(messages, &verdict)?;
+        }
+        if let Some((case, _)) = &ran.case {
+            cases::write(&writer.folder().path().join(cases::PLAN), case)?;
+        }
+        let folder = writer.finish(&verdict)?;
+        let evidence = folder.evidence()?;
+        folder.write_reports(&evidence)?;
+        Ok(folder)
+    };
+    let folder = keep().map_err(|trouble| unkept(&summary, trouble))?;
+    let compared = ran.case.map_or(Comparison::Nothing, |(_, comparison)| comparison);
     Ok((folder, summary, compared))
+}
+
+/// What a run proved stays true if it cannot be written down.
+fn unkept(summary: &Summary, trouble: Trouble) -> Trouble {
+    let (Trouble::Usage(why) | Trouble::Harness(why)) = trouble else {
+        return trouble;
+    };
+    let findings = summary.findings.iter().map(|finding| {
+        format!(
+            "\n{}: {}. {}",
+            finding.property, finding.verdict, finding.sentence
+        )
+    });
+    let failures = summary.failures.iter().map(|failure| format!("\n{failure}"));
+    let proved: String = findings.chain(failures).collect();
+    Trouble::Unkept {
+        code: exit::worst([summary.exit_code, exit::HARNESS]),
+        problem: format!("the run cannot be kept: {why}{proved}"),
+    }
 }
 
 /// Tells the verdict.
 fn conclude(folder: &RunFolder, json: bool) -> Result<(), Trouble> {
     let evidence = folder.evidence()?;
-    if let Some(file) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|file| !file.is_empty()) {
-        let mut file = OpenOptions::new().create(true).append(true).open(file)?;
-        file.write_all(github::summary(&evidence).as_bytes())?;
+    if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) {
+        let opened = OpenOptions::new().create(true).append(true).open(&path);
+        let added = opened.and_then(|mut file| file.write_all(github::summary(&evidence).as_bytes()));
+        if let Err(error) = added {
+            // The verdict is worth more than its summary.
+            say!(
+                "GITHUB_STEP_SUMMARY is {}, which cannot be added to: {error}",
+                path.display()
+            );
+        }
     }
     if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
         // On standard error, where commands of a workflow are understood as well: standard output is for data.
-        std::io::stderr().write_all(github::annotations(&evidence).as_bytes())?;
+        let _ = std::io::stderr().write_all(github::annotations(&evidence).as_bytes());
     }
     let mut out = std::io::stdout().lock();
     if json {

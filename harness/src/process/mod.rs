@@ -12,7 +12,7 @@ mod in_step;
 pub mod link;
 mod members;
 mod nodes;
-mod spawn;
+pub(crate) mod spawn;
 mod sys;
 mod watch;
 

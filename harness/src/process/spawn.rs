@@ -28,7 +28,7 @@ static SPAWNER: LazyLock<Option<mpsc::Sender<Order>>> = LazyLock::new(|| {
 });
 
 /// Starts a process that dies with this one and is out of reach of the terminal's Ctrl-C.
-pub(super) fn spawn(mut command: Command) -> io::Result<Child> {
+pub(crate) fn spawn(mut command: Command) -> io::Result<Child> {
     sys::die_with_parent(&mut command);
     spawn_survivor(command)
 }
@@ -46,7 +46,7 @@ pub(super) fn spawn_survivor(mut command: Command) -> io::Result<Child> {
 }
 
 /// A command that runs this program, or the one that is named.
-pub(super) fn this_program(program: Option<&Path>) -> io::Result<Command> {
+pub(crate) fn this_program(program: Option<&Path>) -> io::Result<Command> {
     use std::os::unix::process::CommandExt as _;
 
     if let Some(program) = program {

@@ -67,7 +67,7 @@ impl Progress {
             Show::Quiet => return,
             Show::Live(bar) => {
                 if let Some(line) = told {
-                    bar.suspend(|| eprintln!("{line}"));
+                    bar.suspend(|| say!("{line}"));
                 }
                 if self.drawn.elapsed() < DRAW_EVERY {
                     return;
@@ -86,12 +86,12 @@ impl Progress {
             }
             Show::Plain => {
                 if let Some(line) = told {
-                    eprintln!("{line}");
+                    say!("{line}");
                 }
                 if self.drawn.elapsed() < PRINT_EVERY {
                     return;
                 }
-                eprintln!("{}", self.tally.lines().join("; "));
+                say!("{}", self.tally.lines().join("; "));
                 self.drawn = Instant::now();
                 self.tally.begin_window();
             }

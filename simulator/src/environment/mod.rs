@@ -135,6 +135,7 @@ pub(crate) struct Environment<R: Replica> {
     /// Where the noise is to be drawn anew, and when it was.
     pub(crate) branch: Option<Branch>,
     pub(crate) branched_ns: Option<u64>,
+    interrupted: bool,
     done: bool,
 }
 
@@ -203,12 +204,14 @@ impl<R: Replica> Environment<R> {
             asked: None,
             branch: None,
             branched_ns: None,
+            interrupted: false,
             done: false,
         }
     }
 
-    /// Runs until the test is over. `each` is called after every event with the world.
-    pub(crate) fn run(&mut self, max_events: u64, mut each: impl FnMut(&World<R, Alarm>)) -> End {
+    /// Runs until the test is over. `each` is called after every event with the world, and says whether the user has had
+    /// enough: then the runner heals everything and comes to an end.
+    pub(crate) fn run(&mut self, max_events: u64, mut each: impl FnMut(&World<R, Alarm>) -> bool) -> End {
         for node in self.world.nodes() {
             self.world.start(node, 0);
         }
@@ -235,7 +238,10 @@ impl<R: Replica> Environment<R> {
             if !self.world.notes.is_empty() || self.world.view_changed || !self.inputs.is_empty() {
                 self.settle();
             }
-            each(&self.world);
+            if each(&self.world) && !self.interrupted {
+                self.interrupted = true;
+                self.inputs.push_back(Input::Interrupt);
+            }
             if self.world.breach.is_some() || self.stalled.is_some() {
                 break;
             }

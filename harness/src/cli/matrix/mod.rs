@@ -30,7 +30,7 @@ pub fn matrix(args: &MatrixArgs) -> Outcome {
         return Err(Trouble::Usage(problem));
     }
     let first = args.seed.unwrap_or_else(spec::draw_seed);
-    eprintln!(
+    say!(
         "{} planted bugs, {} campaigns each, seeds from {first}",
         mutants.len(),
         args.campaigns
@@ -68,6 +68,6 @@ fn write_page(
         .collect();
     std::fs::write(path, report::store::matrix_of(heads, rows, note)?)
         .map_err(|error| Trouble::Harness(format!("{}: {error}", path.display())))?;
-    eprintln!("the table as a page: {}", path.display());
+    say!("the table as a page: {}", path.display());
     Ok(())
 }

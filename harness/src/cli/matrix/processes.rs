@@ -1,9 +1,13 @@
 //! The matrix on real processes: each run is a process of its own, as a user would start it.
 
-use std::io::{BufRead, Write};
-use std::process::{Command, Stdio};
-use std::sync::Mutex;
+use std::collections::BTreeSet;
+use std::io::{BufRead, Read, Write};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use perjury_results::{RunOutcome, TestRecord, VerdictRecord};
 use perjury_runner::exit;
@@ -12,7 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{markdown, markdown_head, write_page};
 use crate::cli::args::MatrixArgs;
+use crate::cli::interrupt::{Armed, interrupted};
 use crate::cli::{Outcome, Trouble};
+use crate::process::spawn;
 
 /// What came of one run.
 #[derive(Debug, Serialize)]
@@ -52,13 +58,23 @@ pub fn hunt(args: &MatrixArgs, mutants: &[&'static MutantInfo], first: u64) -> O
     let rows = Mutex::new(mutants.iter().map(row).collect::<Vec<_>>());
     let trouble = Mutex::new(None);
     let next = AtomicUsize::new(0);
+    let running = Running::default();
+    let told = running.clone();
+    let armed = Armed::new(move || {
+        say!("interrupted: the runs heal, stop, and are judged by what there is; once more to end at once");
+        told.interrupt();
+    })?;
     std::thread::scope(|scope| {
         for _ in 0..args.jobs {
             scope.spawn(|| {
-                while let Some(&(mutant, seed)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    match run(args, mutants[mutant], seed) {
+                while let Some(&(mutant, seed)) = jobs.get(next.fetch_add(1, Ordering::Relaxed))
+                    && !interrupted()
+                {
+                    match run(args, mutants[mutant], seed, &running) {
+                        // One that was cut short says nothing of what it did not find.
+                        Ok(cell) if cell.found.is_none() && interrupted() => {}
                         Ok(cell) => {
-                            eprintln!("{}", line(mutants[mutant], &cell));
+                            say!("{}", line(mutants[mutant], &cell));
                             lock(&rows)[mutant].cells.push(cell);
                         }
                         Err(error) => {
@@ -70,17 +86,36 @@ pub fn hunt(args: &MatrixArgs, mutants: &[&'static MutantInfo], first: u64) -> O
             });
         }
     });
-    if let Some(trouble) = lock(&trouble).take() {
+    drop(armed);
+    if let Some(trouble) = lock(&trouble).take()
+        && !interrupted()
+    {
         return Err(trouble);
     }
     let rows = rows
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     print(&rows, args)?;
+    if interrupted() {
+        return Ok(exit::INTERRUPTED);
+    }
     let all = rows
         .iter()
         .all(|row| row.cells.iter().any(|cell| cell.found.is_some()));
     Ok(if all { exit::VALID } else { exit::UNKNOWN })
+}
+
+/// The runs that are under way, by their processes.
+#[derive(Clone, Default)]
+struct Running(Arc<Mutex<BTreeSet<u32>>>);
+
+impl Running {
+    fn interrupt(&self) {
+        for process in &*lock(&self.0) {
+            // It is taken off the list before it is reaped, so that its number still means it.
+            let _ = i32::try_from(*process).map(|process| kill(Pid::from_raw(process), Signal::SIGINT));
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -96,8 +131,8 @@ fn row(mutant: &&'static MutantInfo) -> Row {
     }
 }
 
-fn run(args: &MatrixArgs, mutant: &MutantInfo, seed: u64) -> Result<Cell, Trouble> {
-    let mut command = Command::new(std::env::current_exe()?);
+fn run(args: &MatrixArgs, mutant: &MutantInfo, seed: u64, running: &Running) -> Result<Cell, Trouble> {
+    let mut command = spawn::this_program(None)?;
     command.args([
         "test",
         "--json",
@@ -120,13 +155,27 @@ fn run(args: &MatrixArgs, mutant: &MutantInfo, seed: u64) -> Result<Cell, Troubl
     command.arg("--seed").arg(seed.to_string());
     command.arg("--store").arg(&args.store.dir);
     command.args(["--name", "matrix"]);
-    let output = command.stdin(Stdio::null()).output()?;
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = spawn::spawn(command)?;
+    lock(&running.0).insert(child.id());
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let (printed, told) = (child.stdout.take(), child.stderr.take());
+    let read = std::thread::scope(|scope| {
+        let telling = scope.spawn(|| told.map_or(Ok(0), |mut told| told.read_to_end(&mut stderr)));
+        let printing = printed.map_or(Ok(0), |mut printed| printed.read_to_end(&mut stdout));
+        printing.and(telling.join().unwrap_or(Ok(0)))
+    });
+    lock(&running.0).remove(&child.id());
+    child.wait()?;
+    read?;
     let failed = |what: &str| {
-        let told = String::from_utf8_lossy(&output.stderr);
+        let told = String::from_utf8_lossy(&stderr);
         Trouble::Harness(format!("{} with seed {seed}: {what}\n{told}", mutant.name))
     };
-    let last = output
-        .stdout
+    let last = stdout
         .lines()
         .last()
         .transpose()?
@@ -228,7 +277,7 @@ fn print(rows: &[Row], args: &MatrixArgs) -> Result<(), Trouble> {
         .filter(|row| row.cells.iter().any(|cell| cell.found.is_some()))
         .count();
     let summary = format!("{found} of {} planted bugs were found", rows.len());
-    eprintln!("{summary}");
+    say!("{summary}");
     write_page(
         args.page.as_deref(),
         &HEADS,

@@ -16,7 +16,7 @@ use crate::cli::{Outcome, Trouble, spec};
 
 /// Hunts in simulation, with invariants and without, and prints a table.
 pub fn hunt(args: &MatrixArgs, systems: &[&System], mutants: &[&'static MutantInfo], seed: u64) -> Outcome {
-    let _armed = Armed::new(|| eprintln!("interrupted: waiting for the runs that are under way"))?;
+    let _armed = Armed::new(|| say!("interrupted: waiting for the runs that are under way"))?;
     let mut out = std::io::stdout().lock();
     if !args.json {
         writeln!(out, "{}", markdown_head(&HEADS))?;
@@ -52,11 +52,11 @@ pub fn hunt(args: &MatrixArgs, systems: &[&System], mutants: &[&'static MutantIn
     let (correct, planted): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.mutant.is_none());
     let summary = summary(&planted);
     for line in &summary {
-        eprintln!("{line}");
+        say!("{line}");
     }
     let accused = correct.iter().any(|row| row.found() + row.convicted() > 0);
     for row in &correct {
-        eprintln!("{}", acquittal(row));
+        say!("{}", acquittal(row));
     }
     write_page(
         args.page.as_deref(),
@@ -196,6 +196,7 @@ fn summary(rows: &[&Row]) -> Vec<String> {
                 let either = rows.iter().filter(|row| by_chance(row) || row.directed(kind));
                 (chance, either.count())
             };
+            let campaigns = rows.iter().map(|row| row.attempts.len()).max().unwrap_or(0);
             let found = mostly(&|attempt| !attempt.watched.sightings.is_empty(), None);
             let soon = mostly(
                 &|attempt| {
@@ -209,10 +210,11 @@ fn summary(rows: &[&Row]) -> Vec<String> {
                 Some(Kind::History),
             );
             format!(
-                "{which}: of {} planted bugs, chance found {} in at least nine of ten campaigns, {} of them within 10 CPU \
-                 seconds, and {} by the history alone; with the schedules {}, {} and {}",
+                "{which}: of {} planted bugs, chance found {} in at least {} of {campaigns} campaigns, {} of them within 10 \
+                 CPU seconds, and {} by the history alone; with the schedules {}, {} and {}",
                 rows.len(),
                 found.0,
+                (9 * campaigns).div_ceil(10),
                 soon.0,
                 convicted.0,
                 found.1,

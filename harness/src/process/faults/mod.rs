@@ -1,5 +1,7 @@
 //! Carrying faults out, mending them, and saying honestly what they did.
 
+mod disks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -293,77 +295,6 @@ impl ProcessEnvironment {
         }
     }
 
-    /// Flips a bit in the logs of nodes that have been killed, and starts them.
-    fn damage_logs(&mut self, id: u32, now: Instant) {
-        let Some(active) = self.faults.active.get_mut(&id) else {
-            return;
-        };
-        let hit = active.hit.clone();
-        active.stage = Stage::Reading {
-            waiting: hit.clone(),
-            deadline: now + RESTART_LIMIT,
-        };
-        let mut felt = BTreeSet::new();
-        for node in hit {
-            let damaged = self.nodes.flip_bit(node).map(|flipped| {
-                if flipped {
-                    felt.insert(node);
-                }
-            });
-            if let Err(error) = damaged.and_then(|()| self.start_node(node)) {
-                let problem = format!("cannot damage the log of {node}: {error}");
-                self.faults.injected(id, Err(problem));
-                return;
-            }
-        }
-        if let Some(active) = self.faults.active.get_mut(&id) {
-            active.felt = felt;
-        }
-    }
-
-    /// Repairs disks, and starts again the nodes that stopped for them.
-    fn mend_disks(&mut self, id: u32, nodes: BTreeSet<Node>, defect: Defect, now: Instant) {
-        for &node in &nodes {
-            match defect {
-                Defect::Slow { .. } | Defect::Full => self.nodes.ail(node, Ailment::default()),
-                Defect::FlippedBit => {
-                    if let Err(error) = self.nodes.flip_back(node) {
-                        let problem = format!("cannot repair the log of {node}: {error}");
-                        self.faults.healed(id, Err(problem));
-                        return;
-                    }
-                }
-            }
-        }
-        let Some(active) = self.faults.active.get_mut(&id) else {
-            return;
-        };
-        match defect {
-            Defect::Slow { .. } => {
-                let result = stopped_bite(active);
-                self.faults.healed(id, Ok(result));
-            }
-            Defect::Full => {
-                // One that had nothing to write may be about to stop all the same.
-                let waiting: BTreeSet<Node> = self
-                    .nodes
-                    .up()
-                    .into_iter()
-                    .filter(|up| nodes.contains(up))
-                    .collect();
-                active.stage = Stage::Stopping {
-                    waiting: waiting.clone(),
-                    deadline: now + CRASH_LIMIT,
-                };
-                for node in waiting {
-                    self.nodes.kill(node);
-                }
-                self.tick(now);
-            }
-            Defect::FlippedBit => self.restart(id, nodes, now),
-        }
-    }
-
     fn restart(&mut self, id: u32, nodes: BTreeSet<Node>, now: Instant) {
         let mut waiting = BTreeSet::new();
         for node in nodes {
@@ -597,7 +528,7 @@ fn packets_bite(hits: &[(Link, Hits)]) -> Bite {
 fn stopped_bite(active: &Active) -> Bite {
     let crash = match &active.fault {
         Resolved::Kill { crash, .. } => crash,
-        Resolved::Disk { defect, .. } => return disk_bite(active, *defect),
+        Resolved::Disk { defect, .. } => return disks::bite_of(active, *defect),
         _ => return Bite::default(),
     };
     let who = list(&active.hit);
@@ -610,20 +541,4 @@ fn stopped_bite(active: &Active) -> Bite {
             format!("killed {who}: lost {lost} records, of which {torn} bytes were left"),
         ),
     }
-}
-
-fn disk_bite(active: &Active, defect: Defect) -> Bite {
-    let who = list(&active.felt);
-    let evidence = match defect {
-        Defect::Slow { fsync_ms } => format!("fsyncs of {who} took about {fsync_ms} ms longer"),
-        Defect::Full => format!("{who} stopped, since the disk was full"),
-        Defect::FlippedBit if active.felt.is_empty() => {
-            format!("{} had no record that could be damaged", list(&active.hit))
-        }
-        Defect::FlippedBit => format!(
-            "a bit flipped in the log of {who}; {} refused to start from it",
-            list(&active.refused)
-        ),
-    };
-    bite(!active.felt.is_empty(), evidence)
 }
