@@ -392,6 +392,29 @@ fn a_file_of_defaults_is_obeyed_and_a_wrong_one_refused_with_its_line() {
 }
 
 #[test]
+fn the_environment_is_obeyed_and_a_wrong_value_in_it_refused_by_its_name() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let with = |variable: &str, value: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_perjury"));
+        command.args(["test", "--env", "sim", "--time-limit", "1s"]);
+        command.current_dir(folder.path()).env(variable, value);
+        command.output().expect("perjury runs")
+    };
+    let refused = with("PERJURY_NODES", "many");
+    assert_eq!(refused.status.code(), Some(254));
+    assert!(
+        text(&refused.stderr).contains("PERJURY_NODES"),
+        "{}",
+        text(&refused.stderr)
+    );
+    for (flag, json) in [("1", true), ("true", true), ("0", false), ("", false)] {
+        let output = with("PERJURY_JSON", flag);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert_eq!(output.stdout.starts_with(b"{"), json, "{flag:?}");
+    }
+}
+
+#[test]
 fn sizes_of_quorums_are_told_as_they_were_given() {
     let folder = tempfile::tempdir().expect("a directory");
     let given = "--system nwr --n 3 --w 2 --r 2 --set reads=abd --env sim --time-limit 1s --seed 1";

@@ -29,7 +29,9 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::builder::FalseyValueParser;
+use clap::error::{ContextKind, ContextValue};
+use clap::{ArgAction, CommandFactory, FromArgMatches};
 use perjury_runner::exit;
 
 use args::{Cli, Command};
@@ -85,7 +87,7 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch() -> Outcome {
-    let command = config::apply(Cli::command(), Path::new(config::FILE))
+    let command = config::apply(flags_in_the_environment(Cli::command()), Path::new(config::FILE))
         .map_err(|error| Trouble::Usage(error.to_string()))?;
     let matches = match command.try_get_matches() {
         Ok(matches) => matches,
@@ -97,6 +99,9 @@ fn dispatch() -> Outcome {
                 exit::VALID
             };
             error.print()?;
+            if let Some(variable) = refused_variable(&error) {
+                say!("\n  tip: the value is that of {variable} in the environment");
+            }
             return Ok(code);
         }
     };
@@ -131,6 +136,29 @@ fn dispatch() -> Outcome {
             print(&out)
         }
     }
+}
+
+/// Lets a flag be given in the environment as 1 or 0 too.
+fn flags_in_the_environment(command: clap::Command) -> clap::Command {
+    command.mut_subcommands(|subcommand| {
+        subcommand.mut_args(|arg| match arg.get_action() {
+            ArgAction::SetTrue if arg.get_env().is_some() => arg.value_parser(FalseyValueParser::new()),
+            _ => arg,
+        })
+    })
+}
+
+/// The variable of the environment that a refused value is from, if it is from there.
+fn refused_variable(error: &clap::Error) -> Option<String> {
+    let told = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let option = told(ContextKind::InvalidArg)?.strip_prefix("--")?;
+    let name = option.split_whitespace().next()?.replace('-', "_").to_uppercase();
+    let variable = format!("PERJURY_{name}");
+    let value = std::env::var(&variable).ok()?;
+    (told(ContextKind::InvalidValue)? == value).then_some(variable)
 }
 
 fn print(bytes: &[u8]) -> Outcome {
