@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use perjury_nemesis::{Defect, Node};
+use perjury_nemesis::{Crash, Defect, Node};
 use perjury_runner::Bite;
 
 use super::{Active, CRASH_LIMIT, RESTART_LIMIT, Stage, bite, list, stopped_bite};
@@ -11,6 +11,31 @@ use crate::node::Ailment;
 use crate::process::ProcessEnvironment;
 
 impl ProcessEnvironment {
+    /// Breaks disks. Says what that did, unless it is not known yet.
+    pub(super) fn break_disks(
+        &mut self,
+        active: &mut Active,
+        id: u32,
+        nodes: BTreeSet<Node>,
+        defect: Defect,
+    ) -> Option<Bite> {
+        let (slow_ms, word) = match defect {
+            Defect::Slow { fsync_ms } => (fsync_ms, "slowed down"),
+            Defect::Full => (0, "filled"),
+            Defect::FlippedBit => {
+                self.begin_kill(active, id, nodes, Crash::Kill);
+                return None;
+            }
+        };
+        let full = defect == Defect::Full;
+        for &node in &nodes {
+            self.nodes.ail(node, Ailment { slow_ms, full });
+        }
+        let told = format!("{word} the disks of {}", list(&nodes));
+        active.hit = nodes;
+        Some(bite(false, told))
+    }
+
     /// Flips a bit in the logs of nodes that have been killed, and starts them.
     pub(super) fn damage_logs(&mut self, id: u32, now: Instant) {
         let Some(active) = self.faults.active.get_mut(&id) else {
@@ -29,6 +54,9 @@ impl ProcessEnvironment {
                 }
             });
             if let Err(error) = damaged.and_then(|()| self.start_node(node)) {
+                if let Some(active) = self.faults.active.get_mut(&id) {
+                    active.stage = Stage::Injected;
+                }
                 let problem = format!("cannot damage the log of {node}: {error}");
                 self.faults.injected(id, Err(problem));
                 return;

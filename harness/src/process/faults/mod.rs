@@ -5,7 +5,7 @@ mod disks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use perjury_nemesis::{Bend, Crash, Defect, Link, Node, Resolved, kinds};
+use perjury_nemesis::{Bend, Crash, Link, Node, Resolved, kinds};
 use perjury_runner::{Bite, Input};
 
 use super::ProcessEnvironment;
@@ -13,8 +13,8 @@ use super::link::{Hits, Mistreatment};
 use super::members::{Change, Progress, Repair};
 use super::nodes::Heard;
 use crate::http::client::End;
+use crate::node::Command;
 use crate::node::config::Tail;
-use crate::node::{Ailment, Command};
 
 /// A node that was told to crash and is still there after this is killed.
 const CRASH_LIMIT: Duration = Duration::from_millis(1500);
@@ -182,28 +182,7 @@ impl ProcessEnvironment {
                     .collect();
                 result = Some(bite(false, format!("bent the clocks of {}", list(&active.hit))));
             }
-            Resolved::Disk {
-                nodes,
-                defect: Defect::FlippedBit,
-            } => self.begin_kill(&mut active, id, nodes, Crash::Kill),
-            Resolved::Disk { nodes, defect } => {
-                let ailment = match defect {
-                    Defect::Slow { fsync_ms } => Ailment {
-                        slow_ms: fsync_ms,
-                        full: false,
-                    },
-                    Defect::Full | Defect::FlippedBit => Ailment {
-                        slow_ms: 0,
-                        full: true,
-                    },
-                };
-                for &node in &nodes {
-                    self.nodes.ail(node, ailment);
-                }
-                let word = if ailment.full { "filled" } else { "slowed down" };
-                result = Some(bite(false, format!("{word} the disks of {}", list(&nodes))));
-                active.hit = nodes;
-            }
+            Resolved::Disk { nodes, defect } => result = self.break_disks(&mut active, id, nodes, defect),
             Resolved::Kill { nodes, crash } => self.begin_kill(&mut active, id, nodes, crash),
             Resolved::Leave { nodes } => {
                 active.change = Some(Change::new(id, &nodes, true, now));
