@@ -263,7 +263,7 @@ mod tests {
             ("basic-paxos", 22),
             ("paxos", 18),
             ("zab", 38),
-            ("nwr", 38),
+            ("nwr", 41),
         ];
         assert_eq!(counts.collect::<Vec<_>>(), wanted);
     }

@@ -269,7 +269,7 @@ impl Nwr {
             cells.get(place).cloned().unwrap_or_default()
         };
         let tag = newest(&cell);
-        if operation.may_be_outdated(tag) {
+        if self.rules.asks_anew(operation.may_be_outdated(tag)) {
             return self.ask_anew(ticket, cx);
         }
         if cell.len() > 1 {
@@ -330,12 +330,12 @@ impl Nwr {
             .map(|tag| tag.counter);
         let forgotten = operation.forgotten.values().map(|one| one.greatest);
         let forgotten = forgotten.fold(self.forgotten, u64::max);
-        let queried = queried.fold(forgotten, u64::max);
+        let floor = self.rules.floor(queried.max().unwrap_or(0), forgotten);
         let wall_us = u64::try_from(cx.wall.as_micros()).unwrap_or(u64::MAX);
         let given = self.given.get(&key).copied().unwrap_or(0);
         let counter = match self.settings.versions {
             Versions::Clock => wall_us,
-            Versions::Counter | Versions::Vector => self.rules.counter(queried, wall_us),
+            Versions::Counter | Versions::Vector => self.rules.counter(floor, wall_us),
         };
         let counter = counter.max(given + 1);
         self.given.insert(Arc::clone(&key), counter);

@@ -120,7 +120,7 @@ impl Nwr {
         let (told, held) = (newest(cell), self.cells.get(key));
         let fetches = self.view.before.is_some() && !self.view.settled && self.synced < self.view.epoch;
         let had_it = || !self.is_renewed() && self.holders(key).1.contains(&self.me);
-        let old = told.is_some_and(|tag| tag.counter <= self.forgotten)
+        let old = told.is_some_and(|tag| !self.rules.may_take(tag.counter, self.forgotten))
             || (chosen < self.view.epoch && fetches && !had_it());
         old && held.is_none_or(|held| is_removed(&held.cell) && newest(&held.cell) < told)
     }

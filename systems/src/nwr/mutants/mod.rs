@@ -2,7 +2,8 @@
 
 mod placement;
 mod quorums;
+mod removals;
 mod repair;
 mod versions;
 
-crate::rules::mutants!("nwr": quorums, versions, repair, placement);
+crate::rules::mutants!("nwr": quorums, versions, repair, removals, placement);

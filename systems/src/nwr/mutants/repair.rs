@@ -1,7 +1,5 @@
 //! Mistakes about how replicas are brought up to date.
 
-use std::time::Duration;
-
 use super::super::rules::Swap;
 use super::Mutant;
 use crate::replica::{Difficulty, MutantInfo};
@@ -86,21 +84,5 @@ pub(super) const MUTANTS: &[Mutant] = &[
             difficulty: Difficulty::Easy,
         },
         swap: Swap::TakesFromPeer(|theirs, mine| mine.is_some_and(|mine| theirs < mine)),
-    },
-    Mutant {
-        info: MutantInfo {
-            name: "nwr/tombstone-gc-early",
-            id: "Q20",
-            core: true,
-            change: "forgets a removal before all replicas know of it",
-            source: "Scylla #8970; riak_kv #1094",
-            workload: "delete",
-            nemesis: "partition,pause",
-            moment: "store",
-            settings: &["anti-entropy-ms=100"],
-            finding: "a removed value comes back (Q-I1)",
-            difficulty: Difficulty::Medium,
-        },
-        swap: Swap::KeepsTombstone(|_, age, _| age < Duration::from_millis(150)),
     },
 ];

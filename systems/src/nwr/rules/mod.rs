@@ -13,6 +13,7 @@ use crate::ring::rules as ring;
 use crate::rules::rules;
 
 pub mod quorums;
+pub mod removals;
 pub mod repair;
 pub mod versions;
 
@@ -55,7 +56,11 @@ rules! {
     repair::repair_tag = RepairTag(read: Tag, fresh: Tag) -> Tag;
     repair::hint_is_durable = HintIsDurable() -> bool;
     repair::takes_from_peer = TakesFromPeer(theirs: Tag, mine: Option<Tag>) -> bool;
-    repair::keeps_tombstone = KeepsTombstone(known_to_all: bool, age: Duration, grace: Duration) -> bool;
+
+    removals::keeps_tombstone = KeepsTombstone(known_to_all: bool, age: Duration, grace: Duration) -> bool;
+    removals::floor = Floor(held: u64, forgotten: u64) -> u64;
+    removals::may_take = MayTake(told: u64, forgotten: u64) -> bool;
+    removals::asks_anew = AsksAnew(may_be_outdated: bool) -> bool;
 }
 
 impl Placement for Rules {

@@ -1,7 +1,5 @@
 //! How replicas that lag are brought up to date.
 
-use std::time::Duration;
-
 use crate::api::Tag;
 
 /// Does a read store what it found at a write quorum? Where registers are to be atomic: else the next read may miss it (ABD).
@@ -29,10 +27,4 @@ pub fn hint_is_durable() -> bool {
 /// Does a replica take another one's version when they compare? Only if it is newer than its own.
 pub fn takes_from_peer(theirs: Tag, mine: Option<Tag>) -> bool {
     mine.is_none_or(|mine| theirs > mine)
-}
-
-/// Is a removed key still remembered? Until all replicas know that it is removed, and then for as long as is set: from then on
-/// no replica takes anything older from anybody.
-pub fn keeps_tombstone(known_to_all: bool, age: Duration, grace: Duration) -> bool {
-    !(known_to_all && age >= grace)
 }
