@@ -85,6 +85,28 @@ fn a_violation_is_told_though_its_run_cannot_be_kept() {
 }
 
 #[test]
+fn commands_that_are_printed_look_where_the_runs_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let hunt = [
+        "hunt",
+        "--mutant",
+        "raft/double-vote",
+        "--seed",
+        "1",
+        "--runs",
+        "20",
+        "--store",
+        "my runs",
+    ];
+    let told = ends_with(&mut perjury(folder.path(), &hunt), 1);
+    let smaller = told.lines().find(|line| line.contains("smaller: "));
+    assert!(
+        smaller.is_some_and(|line| line.ends_with("--store 'my runs'")),
+        "{told}"
+    );
+}
+
+#[test]
 fn nobody_need_read_what_is_told_besides() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut child = perjury(folder.path(), &LIES).spawn().expect("it starts");

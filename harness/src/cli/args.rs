@@ -10,6 +10,7 @@ use perjury_simulator::Scheduler;
 use super::again::{LikelihoodArgs, ReplayArgs, ShrinkArgs};
 use super::explore::ExploreArgs;
 use super::quorums::QuorumArgs;
+use super::spec::quoted;
 
 /// It puts your cluster under oath: runs concurrent clients against a replicated system, breaks things while they
 /// run, and proves from the recorded history whether the system kept its promises.
@@ -236,9 +237,22 @@ pub struct StoreArg {
         long = "store",
         env = "PERJURY_STORE",
         value_name = "DIR",
-        default_value = "results/runs"
+        default_value = USUAL_STORE
     )]
     pub dir: PathBuf,
+}
+
+/// Where runs are kept if nothing else is said.
+const USUAL_STORE: &str = "results/runs";
+
+impl StoreArg {
+    /// What a command has to be given besides, to look there too.
+    pub fn as_given(&self) -> String {
+        match self.dir.to_str() {
+            Some(USUAL_STORE) => String::new(),
+            _ => format!(" --store {}", quoted(&self.dir.display().to_string())),
+        }
+    }
 }
 
 /// The options of `check`.

@@ -103,7 +103,8 @@ pub fn hunt(args: &HuntArgs) -> Outcome {
             }
             writeln!(out, "  again: {}", kept.again)?;
             if let Some((id, folder)) = &kept.run {
-                writeln!(out, "  smaller: {} {id}", spec::program("shrink"))?;
+                let store = args.store.as_given();
+                writeln!(out, "  smaller: {} {id}{store}", spec::program("shrink"))?;
                 writeln!(out, "  kept in {}", folder.display())?;
             }
         }
