@@ -22,6 +22,17 @@ const LIES: [&str; 10] = [
     "--nodes=3",
 ];
 
+/// A campaign that finds something at once.
+const FINDS: [&str; 7] = [
+    "hunt",
+    "--mutant",
+    "raft/double-vote",
+    "--seed",
+    "1",
+    "--runs",
+    "20",
+];
+
 fn perjury(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_perjury"));
     command
@@ -66,17 +77,7 @@ fn a_violation_is_told_though_its_summary_cannot_be_written() {
 fn a_violation_is_told_though_its_run_cannot_be_kept() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("file"), "no folder").expect("written");
-    let hunt = [
-        "hunt",
-        "--mutant",
-        "raft/double-vote",
-        "--seed",
-        "1",
-        "--runs",
-        "20",
-        "--store",
-        "file/runs",
-    ];
+    let hunt = [&FINDS[..], &["--store", "file/runs"]].concat();
     let told = ends_with(&mut perjury(folder.path(), &hunt), 1);
     assert!(
         told.contains("  again: ") && told.contains("is not kept"),
@@ -87,17 +88,7 @@ fn a_violation_is_told_though_its_run_cannot_be_kept() {
 #[test]
 fn commands_that_are_printed_look_where_the_runs_are() {
     let folder = tempfile::tempdir().expect("a folder");
-    let hunt = [
-        "hunt",
-        "--mutant",
-        "raft/double-vote",
-        "--seed",
-        "1",
-        "--runs",
-        "20",
-        "--store",
-        "my runs",
-    ];
+    let hunt = [&FINDS[..], &["--store", "my runs"]].concat();
     let told = ends_with(&mut perjury(folder.path(), &hunt), 1);
     let smaller = told.lines().find(|line| line.contains("smaller: "));
     assert!(
