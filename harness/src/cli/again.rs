@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::args::{DrawArgs, StoreArg, duration};
+use super::args::{DrawArgs, duration};
+use super::store::StoreArg;
 
 /// The options of `replay`.
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use perjury_simulator::Scheduler;
 use super::again::{LikelihoodArgs, ReplayArgs, ShrinkArgs};
 use super::explore::ExploreArgs;
 use super::quorums::QuorumArgs;
-use super::spec::quoted;
+use super::store::StoreArg;
 
 /// It puts your cluster under oath: runs concurrent clients against a replicated system, breaks things while they
 /// run, and proves from the recorded history whether the system kept its promises.
@@ -227,32 +227,6 @@ pub enum TargetArg {
     Leader,
     /// Every node.
     All,
-}
-
-/// Where runs are kept.
-#[derive(Clone, Debug, Args)]
-pub struct StoreArg {
-    /// Where runs are kept.
-    #[arg(
-        long = "store",
-        env = "PERJURY_STORE",
-        value_name = "DIR",
-        default_value = USUAL_STORE
-    )]
-    pub dir: PathBuf,
-}
-
-/// Where runs are kept if nothing else is said.
-const USUAL_STORE: &str = "results/runs";
-
-impl StoreArg {
-    /// What a command has to be given besides, to look there too.
-    pub fn as_given(&self) -> String {
-        match self.dir.to_str() {
-            Some(USUAL_STORE) => String::new(),
-            _ => format!(" --store {}", quoted(&self.dir.display().to_string())),
-        }
-    }
 }
 
 /// The options of `check`.

@@ -9,7 +9,7 @@ use perjury_simulator::{Case, Setup};
 use perjury_systems::nwr::Nwr;
 use perjury_systems::replica::Replica;
 
-use super::args::StoreArg;
+use super::store::StoreArg;
 use super::{Trouble, spec};
 
 /// The file in a simulated run's folder that has everything that the run depends on.

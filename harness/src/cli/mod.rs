@@ -22,6 +22,7 @@ mod runs;
 mod serve;
 mod shrink;
 mod spec;
+mod store;
 mod test;
 mod verdict;
 

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use perjury_results::{Prune, RunFolder, Store, StoreError, Timestamp, console};
 use perjury_runner::exit;
 
-use super::args::{PruneArgs, ReportArgs, RunArg, StoreArg};
+use super::args::{PruneArgs, ReportArgs, RunArg};
+use super::store::StoreArg;
 use super::{Outcome, Trouble};
 
 impl From<StoreError> for Trouble {

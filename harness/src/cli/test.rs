@@ -9,9 +9,10 @@ use perjury_results::{RunFolder, Store, TestRecord, console, github};
 use perjury_runner::{Summary, exit};
 use perjury_simulator::Comparison;
 
-use super::args::{StoreArg, TestArgs};
+use super::args::TestArgs;
 use super::ran::Ready;
 use super::runs::{colourful, summary_json};
+use super::store::StoreArg;
 use super::{Outcome, Trouble, cases, check, quorums, spec, verdict};
 
 /// What a run is to be done with, besides the test itself.
