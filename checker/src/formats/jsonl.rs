@@ -26,7 +26,9 @@ pub(super) fn read(input: impl BufRead) -> Result<Parsed, FormatError> {
         let mut event: Event = match serde_json::from_slice(line) {
             Ok(event) => event,
             Err(error) => {
-                if (error.is_eof() || !lines.broken()) && lines.last()? {
+                // What is whole was not cut short, whatever ends it.
+                let whole = serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok();
+                if !whole && (error.is_eof() || !lines.broken()) && lines.last()? {
                     torn = Some(lines.number());
                     break;
                 }
@@ -304,6 +306,7 @@ mod tests {
             (format!("{text}{{\"index\":2}}\n"), 3),
             (format!("{text}{text}"), 3),
             (text.replace("-7", "1.5"), 1),
+            (format!("{text}{{\"index\":2}}"), 3),
             (text.replace("\"process\":3", "\"process\":\"someone\""), 1),
         ] {
             let error = read(text.as_bytes()).expect_err(&text);
