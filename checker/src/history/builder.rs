@@ -18,7 +18,7 @@ impl HistoryBuilder {
     ///
     /// # Errors
     /// If indexes do not rise, a process invokes while its operation is open, completes what it did not
-    /// invoke, or completes another function or key than it invoked.
+    /// invoke, completes another function or key than it invoked, or completes at the greatest index that there is.
     pub fn push(&mut self, event: Event) -> Result<(), HistoryError> {
         let fault = |problem| HistoryError {
             index: event.index,
@@ -71,6 +71,9 @@ impl HistoryBuilder {
                 }
                 if event.key.is_some() && operation.key != event.key {
                     return Err(fault(Problem::OtherKey));
+                }
+                if event.index == u64::MAX {
+                    return Err(fault(Problem::IndexTooGreat));
                 }
                 self.open.remove(&process);
                 operation.completion = Completion {
@@ -182,6 +185,8 @@ pub struct HistoryError {
 pub enum Problem {
     /// Its index is not above the one before.
     IndexDoesNotRise,
+    /// It completes at the index that stands for never.
+    IndexTooGreat,
     /// The process invoked while its previous operation had not completed.
     AlreadyOpen,
     /// The process completed an operation that it had not invoked.
@@ -196,6 +201,7 @@ impl fmt::Display for HistoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.problem {
             Problem::IndexDoesNotRise => "its index is not above the index of the event before it",
+            Problem::IndexTooGreat => "it completes at the greatest index, which stands for never",
             Problem::AlreadyOpen => "it invokes while its previous operation is still open",
             Problem::NothingOpen => "it completes an operation that it never invoked",
             Problem::OtherFunction => "it completes another function than it invoked",
