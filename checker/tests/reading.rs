@@ -45,6 +45,26 @@ fn keys(text: &str) -> Vec<Option<String>> {
 }
 
 #[test]
+fn sets_and_maps_are_the_same_in_whatever_order_they_are_written() {
+    for (written, seen) in [
+        ("{:a 1 :b 2}", "{:b 2 :a 1}"),
+        ("#{1 2}", "#{2 1}"),
+        ("{:a #{1 2} :b 2}", "{:b 2 :a #{2 1}}"),
+    ] {
+        let (written, seen) = (format!(":value {written}"), format!(":value {seen}"));
+        let text = edn(&[
+            (0, "write", &written, "ok", &written),
+            (1, "read", ":value nil", "ok", &seen),
+        ]);
+        let finding = judged(&text, ModelName::Register);
+        assert_eq!(finding.verdict, Verdict::Valid, "{}", finding.sentence);
+    }
+    let apart = edn(&[(1, "read", ":value nil", "ok", ":value [2 1]")]);
+    let saw = &parsed(&apart).history.operations[0].completion.value;
+    assert_eq!(*saw, Value::from(vec![Value::Int(2), Value::Int(1)]));
+}
+
+#[test]
 fn no_event_stands_where_pending_operations_end() {
     let line = |index: u64, kind: &str| {
         format!(

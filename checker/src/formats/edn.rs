@@ -22,8 +22,9 @@ pub(super) enum Edn {
     /// Without the colon.
     Keyword(Arc<str>),
     Symbol(Arc<str>),
-    /// A list, vector or set.
+    /// A list or vector.
     Items(Vec<Edn>),
+    Set(Vec<Edn>),
     Map(Vec<(Edn, Edn)>),
 }
 
@@ -203,8 +204,8 @@ impl<R: BufRead> Reader<R> {
                 self.take()?;
                 return Ok(Next::Close(char::from(next)));
             }
-            b'[' => self.items(b']', depth)?,
-            b'(' => self.items(b')', depth)?,
+            b'[' => Edn::Items(self.items(b']', depth)?),
+            b'(' => Edn::Items(self.items(b')', depth)?),
             b'{' => self.map(depth)?,
             b'"' => self.string()?,
             b'\\' => self.character()?,
@@ -222,13 +223,13 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    fn items(&mut self, close: u8, depth: usize) -> Result<Edn, FormatError> {
+    fn items(&mut self, close: u8, depth: usize) -> Result<Vec<Edn>, FormatError> {
         self.take()?;
         let mut items = Vec::new();
         while !self.closes(close, depth)? {
             items.push(self.due(depth + 1)?);
         }
-        Ok(Edn::Items(items))
+        Ok(items)
     }
 
     /// Whether the closing bracket comes next, which is then consumed.
@@ -346,7 +347,7 @@ impl<R: BufRead> Reader<R> {
     fn dispatch(&mut self, depth: usize) -> Result<Next, FormatError> {
         self.take()?;
         if self.peek()? == Some(b'{') {
-            return Ok(Next::Datum(self.items(b'}', depth)?));
+            return Ok(Next::Datum(Edn::Set(self.items(b'}', depth)?)));
         }
         // A tag says which type a datum had; the datum is what counts.
         self.token.clear();
@@ -441,7 +442,7 @@ mod tests {
             ("[1, 2 ; two\n 3]", int(&[1, 2, 3])),
             ("(1 #_ 2 3)", int(&[1, 3])),
             ("#_ #_ 1 2 (3 #_4)", int(&[3])),
-            ("#{4}", int(&[4])),
+            ("#{4}", Edn::Set(vec![Edn::Int(4)])),
             (
                 "#jepsen.history.Op{:a 1}",
                 Edn::Map(vec![(keyword("a"), Edn::Int(1))]),

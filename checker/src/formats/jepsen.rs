@@ -183,7 +183,9 @@ fn value(datum: &Edn) -> Value {
         Edn::Items(items) => Value::List(items.iter().map(value).collect()),
         Edn::Map(pairs) => {
             let pair = |(key, datum): &(Edn, Edn)| Value::from(vec![value(key), value(datum)]);
-            Value::List(pairs.iter().map(pair).collect())
+            let mut pairs: Vec<Value> = pairs.iter().map(pair).collect();
+            pairs.sort_unstable();
+            Value::from(pairs)
         }
     }
 }
@@ -217,6 +219,12 @@ pub(super) fn etcd_log(input: impl BufRead) -> Result<Parsed, FormatError> {
     let mut torn = None;
     let mut index = 0;
     while lines.advance()? {
+        // Sets and maps are the same in whatever order they are written.
+        Edn::Set(items) => {
+            let mut items: Vec<Value> = items.iter().map(value).collect();
+            items.sort_unstable();
+            Value::from(items)
+        }
         let line = lines.number();
         if !lines.broken() {
             torn = (!lines.bytes().trim_ascii().is_empty()).then_some(line);
