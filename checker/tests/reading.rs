@@ -30,6 +30,20 @@ fn edn(lines: &[(u64, &str, &str, &str, &str)]) -> String {
     lines.iter().map(told).collect()
 }
 
+#[test]
+fn only_the_nemesis_is_a_process_with_a_name() {
+    let text = edn(&[(0, "write", ":value 1", "ok", ":value 1")]);
+    for name in ["\"c1\"", ":c1", "\"0\""] {
+        let error = refused(&text.replace(":process 0", &format!(":process {name}")));
+        assert_eq!(error.line, 1, "{error}");
+        assert!(error.mend.contains("number"), "{error}");
+    }
+    for name in [":nemesis", "\"nemesis\""] {
+        let history = parsed(&text.replace(":process 0", &format!(":process {name}"))).history;
+        assert_eq!((history.operations.len(), history.faults.len()), (0, 2));
+    }
+}
+
 const TWO_KEYS: [(u64, &str, &str, &str, &str); 3] = [
     (0, "write", ":value [1 5]", "ok", ":value [1 5]"),
     (1, "write", ":value [2 6]", "ok", ":value [2 6]"),

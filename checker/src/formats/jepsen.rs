@@ -102,7 +102,17 @@ impl Recorder {
                     process = Some(Process::Client(number));
                 }
                 ("process", Edn::Number(digits)) => process = digits.parse().ok().map(Process::Client),
-                ("process", Edn::Keyword(_) | Edn::Text(_)) => process = Some(Process::Nemesis),
+                ("process", Edn::Keyword(name) | Edn::Text(name)) if &**name == "nemesis" => {
+                    process = Some(Process::Nemesis);
+                }
+                ("process", Edn::Keyword(name) | Edn::Text(name)) => {
+                    let mend = "number the clients' processes; the only one that has a name is the nemesis";
+                    return Err(FormatError::new(
+                        line,
+                        format!("process {name:?} is no number"),
+                        mend,
+                    ));
+                }
                 ("type", Edn::Keyword(name) | Edn::Text(name)) => {
                     kind = Some(match &**name {
                         "invoke" => EventKind::Invoke,
