@@ -10,12 +10,24 @@ use super::lines::Lines;
 use super::{FormatError, Parsed};
 use crate::history::{Event, EventKind, Function, HistoryBuilder, PRECONDITION_FAILED, Process, Value};
 
+/// What a text of maps told.
+pub(super) struct Told {
+    pub parsed: Parsed,
+    /// The line of each operation's invocation.
+    pub lines: Vec<u64>,
+}
+
 /// Reads maps, one after the other or in one vector. Events are taken in the order in which they stand; times
 /// and indexes may be missing. A last line that was cut short is left out; so may be the end of the vector.
 ///
 /// # Errors
-/// The first datum that is not an event, or that cannot follow those before it.
-pub(super) fn events(input: impl BufRead, notation: Notation) -> Result<Parsed, FormatError> {
+/// The first datum that is not an event, that cannot follow those before it, or that `belongs` refuses, with what is odd
+/// about it and its mend.
+pub(super) fn events(
+    input: impl BufRead,
+    notation: Notation,
+    belongs: impl Fn(&Event) -> Result<(), (String, &'static str)>,
+) -> Result<Told, FormatError> {
     let mut reader = Reader::new(input, notation);
     let inside = reader.enter()?;
     let mut recorder = Recorder::default();
@@ -37,7 +49,7 @@ pub(super) fn events(input: impl BufRead, notation: Notation) -> Result<Parsed, 
         };
         let line = began;
         match next {
-            Next::Datum(Edn::Map(pairs)) => recorder.event(pairs, line)?,
+            Next::Datum(Edn::Map(pairs)) => recorder.event(pairs, line, &belongs)?,
             Next::Datum(other) => {
                 let problem = format!("an event must be a map, not {}", value(&other));
                 return Err(FormatError::new(
@@ -71,22 +83,32 @@ pub(super) fn events(input: impl BufRead, notation: Notation) -> Result<Parsed, 
             }
         }
     }
-    Ok(Parsed {
-        torn,
-        ..Parsed::of(recorder.builder.finish())
+    Ok(Told {
+        parsed: Parsed {
+            torn,
+            ..Parsed::of(recorder.builder.finish())
+        },
+        lines: recorder.lines,
     })
 }
 
 #[derive(Default)]
 struct Recorder {
     builder: HistoryBuilder,
+    /// The line of each operation's invocation.
+    lines: Vec<u64>,
     names: BTreeSet<Arc<str>>,
     index: u64,
     time: u64,
 }
 
 impl Recorder {
-    fn event(&mut self, pairs: Vec<(Edn, Edn)>, line: u64) -> Result<(), FormatError> {
+    fn event(
+        &mut self,
+        pairs: Vec<(Edn, Edn)>,
+        line: u64,
+        belongs: impl Fn(&Event) -> Result<(), (String, &'static str)>,
+    ) -> Result<(), FormatError> {
         let wrong = |problem: String| FormatError::new(line, problem, "an event needs process, type and f");
         let (mut process, mut kind, mut f, mut key) = (None, None, None, None);
         let (mut argument, mut error, mut node, mut observed, mut version) =
@@ -164,6 +186,10 @@ impl Recorder {
             version,
             quorum: None,
         };
+        belongs(&event).map_err(|(problem, mend)| FormatError::new(line, problem, mend))?;
+        if process != Process::Nemesis && kind == EventKind::Invoke {
+            self.lines.push(line);
+        }
         self.builder
             .push(event)
             .map_err(|error| FormatError::history(line, &error))
@@ -191,6 +217,12 @@ fn value(datum: &Edn) -> Value {
             Value::Text(Arc::clone(text))
         }
         Edn::Items(items) => Value::List(items.iter().map(value).collect()),
+        // Sets and maps are the same in whatever order they are written.
+        Edn::Set(items) => {
+            let mut items: Vec<Value> = items.iter().map(value).collect();
+            items.sort_unstable();
+            Value::from(items)
+        }
         Edn::Map(pairs) => {
             let pair = |(key, datum): &(Edn, Edn)| Value::from(vec![value(key), value(datum)]);
             let mut pairs: Vec<Value> = pairs.iter().map(pair).collect();
@@ -229,12 +261,6 @@ pub(super) fn etcd_log(input: impl BufRead) -> Result<Parsed, FormatError> {
     let mut torn = None;
     let mut index = 0;
     while lines.advance()? {
-        // Sets and maps are the same in whatever order they are written.
-        Edn::Set(items) => {
-            let mut items: Vec<Value> = items.iter().map(value).collect();
-            items.sort_unstable();
-            Value::from(items)
-        }
         let line = lines.number();
         if !lines.broken() {
             torn = (!lines.bytes().trim_ascii().is_empty()).then_some(line);

@@ -20,6 +20,7 @@
 mod edn;
 mod jepsen;
 mod jsonl;
+mod kv_log;
 mod lines;
 mod tuples;
 mod write;
@@ -28,7 +29,7 @@ use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::str::FromStr;
 
-use crate::history::{Event, History, HistoryError, Value};
+use crate::history::{Event, History, HistoryError};
 use crate::models::{ModelOptions, NilRead};
 
 use edn::Notation;
@@ -48,7 +49,7 @@ pub enum Format {
     Json,
     /// The text log of Jepsen's etcd tests. A failed compare-and-set had compared and differed.
     EtcdLog,
-    /// The key-value logs of Porcupine: EDN maps with `:key`, values are texts and begin empty.
+    /// The key-value logs of Porcupine: EDN maps with `:key`, and `:get`, `:put` and `:append` of texts, which begin empty.
     KvLog,
 }
 
@@ -84,38 +85,25 @@ impl Format {
         }
     }
 
-    /// Tells the format from the first line that holds anything; none if it is none of ours.
+    /// Tells the format from the beginning of a text; none if it is none of ours.
     pub fn detect(text: &str) -> Option<Format> {
-        let mut lines = text
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty() && !line.starts_with(';'));
-        let line = lines.next()?;
-        if line.starts_with('{') && line[1..].trim_start().starts_with('"') {
+        let mut text = text.trim_start();
+        while text.starts_with(';') {
+            text = text.split_once('\n').map_or("", |(_, rest)| rest).trim_start();
+        }
+        let line = text.lines().next()?;
+        let inside = text.strip_prefix('[').unwrap_or(text).trim_start();
+        let object = inside
+            .strip_prefix('{')
+            .is_some_and(|rest| rest.trim_start().starts_with('"'));
+        if object {
             let own = serde_json::from_str::<Event>(line).is_ok();
             Some(if own { Format::Jsonl } else { Format::Json })
-        } else if line.starts_with('[') && {
-            let next = line[1..].trim_start();
-            let next = if next.is_empty() {
-                lines.next().unwrap_or("")
-            } else {
-                next
-            };
-            next.starts_with('{') && next[1..].trim_start().starts_with('"')
-        } {
-            Some(Format::Json)
-        } else if line.starts_with("{:")
-            && line.contains(":key")
-            && (line.contains(":get") || line.contains(":put") || line.contains(":append"))
-        {
-            Some(Format::KvLog)
         } else if line.starts_with(['[', '(', '{', '#']) {
-            Some(Format::Edn)
+            let porcupine = line.starts_with("{:") && kv_log::detect(text);
+            Some(if porcupine { Format::KvLog } else { Format::Edn })
         } else {
-            std::iter::once(line)
-                .chain(lines)
-                .any(jepsen::is_etcd_line)
-                .then_some(Format::EtcdLog)
+            text.lines().any(jepsen::is_etcd_line).then_some(Format::EtcdLog)
         }
     }
 
@@ -136,21 +124,14 @@ impl Format {
                 } else {
                     Notation::Json
                 };
-                let mut parsed = jepsen::events(input, notation)?;
-                tuples::split(&mut parsed.history);
+                let parsed = jepsen::events(input, notation, |_| Ok(()))?;
                 Ok(Parsed {
                     options: unknown,
-                    ..parsed
+                    ..tuples::split(parsed)?
                 })
             }
             Format::EtcdLog => jepsen::etcd_log(input),
-            Format::KvLog => {
-                let options = ModelOptions {
-                    initial: Some(Value::from("")),
-                    ..ModelOptions::default()
-                };
-                jepsen::events(input, Notation::Edn).map(|parsed| Parsed { options, ..parsed })
-            }
+            Format::KvLog => kv_log::read(input),
         }
     }
 }
