@@ -254,12 +254,14 @@ fn text(datum: &Edn) -> String {
 /// line without a line break may be half of one, and is left out.
 ///
 /// # Errors
-/// The first event that cannot follow those before it, or whose value cannot be read.
+/// The first event that cannot follow those before it, or whose value cannot be read; the first line of a text of which
+/// every line is skipped.
 pub(super) fn etcd_log(input: impl BufRead) -> Result<Parsed, FormatError> {
     let mut builder = HistoryBuilder::default();
     let mut lines = Lines::new(input);
     let mut torn = None;
     let mut index = 0;
+    let mut skipped = None;
     while lines.advance()? {
         let line = lines.number();
         if !lines.broken() {
@@ -267,6 +269,9 @@ pub(super) fn etcd_log(input: impl BufRead) -> Result<Parsed, FormatError> {
             break;
         }
         let Some((process, kind, f, rest)) = etcd_line(lines.text()?) else {
+            if !lines.bytes().trim_ascii().is_empty() {
+                skipped = skipped.or(Some(line));
+            }
             continue;
         };
         let datum = Reader::new(rest.as_bytes(), Notation::Edn)
@@ -298,6 +303,13 @@ pub(super) fn etcd_log(input: impl BufRead) -> Result<Parsed, FormatError> {
             .push(event)
             .map_err(|error| FormatError::history(line, &error))?;
         index += 1;
+    }
+    if let Some(line) = skipped.filter(|_| index == 0) {
+        return Err(FormatError::new(
+            line,
+            "neither this line nor any other is an event",
+            "write events as INFO  jepsen.util - PROCESS :TYPE :FUNCTION VALUE, from the beginning of the line",
+        ));
     }
     Ok(Parsed {
         torn,
