@@ -20,6 +20,12 @@ pub fn check(history: &History) -> Finding {
                 operation.id, operation.f
             );
             unknown = unknown.or(Some(reason));
+        } else if operation.completion.outcome == Outcome::Ok && operation.completion.value == Value::Nil {
+            let reason = format!(
+                "operation {} does not tell the id that it was given",
+                operation.id
+            );
+            unknown = unknown.or(Some(reason));
         } else if operation.completion.outcome == Outcome::Ok {
             ids.entry(&operation.completion.value)
                 .or_default()

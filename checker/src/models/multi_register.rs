@@ -3,20 +3,37 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Model, Unsupported};
+use super::{Model, NilRead, Unsupported};
 use crate::history::{Function, Operation, Outcome, Value};
 
 /// Registers by name; a transaction is a list of `[read name value]` and `[write name value]` that take effect
-/// together, in order. A read of `nil` says nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// together, in order. A read of `nil` says nothing, unless said otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MultiRegister {
     initial: Value,
+    nil_read: NilRead,
 }
 
 impl MultiRegister {
     /// Registers that all begin with `initial`.
     pub fn new(initial: Value) -> Self {
-        MultiRegister { initial }
+        MultiRegister {
+            initial,
+            nil_read: NilRead::Unknown,
+        }
+    }
+
+    /// The same with another meaning of a read of `nil`.
+    #[must_use]
+    pub fn nil_read(mut self, meaning: NilRead) -> Self {
+        self.nil_read = meaning;
+        self
+    }
+}
+
+impl Default for MultiRegister {
+    fn default() -> Self {
+        Self::new(Value::Nil)
     }
 }
 
@@ -53,6 +70,10 @@ impl Model for MultiRegister {
         let Value::List(steps) = known else {
             return Err(Unsupported::value(operation));
         };
+        let says_nothing = |value: &Value| {
+            operation.completion.outcome == Outcome::Info
+                || (*value == Value::Nil && self.nil_read == NilRead::Unknown)
+        };
         let mut accesses = Vec::with_capacity(steps.len());
         for step in steps.iter() {
             let Value::List(parts) = step else {
@@ -62,7 +83,7 @@ impl Model for MultiRegister {
                 return Err(Unsupported::value(operation));
             };
             match &**function {
-                "read" | "r" if *value == Value::Nil || operation.completion.outcome == Outcome::Info => {}
+                "read" | "r" if says_nothing(value) => {}
                 "read" | "r" => accesses.push(Access::Read(name.clone(), value.clone())),
                 "write" | "w" => accesses.push(Access::Write(name.clone(), value.clone())),
                 _ => return Err(Unsupported::value(operation)),

@@ -1,5 +1,6 @@
 //! Models by name, for command lines and configuration files.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -7,9 +8,10 @@ use super::{
     Cell, Counter, FencedLock, FifoQueue, MultiRegister, Mutex, NilRead, Nondeterministic, Stack,
     UnorderedQueue, VersionedRegister,
 };
-use crate::history::{History, Value};
+use crate::history::{Completion, Function, History, Operation, Outcome, Value};
 use crate::linearizability::{Options, check};
-use crate::verdict::Finding;
+use crate::verdict::{Finding, Verdict};
+use crate::words;
 
 /// A model, or a checker of its own, that can be asked for by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -127,7 +129,21 @@ impl ModelName {
     }
 
     /// Judges a history.
+    ///
+    /// A history without operations proves nothing: that is `unknown`.
     pub fn check(self, history: &History, model: &ModelOptions, options: &Options) -> Finding {
+        let finding = self.judge(history, model, options);
+        if finding.verdict != Verdict::Valid || !history.operations.is_empty() {
+            return finding;
+        }
+        Finding {
+            verdict: Verdict::Unknown,
+            sentence: words::undecided(&["the history has no operations".to_owned()]),
+            ..finding
+        }
+    }
+
+    fn judge(self, history: &History, model: &ModelOptions, options: &Options) -> Finding {
         let cell = |cell: Cell| {
             let cell = cell.nil_read(model.nil_read);
             let cell = match &model.initial {
@@ -136,9 +152,35 @@ impl ModelName {
             };
             check(history, &cell, options)
         };
-        let initial = model.initial.clone();
+        let known = match self {
+            ModelName::Set
+            | ModelName::LinearizableSet
+            | ModelName::Counter
+            | ModelName::LinearizableCounter
+            | ModelName::VersionedRegister => without_nil_reads(history, model.nil_read),
+            // The others read no value, or know themselves what `nil` says.
+            _ => Cow::Borrowed(history),
+        };
+        let history = &*known;
+        let initial = model.initial.clone().unwrap_or_default();
         let sum = match initial {
-            Some(Value::Int(sum)) => sum,
+            Value::Int(sum) => sum,
+            Value::Nil => 0,
+            ref other if matches!(self, ModelName::Counter | ModelName::LinearizableCounter) => {
+                return Finding {
+                    property: "counter".to_owned(),
+                    verdict: Verdict::Unknown,
+                    sentence: words::undecided(&[format!(
+                        "a counter cannot begin with {other}, which is no integer"
+                    )]),
+                    method: String::new(),
+                    operations: 0,
+                    states: 0,
+                    witnesses: Vec::new(),
+                    linearizations: Vec::new(),
+                    levels: Vec::new(),
+                };
+            }
             _ => 0,
         };
         match self {
@@ -147,13 +189,10 @@ impl ModelName {
             ModelName::AppendList => cell(Cell::append_list()),
             ModelName::KeyValue => cell(Cell::key_value()),
             ModelName::MultiRegister => {
-                check(history, &MultiRegister::new(initial.unwrap_or_default()), options)
+                let registers = MultiRegister::new(initial).nil_read(model.nil_read);
+                check(history, &registers, options)
             }
-            ModelName::VersionedRegister => check(
-                history,
-                &VersionedRegister::new(initial.unwrap_or_default()),
-                options,
-            ),
+            ModelName::VersionedRegister => check(history, &VersionedRegister::new(initial), options),
             ModelName::Mutex => check(history, &Mutex, options),
             ModelName::FencedLock => check(history, &FencedLock, options),
             ModelName::Lease => crate::leases::check(history),
@@ -167,6 +206,28 @@ impl ModelName {
             ModelName::LinearizableCounter => check(history, &Counter::new(sum), options),
         }
     }
+}
+
+/// The history without what reads of `nil` completed with, where that says nothing.
+fn without_nil_reads(history: &History, nil_read: NilRead) -> Cow<'_, History> {
+    let silent = |operation: &Operation| {
+        let Completion { outcome, value, .. } = &operation.completion;
+        nil_read == NilRead::Unknown
+            && operation.f == Function::Read
+            && (*outcome, value) == (Outcome::Ok, &Value::Nil)
+    };
+    if !history.operations.iter().any(silent) {
+        return Cow::Borrowed(history);
+    }
+    let mut history = history.clone();
+    for operation in history
+        .operations
+        .iter_mut()
+        .filter(|operation| silent(operation))
+    {
+        operation.completion = Completion::pending();
+    }
+    Cow::Owned(history)
 }
 
 /// What a model begins with and how it reads a history.
