@@ -105,6 +105,8 @@ struct Bound<'h> {
     since: Option<(&'h Operation, i128)>,
     low: i128,
     high: i128,
+    /// When the first operation was invoked that a counter does not have: what it added, nobody can say.
+    strange: Option<u64>,
 }
 
 fn parts(delta: i128) -> [i128; 2] {
@@ -139,7 +141,10 @@ impl<'h> Counter<'h> {
                 let delta = match operation.argument {
                     Value::Int(delta) => i128::from(delta),
                     Value::Nil => 1,
-                    ref other => return Err(format!("operation {} increments by {other}", operation.id)),
+                    ref other => {
+                        self.strange.get_or_insert(operation.invoked.index);
+                        return Err(format!("operation {} increments by {other}", operation.id));
+                    }
                 };
                 self.increments.push(Increment { operation, delta });
                 Ok(())
@@ -153,10 +158,15 @@ impl<'h> Counter<'h> {
                 self.reads.push(Read { operation, value });
                 Ok(())
             }
-            (other, _) => Err(format!(
-                "operation {} is `{other}`, which a counter does not have",
-                operation.id
-            )),
+            (other, outcome) => {
+                if outcome != Outcome::Fail {
+                    self.strange.get_or_insert(operation.invoked.index);
+                }
+                Err(format!(
+                    "operation {} is `{other}`, which a counter does not have",
+                    operation.id
+                ))
+            }
         }
     }
 
@@ -169,6 +179,8 @@ impl<'h> Counter<'h> {
             .filter(|increment| increment.operation.returned() != u64::MAX);
         self.returned = running(
             acknowledged
+        let known = self.strange.unwrap_or(u64::MAX);
+        self.reads.retain(|read| read.operation.returned() < known);
                 .map(|increment| (increment.operation.returned(), increment.delta))
                 .collect(),
         );

@@ -98,6 +98,8 @@ struct Lease<'h> {
     grants: Vec<Grant<'h>>,
     /// By process: the releases, in the order of invocation.
     releases: BTreeMap<u64, Vec<&'h Operation>>,
+    /// When the first operation was invoked that a lease does not have: it may have ended what was held.
+    strange: Option<u64>,
 }
 
 impl<'h> Lease<'h> {
@@ -132,6 +134,10 @@ impl<'h> Lease<'h> {
                 });
             }
             other => {
+                if completion.outcome != Outcome::Fail {
+                    let since = operation.invoked.time;
+                    self.strange = Some(self.strange.map_or(since, |earliest| earliest.min(since)));
+                }
                 return Err(format!(
                     "operation {} is `{other}`, which a lease does not have",
                     operation.id
@@ -156,7 +162,9 @@ impl<'h> Lease<'h> {
                 (grant.until, grant.released) = (release.invoked.time, Some(release));
             }
         }
-        self.grants.retain(|grant| grant.from < grant.until);
+        let known = self.strange.unwrap_or(u64::MAX);
+        self.grants
+            .retain(|grant| grant.from < grant.until && grant.from < known);
         self.grants.sort_by_key(|grant| (grant.from, grant.operation.id));
         let mut overlaps = Vec::new();
         // The grant that lasts longest so far, and the one that does so among those to other processes.

@@ -116,6 +116,62 @@ fn an_id_that_was_not_recorded_is_none_that_was_given_out_twice() {
 }
 
 #[test]
+fn an_operation_that_a_model_does_not_have_excuses_what_came_after_it_and_nothing_before() {
+    let (second, int) = (Value::Int(1_000_000_000), Value::Int);
+    let acquire = |process| (process, "acquire", second.clone(), Value::Nil);
+    for (model, correct, broken) in [
+        (
+            Set,
+            vec![
+                (0, "add", int(1), Value::Nil),
+                (0, "remove", int(1), Value::Nil),
+                (1, "read", Value::Nil, list(&[])),
+            ],
+            vec![
+                (1, "read", Value::Nil, list(&[7])),
+                (0, "add", int(1), Value::Nil),
+                (0, "remove", int(1), Value::Nil),
+            ],
+        ),
+        (
+            Counter,
+            vec![
+                (0, "increment", int(1), Value::Nil),
+                (0, "decrement", int(1), Value::Nil),
+                (1, "read", Value::Nil, int(0)),
+            ],
+            vec![
+                (1, "read", Value::Nil, int(7)),
+                (0, "decrement", int(1), Value::Nil),
+            ],
+        ),
+        (
+            Counter,
+            vec![
+                (0, "increment", int(1), Value::Nil),
+                (0, "increment", Value::from("2"), Value::Nil),
+                (1, "read", Value::Nil, int(3)),
+            ],
+            vec![
+                (0, "increment", int(1), Value::Nil),
+                (1, "read", Value::Nil, int(0)),
+                (0, "increment", Value::from("2"), Value::Nil),
+            ],
+        ),
+        (
+            Lease,
+            vec![acquire(0), (0, "unlock", Value::Nil, Value::Nil), acquire(1)],
+            vec![acquire(0), acquire(1), (0, "unlock", Value::Nil, Value::Nil)],
+        ),
+    ] {
+        for (operations, verdict) in [(correct, Verdict::Unknown), (broken, Verdict::Invalid)] {
+            let finding = judged(model, &told(&operations), NilRead::Absent);
+            assert_eq!(finding.verdict, verdict, "{operations:?}: {}", finding.sentence);
+        }
+    }
+}
+
+#[test]
 fn a_counter_that_begins_with_no_integer_is_not_judged() {
     let history = told(&[(0, "read", Value::Nil, Value::Int(0))]);
     for (initial, verdict) in [

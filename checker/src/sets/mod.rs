@@ -9,8 +9,8 @@
 //!
 //! A read must show every element that was acknowledged (or shown to a reader) before the read began, may show
 //! those whose outcome is unknown or that were being added meanwhile, and must show neither others nor any
-//! element twice. Whatever an earlier read missed may only be late; what a *final* read misses (one that began
-//! after the last acknowledgement) is lost.
+//! element more often than it was added. Whatever an earlier read missed may only be late; what a *final* read
+//! misses (one that began after the last acknowledgement) is lost.
 
 pub(crate) mod elements;
 pub(crate) mod growing;
@@ -48,8 +48,16 @@ fn judge(history: &History, every_read: bool) -> Finding {
         match operation.f {
             Function::Add => set.adds.push(operation),
             Function::Read => set.reads.push(operation),
-            _ => strange = strange.or(Some(operation)),
+            _ => {
+                strange = strange.or(Some(operation));
+                set.strange.get_or_insert(operation.invoked.index);
+            }
         }
+    }
+    // What an operation that is not known did, nobody can say; only what was over before it still proves something.
+    for set in keys.values_mut() {
+        let until = set.strange.unwrap_or(u64::MAX);
+        set.reads.retain(|read| read.returned() <= until);
     }
     let mut found = Found::default();
     for (key, set) in &keys {
@@ -121,6 +129,8 @@ impl Found {
 struct Set<'h> {
     adds: Vec<&'h Operation>,
     reads: Vec<&'h Operation>,
+    /// When the first operation was invoked that a set does not have.
+    strange: Option<u64>,
 }
 
 /// What is known of one element.
