@@ -172,6 +172,17 @@ fn an_operation_that_a_model_does_not_have_excuses_what_came_after_it_and_nothin
 }
 
 #[test]
+fn a_sum_beyond_64_bits_is_no_violation_where_it_was_not_read() {
+    let add = |more| (0, "increment", Value::Int(more), Value::Nil);
+    let read = (0, "read", Value::Nil, Value::Int(i64::MAX));
+    let history = told(&[add(i64::MAX), add(1), add(-1), read]);
+    for model in [Counter, LinearizableCounter] {
+        let finding = judged(model, &history, NilRead::Absent);
+        assert_eq!(finding.verdict, Verdict::Valid, "{model:?}: {}", finding.sentence);
+    }
+}
+
+#[test]
 fn a_counter_that_begins_with_no_integer_is_not_judged() {
     let history = told(&[(0, "read", Value::Nil, Value::Int(0))]);
     for (initial, verdict) in [

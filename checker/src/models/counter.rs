@@ -38,15 +38,15 @@ pub enum CounterAction {
 }
 
 impl Model for Counter {
-    type State = i64;
+    type State = i128;
     type Action = CounterAction;
 
     fn name(&self) -> &str {
         "linearizable-counter"
     }
 
-    fn init(&self) -> i64 {
-        self.initial
+    fn init(&self) -> i128 {
+        self.initial.into()
     }
 
     fn action(&self, operation: &Operation) -> Result<Option<CounterAction>, Unsupported> {
@@ -66,25 +66,28 @@ impl Model for Counter {
         }
     }
 
-    fn step(&self, sum: &i64, action: &CounterAction) -> Option<i64> {
+    fn step(&self, sum: &i128, action: &CounterAction) -> Option<i128> {
         match action {
-            // A sum beyond 64 bits is none that a history could show.
-            CounterAction::Increment(more) => sum.checked_add(*more),
-            CounterAction::Read(saw) => (saw == sum).then_some(*sum),
+            // No history is so long that its increments would not fit.
+            CounterAction::Increment(more) => sum.checked_add(i128::from(*more)),
+            CounterAction::Read(saw) => (i128::from(*saw) == *sum).then_some(*sum),
         }
     }
 
-    fn describe(&self, sum: &i64) -> Value {
-        Value::Int(*sum)
+    fn describe(&self, sum: &i128) -> Value {
+        match i64::try_from(*sum) {
+            Ok(sum) => Value::Int(sum),
+            Err(_) => Value::from(sum.to_string().as_str()),
+        }
     }
 
-    fn explain(&self, sum: &i64, _: &CounterAction) -> String {
+    fn explain(&self, sum: &i128, _: &CounterAction) -> String {
         format!("the sum is {sum}")
     }
 
-    fn precondition(&self, action: &CounterAction) -> Option<i64> {
+    fn precondition(&self, action: &CounterAction) -> Option<i128> {
         match action {
-            CounterAction::Read(saw) => Some(*saw),
+            CounterAction::Read(saw) => Some((*saw).into()),
             CounterAction::Increment(_) => None,
         }
     }
