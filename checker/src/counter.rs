@@ -31,19 +31,27 @@ pub fn check(history: &History, initial: i64) -> Finding {
             unknown.push(reason);
         }
     }
-    let (mut violations, mut reads, mut witnesses) = (0u64, 0, Vec::new());
-    for (key, counter) in &mut keys {
+    let mut reads = 0;
+    for counter in keys.values_mut() {
         counter.prepare();
         reads += counter.reads.len();
+    }
+    let mut violated = Vec::new();
+    for (key, counter) in &keys {
         for read in &counter.reads {
-            if let Some(bound) = counter.violated(read, initial) {
-                violations += 1;
-                witnesses.push(counter.explain(*key, read, &bound, initial));
-            }
+            let bound = counter.violated(read, initial);
+            violated.extend(bound.map(|bound| (*key, counter, read, bound)));
         }
     }
-    witnesses.sort_by_key(|witness: &Witness| witness.operations.len());
-    witnesses.truncate(WITNESSES);
+    let violations = violated.len();
+    // Those that it takes few operations to show: since a read there are fewer than since the beginning.
+    violated.sort_by_key(|(_, _, read, bound)| (bound.since.is_none(), read.operation.returned()));
+    violated.truncate(WITNESSES);
+    let mut witnesses: Vec<Witness> = violated
+        .iter()
+        .map(|(key, counter, read, bound)| counter.explain(*key, read, bound, initial))
+        .collect();
+    witnesses.sort_by_key(|witness| witness.operations.len());
     if reads == 0 && keys.values().any(|counter| !counter.increments.is_empty()) {
         unknown.push("no read succeeded".to_owned());
     }
@@ -97,6 +105,8 @@ struct Counter<'h> {
     returned: Vec<(u64, [i128; 2])>,
     /// Reads by completion: (completion, position in `reads`).
     finished: Vec<(u64, usize)>,
+    /// When the first operation was invoked that a counter does not have: what it added, nobody can say.
+    strange: Option<u64>,
 }
 
 /// A bound that a read breaks.
@@ -105,8 +115,6 @@ struct Bound<'h> {
     since: Option<(&'h Operation, i128)>,
     low: i128,
     high: i128,
-    /// When the first operation was invoked that a counter does not have: what it added, nobody can say.
-    strange: Option<u64>,
 }
 
 fn parts(delta: i128) -> [i128; 2] {
@@ -171,6 +179,8 @@ impl<'h> Counter<'h> {
     }
 
     fn prepare(&mut self) {
+        let known = self.strange.unwrap_or(u64::MAX);
+        self.reads.retain(|read| read.operation.returned() < known);
         let entry = |increment: &Increment| (increment.operation.invoked.index, increment.delta);
         self.invoked = running(self.increments.iter().map(entry).collect());
         let acknowledged = self
@@ -179,8 +189,6 @@ impl<'h> Counter<'h> {
             .filter(|increment| increment.operation.returned() != u64::MAX);
         self.returned = running(
             acknowledged
-        let known = self.strange.unwrap_or(u64::MAX);
-        self.reads.retain(|read| read.operation.returned() < known);
                 .map(|increment| (increment.operation.returned(), increment.delta))
                 .collect(),
         );

@@ -1,0 +1,117 @@
+//! Witnesses that prove what they are shown for, and verdicts that stand when the time is up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use perjury_checker::budget::Budget;
+use perjury_checker::formats::Format;
+use perjury_checker::models::{Cell, Model, Unsupported, VersionedRegister};
+use perjury_checker::{Finding, History, HistoryBuilder, Operation, Options, Outcome, Value, Verdict};
+use perjury_checker::{check, counter, models, quorum};
+
+/// The history of events that are given without their braces and indexes.
+fn history(events: &[&str]) -> History {
+    let line = |(index, event): (usize, &&str)| format!("{{\"index\":{index},\"time\":{index},{event}}}\n");
+    let text: String = events.iter().enumerate().map(line).collect();
+    Format::Jsonl.read(text.as_bytes()).unwrap().history
+}
+
+/// Operations of key x, one after the other.
+fn recorded(operations: &[(u64, &str, Value, Outcome, Value)]) -> History {
+    let mut recorder = HistoryBuilder::default();
+    for (process, f, argument, outcome, result) in operations {
+        recorder.invoke(*process, 0, f, "x", argument.clone()).unwrap();
+        recorder.complete(*process, 0, *outcome, result.clone()).unwrap();
+    }
+    recorder.finish()
+}
+
+/// The first witness's operations as a history of their own.
+fn alone(finding: &Finding) -> History {
+    let mut operations = finding.witnesses[0].operations.clone();
+    for (id, operation) in operations.iter_mut().enumerate() {
+        operation.id = id;
+    }
+    History {
+        operations,
+        ..History::default()
+    }
+}
+
+fn proves_alone<M: Model>(history: &History, model: &M) -> String {
+    let options = Options::default();
+    let finding = check(history, model, &options);
+    assert_eq!(finding.verdict, Verdict::Invalid, "{}", finding.sentence);
+    let story = finding.witnesses[0].story.join("\n");
+    let again = check(&alone(&finding), model, &options);
+    assert_eq!(again.verdict, Verdict::Invalid, "{story}");
+    story
+}
+
+fn read(process: u64, value: &str, version: u64) -> [String; 2] {
+    [
+        format!(r#""process":{process},"type":"invoke","f":"read","key":"x""#),
+        format!(
+            r#""process":{process},"type":"ok","f":"read","key":"x","value":{value},"version":{version}"#
+        ),
+    ]
+}
+
+/// A budget whose time is up after so many looks at the clock, and how often it was looked at.
+fn looks(most: u64) -> (Options, Arc<AtomicU64>) {
+    let looked = Arc::new(AtomicU64::new(0));
+    let clock = Arc::clone(&looked);
+    let options = Options {
+        budget: Budget::default().until(move || clock.fetch_add(1, Ordering::Relaxed) >= most),
+        ..Options::default()
+    };
+    (options, looked)
+}
+
+/// A register that counts how often it is asked for a step.
+struct Counting(AtomicU64);
+
+impl Model for Counting {
+    type State = Value;
+    type Action = models::CellAction;
+
+    fn name(&self) -> &str {
+        "counting"
+    }
+    fn init(&self) -> Value {
+        Value::Nil
+    }
+    fn action(&self, operation: &Operation) -> Result<Option<models::CellAction>, Unsupported> {
+        Cell::register().action(operation)
+    }
+    fn step(&self, state: &Value, action: &models::CellAction) -> Option<Value> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Cell::register().step(state, action)
+    }
+    fn describe(&self, state: &Value) -> Value {
+        state.clone()
+    }
+}
+
+#[test]
+fn a_counter_that_lost_an_increment_early_is_explained_without_all_of_its_reads() {
+    let mut operations = Vec::new();
+    for count in 0..30_000_i64 {
+        operations.push((0, "increment", Value::Int(1), Outcome::Ok, Value::Nil));
+        let lost = i64::from(count >= 10);
+        operations.push((1, "read", Value::Nil, Outcome::Ok, Value::Int(count + 1 - lost)));
+    }
+    let finding = counter::check(&recorded(&operations), 0);
+    assert_eq!(finding.verdict, Verdict::Invalid);
+    assert!(
+        finding.sentence.starts_with("29990 of 30000"),
+        "{}",
+        finding.sentence
+    );
+    assert!(
+        finding
+            .witnesses
+            .iter()
+            .all(|witness| witness.operations.len() < 30)
+    );
+}
