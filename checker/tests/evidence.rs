@@ -68,6 +68,35 @@ fn looks(most: u64) -> (Options, Arc<AtomicU64>) {
     (options, looked)
 }
 
+#[test]
+fn what_is_not_sequentially_consistent_is_never_valid_however_late_it_is() {
+    let mut operations = Vec::new();
+    for process in 0..3 {
+        for turn in 0..4 {
+            operations.push((process, "write", Value::Int(turn % 2), Outcome::Ok, Value::Nil));
+        }
+    }
+    operations.push((5, "write", Value::Int(7), Outcome::Ok, Value::Nil));
+    for saw in [7, 1, 7] {
+        operations.push((6, "read", Value::Nil, Outcome::Ok, Value::Int(saw)));
+    }
+    let history = recorded(&operations);
+    let mut invalid = 0;
+    for most in 0..400 {
+        let finding = quorum::sequential_consistency(&history, &looks(most).0);
+        assert_ne!(finding.verdict, Verdict::Valid, "{most}: {}", finding.sentence);
+        let proven = finding.verdict == Verdict::Invalid;
+        assert_eq!(
+            proven,
+            !finding.witnesses.is_empty(),
+            "{most}: {}",
+            finding.sentence
+        );
+        invalid += u64::from(proven);
+    }
+    assert!(invalid > 100, "{invalid}");
+}
+
 /// A register that counts how often it is asked for a step.
 struct Counting(AtomicU64);
 

@@ -4,6 +4,7 @@ use rustc_hash::FxHashSet;
 
 use super::WITNESSES;
 use super::regular::{by_key, is_read};
+use crate::budget::Budget;
 use crate::history::{History, Key, Operation, Value};
 use crate::levels::{self, Held};
 use crate::linearizability::Options;
@@ -26,14 +27,14 @@ pub fn sequential_consistency(history: &History, options: &Options) -> Finding {
         match levels::sequential(&cell, &operations, &options.budget) {
             Held::Yes => {}
             Held::Unknown(why) => unknown = unknown.or(Some(why)),
-            Held::No(_) => {
+            Held::No(why) => {
                 broken += 1;
                 if witnesses.len() < WITNESSES {
                     let fails = |some: &[&Operation]| match levels::sequential(&cell, some, &options.budget) {
                         Held::No(why) => Some(why),
                         _ => None,
                     };
-                    witnesses.extend(witness(key, operations, &fails));
+                    witnesses.push(witness(key, operations, why, &fails, &options.budget));
                 }
             }
         }
@@ -74,18 +75,23 @@ pub fn sequential_consistency(history: &History, options: &Options) -> Finding {
     }
 }
 
-/// As few operations as still prove it.
+/// As few operations as still prove it. What is proven remains so when the time is up: then these are more.
 fn witness(
     key: Option<&Key>,
     mut core: Vec<&Operation>,
+    mut why: String,
     fails: &dyn Fn(&[&Operation]) -> Option<String>,
-) -> Option<Witness> {
-    let mut why = fails(&core)?;
+    budget: &Budget,
+) -> Witness {
     let mut effort = 0;
     let mut size = core.len().div_ceil(2);
     loop {
         let mut start = 0;
         while start < core.len() && effort < EFFORT {
+            if budget.expired() {
+                effort = EFFORT;
+                break;
+            }
             let end = (start + size).min(core.len());
             let fewer = sourced([&core[..start], &core[end..]].concat());
             effort += core.len();
@@ -110,13 +116,13 @@ fn witness(
         let name = key.map_or(String::new(), |key| format!("of {key}, "));
         format!("{name}{why}.")
     })));
-    Some(Witness {
+    Witness {
         key: key.cloned(),
         culprit: culprit.map(|read| read.id),
         operations: core.into_iter().cloned().collect(),
         story,
         orders: Vec::new(),
-    })
+    }
 }
 
 /// If one process alone proves it: what its last read returned, and what it knew before.
