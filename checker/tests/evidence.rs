@@ -57,6 +57,53 @@ fn read(process: u64, value: &str, version: u64) -> [String; 2] {
     ]
 }
 
+#[test]
+fn a_stale_read_is_not_blamed_on_a_write_that_failed() {
+    let int = Value::Int;
+    let repeated = recorded(&[
+        (0, "write", int(5), Outcome::Ok, Value::Nil),
+        (0, "write", int(6), Outcome::Ok, Value::Nil),
+        (0, "write", int(5), Outcome::Fail, Value::Nil),
+        (1, "read", Value::Nil, Outcome::Ok, int(5)),
+    ]);
+    let nil = recorded(&[
+        (0, "write", int(1), Outcome::Ok, Value::Nil),
+        (0, "write", Value::Nil, Outcome::Fail, Value::Nil),
+        (1, "read", Value::Nil, Outcome::Ok, Value::Nil),
+    ]);
+    for history in [repeated, nil] {
+        let finding = quorum::regularity(&history);
+        assert_eq!(finding.verdict, Verdict::Invalid);
+        assert!(finding.sentence.contains("stale"), "{}", finding.sentence);
+        let again = quorum::regularity(&alone(&finding));
+        assert_eq!(again.verdict, Verdict::Invalid, "{}", finding.sentence);
+    }
+    let dirty = recorded(&[
+        (0, "write", int(5), Outcome::Fail, Value::Nil),
+        (1, "read", Value::Nil, Outcome::Ok, int(5)),
+    ]);
+    let sentence = quorum::regularity(&dirty).sentence;
+    assert!(sentence.contains("surely failed"), "{sentence}");
+}
+
+#[test]
+fn a_key_that_is_not_a_registers_hides_no_violation_of_another_one() {
+    let mut recorder = HistoryBuilder::default();
+    recorder.invoke(0, 1, "increment", "a", 1).unwrap();
+    recorder.complete(0, 2, Outcome::Ok, 1).unwrap();
+    let strange = recorder.clone().finish();
+    recorder.invoke(0, 3, "read", "b", Value::Nil).unwrap();
+    recorder.complete(0, 4, Outcome::Ok, 5).unwrap();
+    let phantom = recorder.finish();
+    for judge in [quorum::regularity, quorum::validity] {
+        let finding = judge(&phantom);
+        assert_eq!(finding.verdict, Verdict::Invalid, "{}", finding.sentence);
+        assert_eq!(finding.witnesses.len(), 1);
+        let finding = judge(&strange);
+        assert_eq!(finding.verdict, Verdict::Unknown, "{}", finding.sentence);
+    }
+}
+
 /// A budget whose time is up after so many looks at the clock, and how often it was looked at.
 fn looks(most: u64) -> (Options, Arc<AtomicU64>) {
     let looked = Arc::new(AtomicU64::new(0));

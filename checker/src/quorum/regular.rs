@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashMap;
+
 use super::WITNESSES;
 use super::staleness::staleness;
 use crate::history::{Function, History, Key, Operation, Outcome, Value};
@@ -15,10 +17,10 @@ use crate::words;
 pub fn regularity(history: &History) -> Finding {
     let mut found = Found::new("regularity", history);
     for (key, operations) in by_key(history) {
-        let Some(lies) = levels::irregular(&Cell::register(), &operations) else {
-            return found.unknown("an operation is not one of a register");
-        };
-        found.lies(key, &lies, |read| stale(read, &operations));
+        match levels::irregular(&Cell::register(), &operations) {
+            Some(lies) => found.lies(key, &lies, |read| stale(read, &operations)),
+            None => found.unknown = true,
+        }
     }
     found.finish(
         |reads| {
@@ -33,14 +35,20 @@ pub fn regularity(history: &History) -> Finding {
 pub fn validity(history: &History) -> Finding {
     let mut found = Found::new("validity", history);
     for (key, operations) in by_key(history) {
+        let strange = |operation: &&Operation| operation.f != Function::Read && !writes(operation);
+        if operations.iter().any(strange) {
+            found.unknown = true;
+            continue;
+        }
+        // When each value was first asked to be written, by what did not surely fail.
+        let mut first: FxHashMap<&Value, u64> = FxHashMap::default();
+        for write in &operations {
+            if write.f == Function::Write && write.completion.outcome != Outcome::Fail {
+                first.entry(&write.argument).or_insert(write.invoked.index);
+            }
+        }
         let written = |value: &Value, by: u64| {
-            *value == Value::Nil
-                || operations.iter().any(|write| {
-                    write.f == Function::Write
-                        && write.argument == *value
-                        && write.completion.outcome != Outcome::Fail
-                        && write.invoked.index < by
-                })
+            *value == Value::Nil || first.get(value).is_some_and(|invoked| *invoked < by)
         };
         let lies: Vec<&Operation> = operations
             .iter()
@@ -87,11 +95,16 @@ fn stale<'h>(read: &'h Operation, operations: &[&'h Operation]) -> (Vec<&'h Oper
         };
         writes(write) && what == value && write.invoked.index < read.returned()
     };
+    let succeeded = |write: &&&Operation| write.completion.outcome != Outcome::Fail;
     let source = operations
         .iter()
         .filter(written)
+        .filter(succeeded)
         .max_by_key(|write| write.returned())
         .copied();
+    // A write that failed explains nothing where another one wrote the same, or where it was there from the beginning.
+    let failed = operations.iter().filter(written).copied().next();
+    let failed = failed.filter(|_| source.is_none() && *value != Value::Nil);
     let said = format!("{} returned {}", words::brief(read), words::short(value));
     let newer = operations
         .iter()
@@ -99,8 +112,8 @@ fn stale<'h>(read: &'h Operation, operations: &[&'h Operation]) -> (Vec<&'h Oper
         .filter(|write| write.returned() < read.invoked.index)
         .max_by_key(|write| write.invoked.index)
         .copied();
-    let (mut core, why) = match (source, newer) {
-        (Some(source), _) if source.completion.outcome == Outcome::Fail => {
+    let (mut core, why) = match (source.or(failed), newer) {
+        (Some(source), _) if failed.is_some() => {
             (vec![source], format!("{said}, though that write surely failed."))
         }
         (None, _) if *value != Value::Nil => (vec![], format!("{said}, which nobody had written by then.")),
@@ -131,6 +144,8 @@ struct Found {
     reads: u64,
     operations: u64,
     lies: u64,
+    /// Whether some operation is not one of a register.
+    unknown: bool,
     witnesses: Vec<Witness>,
 }
 
@@ -142,6 +157,7 @@ impl Found {
             reads: reads.count() as u64,
             operations: history.operations.len() as u64,
             lies: 0,
+            unknown: false,
             witnesses: Vec::new(),
         }
     }
@@ -170,15 +186,15 @@ impl Found {
         }
     }
 
-    fn unknown(self, why: &str) -> Finding {
-        self.finding(Verdict::Unknown, format!("Not decided: {why}."))
-    }
-
     fn finish(mut self, valid: impl FnOnce(u64) -> String, word: &str) -> Finding {
         let reads = self.reads;
         // The sentence is that of the witness that is shown first.
         self.witnesses.sort_by_key(|witness| witness.operations.len());
         match self.witnesses.first() {
+            None if self.unknown => {
+                let why = "Not decided: an operation is not one of a register.";
+                self.finding(Verdict::Unknown, why.to_owned())
+            }
             None => self.finding(Verdict::Valid, valid(reads)),
             Some(first) => {
                 let why = first.story.last().cloned().unwrap_or_default();
