@@ -170,6 +170,41 @@ impl Model for Counting {
 }
 
 #[test]
+fn a_violation_is_explained_by_more_operations_when_the_time_is_up() {
+    let mut recorder = HistoryBuilder::default();
+    for turn in 0..30_i64 {
+        for process in 0..6 {
+            recorder.invoke(process, 0, "write", "x", turn % 3).unwrap();
+        }
+        recorder.invoke(7, 0, "read", "x", Value::Nil).unwrap();
+        recorder
+            .complete(7, 0, Outcome::Ok, if turn == 25 { 9 } else { turn % 3 })
+            .unwrap();
+        for process in 0..6 {
+            recorder.complete(process, 0, Outcome::Ok, Value::Nil).unwrap();
+        }
+    }
+    let history = recorder.finish();
+    let judged = |most| {
+        let model = Counting(AtomicU64::new(0));
+        let (options, looked) = looks(most);
+        let finding = check(&history, &model, &options);
+        let steps = model.0.load(Ordering::Relaxed);
+        (finding, steps, looked.load(Ordering::Relaxed))
+    };
+    let (free, steps, asked) = judged(u64::MAX);
+    assert_eq!(free.verdict, Verdict::Invalid, "{}", free.sentence);
+    let late = (0..asked)
+        .map(judged)
+        .find(|(finding, ..)| finding.verdict == Verdict::Invalid);
+    let (late, fewer, _) = late.expect("the verdict comes before the explanation");
+    assert!(fewer < steps, "{fewer} of {steps} steps");
+    assert!(!late.witnesses.is_empty());
+    let again = check(&alone(&late), &Cell::register(), &Options::default());
+    assert_eq!(again.verdict, Verdict::Invalid, "{:?}", late.witnesses[0].story);
+}
+
+#[test]
 fn a_counter_that_lost_an_increment_early_is_explained_without_all_of_its_reads() {
     let mut operations = Vec::new();
     for count in 0..30_000_i64 {

@@ -7,7 +7,7 @@ use super::race::{Raced, Rules, race};
 use super::search::{Answer, WIDEST};
 use super::{lists, zones};
 use crate::budget::Budget;
-use crate::models::Model;
+use crate::models::{Model, Refutation};
 
 /// What was found out about one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +28,8 @@ pub(crate) struct Evidence {
     pub operations: Vec<usize>,
     /// Whether it is known that the key was legal until the last of them completed.
     pub earliest: bool,
-    /// Whether the model's own method found it, which also explains it; then they are ids, not indexes.
-    pub own: bool,
+    /// What the model's own method found, where it did, which also explains it.
+    pub own: Option<Refutation>,
 }
 
 impl From<Vec<usize>> for Evidence {
@@ -37,7 +37,7 @@ impl From<Vec<usize>> for Evidence {
         Evidence {
             operations,
             earliest: false,
-            own: false,
+            own: None,
         }
     }
 }
@@ -197,7 +197,7 @@ fn by_race<S: Decide>(ops: &[Op], spec: &mut S, method: Method, budget: &Budget)
             Found::Illegal(Evidence {
                 operations: evidence.map(|(index, _)| index).collect(),
                 earliest: raced.earliest,
-                own: false,
+                own: None,
             })
         }
         Answer::Spent(spent) => Found::Unknown(format!("{spent} after {states} configurations")),

@@ -121,7 +121,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::budget::Budget;
 use crate::history::{History, Key, Operation};
 use crate::levels;
-use crate::models::{Decision, Model, Unsupported};
+use crate::models::{Decision, Model, Refutation, Unsupported};
 use crate::verdict::{Finding, Witness};
 
 pub use linearization::{Flaw, Linearization, verify};
@@ -402,9 +402,9 @@ impl<M: Model> Work<'_, M> {
         let answer = match self.model.decide(&self.part.operations, budget) {
             Some(Decision::Legal) => Found::Legal,
             Some(Decision::Illegal(refutation)) => Found::Illegal(Evidence {
-                operations: refutation.core,
+                operations: Vec::new(),
                 earliest: false,
-                own: true,
+                own: Some(refutation),
             }),
             None if *method == Method::Own => {
                 Found::Unknown(format!("the method `{}` does not apply", method.name()))
@@ -428,8 +428,8 @@ impl<M: Model> Work<'_, M> {
     }
 
     fn explain(&self, evidence: Evidence) -> Option<(Witness, Option<String>)> {
-        if evidence.own {
-            return self.explain_own();
+        if let Some(refutation) = evidence.own {
+            return self.explain_own(refutation);
         }
         let all = self.part.operations.iter().copied();
         match self.model.cell() {
@@ -446,11 +446,7 @@ impl<M: Model> Work<'_, M> {
     }
 
     /// The witness that the model's own method gives: its core, in its words.
-    fn explain_own(&self) -> Option<(Witness, Option<String>)> {
-        let decision = self.model.decide(&self.part.operations, &self.options.budget)?;
-        let Decision::Illegal(refutation) = decision else {
-            return None;
-        };
+    fn explain_own(&self, refutation: Refutation) -> Option<(Witness, Option<String>)> {
         let in_core = |operation: &&Operation| refutation.core.contains(&operation.id);
         let core: Vec<&Operation> = self.part.operations.iter().copied().filter(in_core).collect();
         let (ops, _) = Numbered::compile(self.model, core.iter().copied()).ok()?;
@@ -462,7 +458,7 @@ impl<M: Model> Work<'_, M> {
     fn witness<S: Decide>(&self, ops: &[Op], spec: &mut S, evidence: Evidence) -> (Witness, Option<String>) {
         let teller = Teller::new(&self.part.operations, ops, self.model);
         let sources = |kernel: &[usize]| teller.sources(kernel);
-        let kernel = witness::minimise(ops, spec, evidence, self.options.budget.bytes, sources);
+        let kernel = witness::minimise(ops, spec, evidence, &self.options.budget, sources);
         teller.tell(&kernel, self.part.key)
     }
 }

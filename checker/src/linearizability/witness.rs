@@ -14,10 +14,13 @@ use super::race::Rules;
 use super::search::Answer;
 use crate::budget::Budget;
 
-// A proven violation is explained also when the time for checking is up; these bound what that may cost.
+// A proven violation is explained also when the time for checking is up, though by more operations then; these bound
+// what that may cost.
 
 /// Configurations that one attempt to weaken an operation may explore.
 const STATES_PER_ATTEMPT: u64 = 100_000;
+/// Configurations that may be explored when the time is up, to see whether the evidence that was found suffices.
+const STATES_WHEN_LATE: u64 = 10_000;
 /// Configurations that all attempts may explore together.
 const STATES_IN_ALL: u64 = 1_000_000;
 
@@ -35,18 +38,19 @@ pub(crate) struct Kernel {
 }
 
 /// Reduces evidence to a minimal kernel. `sources` tells which operations show where the values of a kernel come
-/// from; since these will be shown in any case, a kernel that relies on them is preferred to one that does not.
+/// from; since these will be shown in any case, a kernel that relies on them is preferred to one that does not. When the
+/// budget's time is up, what is illegal so far is the kernel.
 pub(crate) fn minimise<S: Decide>(
     ops: &[Op],
     spec: &mut S,
     evidence: Evidence,
-    bytes: u64,
+    budget: &Budget,
     sources: impl Fn(&[usize]) -> Vec<usize>,
 ) -> Kernel {
     let mut minimiser = Minimiser {
         ops,
         spec,
-        bytes,
+        budget,
         states: 0,
         gave_up: false,
     };
@@ -54,12 +58,15 @@ pub(crate) fn minimise<S: Decide>(
     minimiser.ops = &ops;
     kernel.retain(|&index| ops.get(index).is_some_and(|op| op.required));
     // What made an unknown operation count may be missing from the evidence.
-    if kernel.is_empty() || !minimiser.illegal(&kernel) {
+    if kernel.is_empty() || !minimiser.suffices(&kernel) {
         kernel = (0..ops.len()).filter(|&index| ops[index].required).collect();
         kernel = minimiser.shortest_tail(kernel);
     }
     minimiser.reduce(&mut kernel);
     for _ in 0..ROUNDS {
+        if budget.expired() {
+            break;
+        }
         let known = |index: &usize| ops.get(*index).is_some_and(|op| op.required) && !kernel.contains(index);
         let new: Vec<usize> = sources(&kernel).into_iter().filter(known).collect();
         if new.is_empty() || kernel.len() + new.len() > MOST_WITH_SOURCES {
@@ -92,7 +99,7 @@ const MOST_WITH_SOURCES: usize = 40;
 struct Minimiser<'a, S: Decide> {
     ops: &'a [Op],
     spec: &'a mut S,
-    bytes: u64,
+    budget: &'a Budget,
     states: u64,
     gave_up: bool,
 }
@@ -159,9 +166,7 @@ impl<S: Decide> Minimiser<'_, S> {
     }
 
     fn attempt(&self) -> Budget {
-        Budget::unlimited()
-            .with_states(STATES_PER_ATTEMPT)
-            .with_bytes(self.bytes)
+        self.budget.clone().with_states(STATES_PER_ATTEMPT)
     }
 
     /// The last few operations of the evidence, by completion, that suffice.
@@ -202,10 +207,23 @@ impl<S: Decide> Minimiser<'_, S> {
 
     /// Whether the kernel alone, all else being optional, has no legal order. When in doubt: no.
     fn illegal(&mut self, kernel: &[usize]) -> bool {
-        if self.states > STATES_IN_ALL {
+        if self.states > STATES_IN_ALL || self.budget.expired() {
             self.gave_up = true;
             return false;
         }
+        self.proves(kernel, &self.attempt())
+    }
+
+    /// The same, asked once however late it is.
+    fn suffices(&mut self, kernel: &[usize]) -> bool {
+        if !self.budget.expired() {
+            return self.illegal(kernel);
+        }
+        let attempt = Budget::unlimited().with_states(STATES_WHEN_LATE);
+        self.proves(kernel, &attempt.with_bytes(self.budget.bytes))
+    }
+
+    fn proves(&mut self, kernel: &[usize], attempt: &Budget) -> bool {
         let last = kernel
             .iter()
             .map(|&index| self.ops[index].returned)
@@ -235,7 +253,6 @@ impl<S: Decide> Minimiser<'_, S> {
                 }
             }
         }
-        let attempt = self.attempt();
         let roots = if before.len() > MOST_BEFORE {
             self.spec.roots(&inside, &before)
         } else {
@@ -244,7 +261,7 @@ impl<S: Decide> Minimiser<'_, S> {
         if let Some(roots) = roots {
             let raced = self
                 .spec
-                .race(&inside, &roots, Rules::new(Method::Cheapest), &attempt);
+                .race(&inside, &roots, Rules::new(Method::Cheapest), attempt);
             self.states += raced.states;
             self.gave_up |= !matches!(raced.answer, Answer::Legal | Answer::Illegal(_));
             return matches!(raced.answer, Answer::Illegal(_));
@@ -252,7 +269,7 @@ impl<S: Decide> Minimiser<'_, S> {
         before.iter_mut().for_each(|op| op.required = false);
         before.append(&mut inside);
         before.sort_unstable_by_key(|op| op.invoked);
-        let decided = self.spec.decide(&mut before, Method::Cheapest, &attempt);
+        let decided = self.spec.decide(&mut before, Method::Cheapest, attempt);
         self.states += decided.states;
         self.gave_up |= matches!(decided.answer, Found::Unknown(_));
         matches!(decided.answer, Found::Illegal(_))
