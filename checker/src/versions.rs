@@ -176,15 +176,15 @@ fn writers<'h>(
     clusters: &BTreeMap<u64, Cluster<'h>>,
     pending: &[(&'h Operation, CellAction)],
 ) -> Result<BTreeMap<u64, &'h Operation>, Option<Refutation>> {
-    // When the first operation completes that tells this version or a later one.
-    let mut deadlines = BTreeMap::new();
-    let mut deadline = u64::MAX;
+    // The operation that completes first, of those that tell this version or a later one.
+    let mut deadlines: BTreeMap<u64, Option<&'h Operation>> = BTreeMap::new();
+    let mut first: Option<&'h Operation> = None;
     for (&version, cluster) in clusters.iter().rev() {
-        deadline = cluster
-            .operations()
-            .map(Operation::returned)
-            .fold(deadline, u64::min);
-        deadlines.insert(version, deadline);
+        first = first
+            .into_iter()
+            .chain(cluster.operations())
+            .min_by_key(|operation| operation.returned());
+        deadlines.insert(version, first);
     }
     let mut free: BTreeMap<&Value, std::collections::VecDeque<&'h Operation>> = BTreeMap::new();
     let mut swaps = Vec::new();
@@ -195,7 +195,7 @@ fn writers<'h>(
             _ => return Err(None),
         }
     }
-    let mut made = BTreeMap::new();
+    let mut made: BTreeMap<u64, &'h Operation> = BTreeMap::new();
     for (place, (&version, cluster)) in clusters.iter().enumerate() {
         if cluster.writer.is_some() || (place == 0 && cluster.initial(model)) {
             continue;
@@ -207,22 +207,66 @@ fn writers<'h>(
         let writer = free
             .get_mut(value)
             .and_then(std::collections::VecDeque::pop_front);
-        let in_time = writer.filter(|writer| writer.invoked.index < deadlines[&version]);
+        let deadline = deadlines[&version].ok_or(None)?;
+        let in_time = writer.filter(|writer| writer.invoked.index < deadline.returned());
         let Some(writer) = in_time else {
-            let first = cluster.operations().min_by_key(|operation| operation.returned());
-            let first = first.ok_or(None)?;
-            return Err(refutation(
-                &[first],
-                format!("{} comes from nowhere", words::brief(first)),
-                format!(
-                    "{} saw {value} in version {version}, which no operation can have made by then.",
-                    words::brief(first)
-                ),
-            ));
+            // It would have to be there already when a later version was told.
+            let late = writer.map(|_| deadline);
+            return Err(from_nowhere(model, clusters, &made, version, late));
         };
         made.insert(version, writer);
     }
     Ok(made)
+}
+
+/// Why nobody can have made a version: those that saw the same value in earlier ones need each writer that there was,
+/// and the initial value was there before the first version only.
+fn from_nowhere<'h>(
+    model: &VersionedRegister,
+    clusters: &BTreeMap<u64, Cluster<'h>>,
+    made: &BTreeMap<u64, &'h Operation>,
+    version: u64,
+    late: Option<&'h Operation>,
+) -> Option<Refutation> {
+    let cluster = &clusters[&version];
+    let saw = |cluster: &Cluster<'h>| cluster.reads.iter().copied().min_by_key(|read| read.returned());
+    let first = saw(cluster)?;
+    let value = cluster.value.as_ref()?;
+    let mut core = vec![first];
+    let mut others = 0;
+    for (other, writer) in made {
+        let other = &clusters[other];
+        if other.value == cluster.value {
+            core.extend(saw(other).into_iter().chain([*writer]));
+            others += 1;
+        }
+    }
+    if *value == model.cell().init()
+        && let Some((lowest, earlier)) = clusters.first_key_value()
+    {
+        let writer = earlier.writer.or(made.get(lowest).copied());
+        core.extend(writer.or(saw(earlier)));
+    }
+    let late = late.filter(|late| late.id != first.id);
+    core.extend(late);
+    let told = late.and_then(|late| clusters.get(&late.completion.version?));
+    core.extend(told.and_then(|told| told.writer));
+    let by_then = late.map_or("by then".to_owned(), |late| {
+        format!("before {} completed", words::brief(late))
+    });
+    let spent = match others {
+        0 => String::new(),
+        1 => ", but for the one that made an earlier version".to_owned(),
+        others => format!(", but for the {others} that made earlier versions"),
+    };
+    refutation(
+        &core,
+        format!("{} comes from nowhere", words::brief(first)),
+        format!(
+            "{} saw {value} in version {version}, which no operation can have made {by_then}{spent}.",
+            words::brief(first)
+        ),
+    )
 }
 
 /// Whether each compare-and-set found what was there before. Left open where an unknown write may have been.

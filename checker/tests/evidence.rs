@@ -58,6 +58,39 @@ fn read(process: u64, value: &str, version: u64) -> [String; 2] {
 }
 
 #[test]
+fn a_version_from_nowhere_is_shown_with_all_that_excludes_its_writers() {
+    let model = VersionedRegister::default();
+    let told = |groups: &[Vec<String>]| {
+        let lines = groups.concat();
+        history(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let lost = vec![r#""process":9,"type":"invoke","f":"write","key":"x","value":7"#.to_owned()];
+    // The initial value cannot be there again.
+    let again = told(&[read(0, "null", 0).to_vec(), read(1, "null", 2).to_vec()]);
+    proves_alone(&again, &model);
+    // One unknown write makes one version.
+    let twice = told(&[lost.clone(), read(0, "7", 3).to_vec(), read(1, "7", 5).to_vec()]);
+    proves_alone(&twice, &model);
+    // The write was asked for when a later version had been told.
+    let [begun, ended] = read(1, "7", 3);
+    let made = vec![
+        r#""process":2,"type":"invoke","f":"write","key":"x","value":8"#.to_owned(),
+        r#""process":2,"type":"ok","f":"write","key":"x","version":4"#.to_owned(),
+    ];
+    let late = told(&[vec![begun], made, lost, vec![ended]]);
+    proves_alone(&late, &model);
+    // A compare-and-set that differed did not see the value that a read tells of its version.
+    let denied = history(&[
+        r#""process":1,"type":"invoke","f":"cas","key":"x","value":[0,1]"#,
+        r#""process":1,"type":"fail","f":"cas","key":"x","error":"precondition-failed","version":3"#,
+        r#""process":0,"type":"invoke","f":"read","key":"x""#,
+        r#""process":0,"type":"ok","f":"read","key":"x","value":7,"version":3"#,
+    ]);
+    let story = proves_alone(&denied, &model);
+    assert!(!story.contains("compare"), "{story}");
+}
+
+#[test]
 fn a_stale_read_is_not_blamed_on_a_write_that_failed() {
     let int = Value::Int;
     let repeated = recorded(&[
