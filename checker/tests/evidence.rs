@@ -91,6 +91,21 @@ fn a_version_from_nowhere_is_shown_with_all_that_excludes_its_writers() {
 }
 
 #[test]
+fn an_element_that_came_too_late_is_shown_with_the_read_that_lacks_it() {
+    let history = history(&[
+        r#""process":2,"type":"invoke","f":"read""#,
+        r#""process":0,"type":"invoke","f":"add","value":1"#,
+        r#""process":0,"type":"ok","f":"add","value":1"#,
+        r#""process":1,"type":"invoke","f":"add","value":2"#,
+        r#""process":1,"type":"ok","f":"add","value":2"#,
+        r#""process":2,"type":"ok","f":"read","value":[2]"#,
+        r#""process":3,"type":"invoke","f":"read""#,
+        r#""process":3,"type":"ok","f":"read","value":[1,2]"#,
+    ]);
+    proves_alone(&history, &models::Set);
+}
+
+#[test]
 fn a_stale_read_is_not_blamed_on_a_write_that_failed() {
     let int = Value::Int;
     let repeated = recorded(&[

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::budget::Budget;
-use crate::history::{Operation, Outcome, Value};
+use crate::history::{Function, Operation, Outcome, Value};
 use crate::models::{Decision, Model, Refutation, Set, SetAction};
 use crate::words;
 
@@ -57,7 +57,7 @@ fn refute(adds: &BTreeMap<Value, &Operation>, reads: &[(BTreeSet<Value>, &Operat
     // The operation that was invoked last, of those that are in the order so far.
     let mut latest: Option<&Operation> = None;
     let nothing = BTreeSet::new();
-    let mut before = (&nothing, None);
+    let mut before: (_, Option<&Operation>) = (&nothing, None);
     let mut shown: BTreeSet<&Value> = BTreeSet::new();
     for (elements, read) in reads {
         if let Some(missing) = before.0.difference(elements).next() {
@@ -79,15 +79,30 @@ fn refute(adds: &BTreeMap<Value, &Operation>, reads: &[(BTreeSet<Value>, &Operat
                 });
             };
             if let Some(late) = too_late(add, latest) {
+                // The last read before this one lacks the element, and shows whatever was added before.
+                let lacks = if late.f == Function::Read {
+                    Some(late)
+                } else {
+                    before.1
+                };
+                let lacks = lacks.unwrap_or(read);
                 return Some(Refutation {
-                    core: vec![add.id, late.id, read.id],
+                    core: vec![add.id, late.id, lacks.id],
                     what: format!("{element} came too late"),
-                    sentence: format!(
-                        "{} had completed before {} was invoked, yet that came before {element} did, as {} shows.",
-                        words::brief(add),
-                        words::brief(late),
-                        words::brief(read)
-                    ),
+                    sentence: if lacks.id == late.id {
+                        format!(
+                            "{} had completed before {} was invoked, which does not show {element}.",
+                            words::brief(add),
+                            words::brief(late)
+                        )
+                    } else {
+                        format!(
+                            "{} had completed before {} was invoked, yet {} shows the one and not the other.",
+                            words::brief(add),
+                            words::brief(late),
+                            words::brief(lacks)
+                        )
+                    },
                 });
             }
             shown.insert(element);
