@@ -106,6 +106,18 @@ fn an_element_that_came_too_late_is_shown_with_the_read_that_lacks_it() {
 }
 
 #[test]
+fn a_list_that_was_written_and_read_too_late_is_a_stale_read() {
+    let list = |one: i64| Value::from(vec![Value::Int(one), Value::Int(5)]);
+    let history = recorded(&[
+        (0, "write", list(1), Outcome::Ok, Value::Nil),
+        (0, "write", list(2), Outcome::Ok, Value::Nil),
+        (1, "read", Value::Nil, Outcome::Ok, list(1)),
+    ]);
+    let story = proves_alone(&history, &Cell::register());
+    assert!(story.contains("stale") && !story.contains("phantom"), "{story}");
+}
+
+#[test]
 fn a_stale_read_is_not_blamed_on_a_write_that_failed() {
     let int = Value::Int;
     let repeated = recorded(&[

@@ -7,10 +7,10 @@ use crate::models::CellAction;
 use crate::words;
 
 impl<'a> Scene<'a> {
-    /// Whether the value grows by appends.
+    /// Whether the value grows by appends. That it is a list says nothing: those can be written, too.
     pub(super) fn grows(&self) -> bool {
         let appends = |operation: &&Operation| operation.f == Function::Append;
-        matches!(self.saw(self.culprit), Some(Value::List(_))) || self.operations.iter().any(appends)
+        !self.cell.allows(&Function::Write) || self.operations.iter().any(appends)
     }
 
     /// The elements of the list that an operation saw, or the pieces of the text.
