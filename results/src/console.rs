@@ -166,13 +166,8 @@ fn write_finding(out: &mut String, finding: &Finding, above: bool, paint: Paint)
         && let Some(witness) = finding.witnesses.first()
     {
         write_story(out, finding, witness, paint)?;
-        match finding.witnesses.len() {
-            1 => {}
-            all => writeln!(
-                out,
-                "      {}",
-                paint.dim(&format!("… and {} more", words::count(all as u64 - 1)))
-            )?,
+        if let Some(more) = headline::more_witnesses(finding) {
+            writeln!(out, "      {}", paint.dim(&format!("… {more} kept")))?;
         }
     }
     Ok(())

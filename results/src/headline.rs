@@ -148,6 +148,14 @@ pub(crate) fn proof(finding: &Finding) -> String {
     }
 }
 
+/// `9 more witnesses are`: those that the finding keeps besides the first. A checker keeps a few of all violations, whose
+/// number only its sentence says.
+pub(crate) fn more_witnesses(finding: &Finding) -> Option<String> {
+    let more = finding.witnesses.len().saturating_sub(1) as u64;
+    let are = if more == 1 { "is" } else { "are" };
+    (more > 0).then(|| format!("{} {are}", words::plural(more, "more witness")))
+}
+
 /// The first property that was not decided.
 fn open_question(verdict: &VerdictRecord) -> Option<&Finding> {
     verdict

@@ -412,7 +412,7 @@ fn further_witnesses_are_folded_away() {
     let witness = verdict.findings[0].witnesses[0].clone();
     verdict.findings[0].witnesses = vec![witness; 8];
     let page = written("many", &evidence);
-    assert!(page.contains("… and 7 more</summary>"));
+    assert!(page.contains("… and 7 more witnesses</summary>"));
     assert_eq!(
         page.matches("<details").count(),
         page.matches("</details>").count()

@@ -128,6 +128,27 @@ fn a_job_summary_says_what_lied_and_lets_nothing_out_of_its_cell() {
 }
 
 #[test]
+fn how_many_witnesses_are_kept_is_not_taken_for_how_many_violations_there_are() {
+    let mut evidence = run(&lying());
+    let verdict = evidence.verdict.as_mut().expect("a verdict");
+    let finding = &mut verdict.findings[0];
+    finding.sentence = "13 of 57 keys are not linearizable.".to_owned();
+    finding.witnesses = vec![finding.witnesses[0].clone(); 3];
+
+    for text in [
+        github::summary(&evidence),
+        console::summary(&evidence, None, false),
+    ] {
+        assert!(text.contains("2 more witnesses are kept"), "{text}");
+        assert!(!text.contains("2 more violations"), "{text}");
+    }
+    evidence.verdict.as_mut().expect("a verdict").findings[0]
+        .witnesses
+        .truncate(2);
+    assert!(github::summary(&evidence).contains("1 more witness is kept"));
+}
+
+#[test]
 fn annotations_stay_on_their_line_and_say_how_to_run_it_again() {
     let mut evidence = run(&lying());
     evidence.test.name = "a,b:c%\n::error::no".to_owned();

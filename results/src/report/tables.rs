@@ -74,13 +74,8 @@ fn judged(finding: &perjury_checker::Finding, verdict: &VerdictRecord) -> String
     if finding.verdict != Verdict::Invalid || !headline::is_above(finding, verdict) {
         return words::tame(&finding.sentence, 600);
     }
-    let more = match finding.witnesses.len() {
-        0 | 1 => String::new(),
-        all => format!(
-            ", and {} in other places",
-            words::plural(all as u64 - 1, "more violation")
-        ),
-    };
+    let more = headline::more_witnesses(finding);
+    let more = more.map_or(String::new(), |more| format!("; {more} kept"));
     format!("It is {}{more}.", headline::proof(finding))
 }
 
