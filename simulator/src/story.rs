@@ -7,6 +7,7 @@ use perjury_systems::replica::ConfigError;
 
 use crate::run::{Outcome, Violation, Wanted, run};
 use crate::setup::Setup;
+use crate::spoken::spoken;
 use crate::world::{Line, Topic};
 
 /// Steps that are told only of short runs, since there are so many of them.
@@ -128,68 +129,4 @@ fn told(outcome: &Outcome) -> Vec<Sentence> {
         }
     }
     sentences
-}
-
-/// A step's name and fields, as `Debug` writes them, in words: `BecameLeader { term: 2 }` is `became leader (term 2)`.
-pub fn spoken(step: &str) -> String {
-    let (name, fields) = step.split_once(' ').unwrap_or((step, ""));
-    let mut words = String::new();
-    for letter in name.chars() {
-        if letter.is_uppercase() && !words.is_empty() {
-            words.push(' ');
-        }
-        words.extend(letter.to_lowercase());
-    }
-    let fields = fields
-        .trim_start_matches("{ ")
-        .trim_end_matches(" }")
-        .replace(": ", " ")
-        .replace('_', " ");
-    let fields = nodes_by_name(&fields);
-    if fields.is_empty() {
-        words
-    } else {
-        format!("{words} ({fields})")
-    }
-}
-
-/// `NodeId(1)` is `n1`.
-fn nodes_by_name(text: &str) -> String {
-    const ID: &str = "NodeId(";
-    let mut named = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once(ID) {
-        named.push_str(before);
-        match after.split_once(')') {
-            Some((number, behind)) => {
-                named.push('n');
-                named.push_str(number);
-                rest = behind;
-            }
-            None => {
-                named.push_str(ID);
-                rest = after;
-            }
-        }
-    }
-    named + rest
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn steps_are_spoken_as_words() {
-        for (step, words) in [
-            ("BecameLeader { term: 2 }", "became leader (term 2)"),
-            (
-                "Voted { term: 3, candidate: NodeId(1) }",
-                "voted (term 3, candidate n1)",
-            ),
-            ("Amnesiac", "amnesiac"),
-        ] {
-            assert_eq!(spoken(step), words);
-        }
-    }
 }

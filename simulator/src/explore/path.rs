@@ -6,7 +6,7 @@ use super::event::What;
 use super::search::{Search, Step};
 use super::system::Explored;
 use super::tables::node_id;
-use crate::story;
+use crate::spoken::spoken as words;
 
 /// Every step of a path.
 pub(super) fn told<R: Explored>(search: &Search<R>, path: &[Step]) -> Vec<String> {
@@ -70,5 +70,5 @@ fn sentence<R: Explored>(search: &Search<R>, step: &Step) -> String {
 
 /// A value in words.
 fn spoken(value: &impl Debug) -> String {
-    story::spoken(&format!("{value:?}"))
+    words(&format!("{value:?}"))
 }
