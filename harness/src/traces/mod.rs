@@ -3,6 +3,8 @@
 //! Clients see only some of what goes wrong inside: two leaders of one term are a broken promise of the protocol
 //! even if no client happened to be told a lie. The nodes' traces show it.
 
+mod proof;
+
 use std::fmt::Debug;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -10,12 +12,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use perjury_checker::{Finding, Verdict, Witness};
-use perjury_simulator::{Line as Described, Topic, spoken};
+use perjury_simulator::{Line as Described, Topic};
 use perjury_systems::breach::Judge;
 use perjury_systems::registry::{self, Visitor};
 use perjury_systems::replica::{Cluster, NodeId, Replica};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+
+use self::proof::{Step, chosen};
 
 /// The property's name in verdicts.
 pub const PROPERTY: &str = "protocol invariants";
@@ -115,16 +119,15 @@ fn finding(verdict: Verdict, sentence: String, steps: usize, witnesses: Vec<Witn
     }
 }
 
-/// Sentences of a story at most.
-const SENTENCES: usize = 8;
-
-/// What the nodes did last before the breach, as far as a story tells it, and what broke it.
+/// What the nodes did before the breach, as far as a story tells it, and what broke it.
 fn told_of<T: Debug>(lines: &[Line<T>], began: Duration, story: &[&str]) -> Vec<String> {
-    let steps = lines.iter().rev().map(|line| {
-        let seconds = Duration::from_nanos(line.at).saturating_sub(began).as_secs_f64();
-        (seconds, line.node.to_string(), format!("{:?}", line.trace))
+    let steps = lines.iter().enumerate().rev().map(|(position, line)| Step {
+        event: position as u64,
+        seconds: Duration::from_nanos(line.at).saturating_sub(began).as_secs_f64(),
+        node: line.node.to_string(),
+        text: format!("{:?}", line.trace),
     });
-    last(steps, story)
+    chosen(steps, story)
 }
 
 /// The same for a simulated run, from the description of its last events.
@@ -133,26 +136,13 @@ pub fn retold(system: &str, lines: &[Described]) -> Vec<String> {
         .iter()
         .rev()
         .filter(|line| line.topic == Topic::Step)
-        .map(|line| (line.at_ns as f64 / 1e9, line.node.to_string(), line.text.clone()));
-    last(steps, story_of(system))
-}
-
-/// Of steps that come newest first: the newest one and those before it whose names the story wants, oldest first.
-fn last(steps: impl Iterator<Item = (f64, String, String)>, story: &[&str]) -> Vec<String> {
-    let wanted = |step: &str| story.contains(&step.split([' ', '{', '(']).next().unwrap_or(step));
-    let mut told: Vec<String> = steps
-        .enumerate()
-        .filter(|(back, (_, _, step))| *back == 0 || wanted(step))
-        .take(SENTENCES)
-        .map(|(_, (seconds, node, step))| told(seconds, &node, &step))
-        .collect();
-    told.reverse();
-    told
-}
-
-/// A line of a story: `3.210 s  n2: became leader (term 4)`.
-fn told(seconds: f64, node: &str, step: &str) -> String {
-    format!("{seconds:.3} s  {node}: {}", spoken(step))
+        .map(|line| Step {
+            event: line.event,
+            seconds: line.at_ns as f64 / 1e9,
+            node: line.node.to_string(),
+            text: line.text.clone(),
+        });
+    chosen(steps, story_of(system))
 }
 
 struct Line<T> {
