@@ -52,7 +52,7 @@ const explain = () => {
   const active = data.faults.filter((fault) => fault.from <= ops.t[i] + Math.max(0, ops.d[i]) && (fault.to ?? end) >= ops.t[i]);
   const led = data.views.filter((seen) => seen.t <= ops.t[i]).pop();
   list.append(...line("leader", led?.leader ? `${led.leader}, term ${led.term}` : "–"),
-    ...line("broken", active.length ? active.map((fault) => `${fault.kind}: ${fault.text}`).join("; ") : "nothing"));
+    ...line("broken", active.length ? active.map((fault) => fault.text).join("; ") : "nothing"));
   panel.append(make("h3", { textContent: `#${ops.id[i]} ${data.strings[ops.a[i]]} ${data.strings[ops.r[i]]}` }), list);
   if (role) panel.append(make("p", { textContent: role === "lie" ? "▼ This is the operation that lied." : "It is part of a witness." }));
 };

@@ -35,7 +35,7 @@ const drawFaults = (pen) => {
     pen.strokeRect(from + 0.5, 4.5 + fault.row * ROW, wide - 1, ROW - 4);
     pen.setLineDash([]);
     pen.fillStyle = colours.ink;
-    clipText(pen, `${fault.kind}: ${fault.text}`, from + 5, to - 2, 15 + fault.row * ROW);
+    clipText(pen, fault.text, from + 5, to - 2, 15 + fault.row * ROW);
   }
 };
 

@@ -9,6 +9,9 @@ use crate::words;
 /// Characters of a headline.
 pub(crate) const LONGEST: usize = 1_000;
 
+/// Characters of a fault in a headline: a partition in which each of seven nodes hears others fits.
+const FAULT: usize = 220;
+
 /// How a run presents itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -198,8 +201,15 @@ pub(crate) fn circumstances(evidence: &Evidence) -> Option<String> {
     if let Some(broken) = broken(evidence, operation.invoked.time, at) {
         sentence.push_str(&format!("; {broken}"));
     }
-    sentence.push('.');
-    Some(sentence)
+    Some(ended(sentence))
+}
+
+/// The sentence with a full stop, unless it ends already.
+fn ended(mut sentence: String) -> String {
+    if !sentence.ends_with(['…', '.']) {
+        sentence.push('.');
+    }
+    sentence
 }
 
 /// The same for a witness that accuses no operation, but says when: who led, and what was broken.
@@ -213,7 +223,7 @@ fn surroundings(evidence: &Evidence, witness: &Witness) -> Option<String> {
         None => "Nobody was seen to lead then".to_owned(),
     };
     Some(match broken(evidence, at, at) {
-        Some(broken) => format!("{led}; {broken}."),
+        Some(broken) => ended(format!("{led}; {broken}")),
         None => format!("{led}; nothing was broken."),
     })
 }
@@ -223,22 +233,17 @@ fn broken(evidence: &Evidence, from: u64, to: u64) -> Option<String> {
     let active: Vec<_> = evidence
         .faults_during(from, to)
         .take(3)
-        .map(|fault| {
-            format!(
-                "{} {}",
-                words::tame(&fault.kind, 20),
-                words::tame(&fault.description, 80)
-            )
-        })
+        .map(|fault| words::fault(fault, FAULT))
         .collect();
     (!active.is_empty()).then(|| format!("broken then: {}", words::listed(&active)))
 }
 
 fn fallen(verdict: &VerdictRecord) -> String {
-    system_problems(verdict)
-        .into_iter()
-        .next()
-        .unwrap_or_else(|| "A violation is proven.".to_owned())
+    let problem = system_problems(verdict).into_iter().next();
+    problem.map_or_else(
+        || "A violation is proven.".to_owned(),
+        |problem| ended(words::sentence(&problem)),
+    )
 }
 
 /// What the system under test did that no system may do, a sentence each, whatever the history proves.

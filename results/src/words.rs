@@ -3,6 +3,8 @@
 use std::fmt::{self, Write};
 
 use perjury_checker::{Function, Operation, Outcome, Value};
+use perjury_nemesis::Resolved;
+use perjury_runner::FaultRecord;
 
 /// A duration with three digits or so: `850 µs`, `3.1 ms`, `1.20 s`, `2 min 5 s`.
 pub(crate) fn duration(nanoseconds: u64) -> String {
@@ -108,6 +110,33 @@ pub(crate) fn tame(text: &str, limit: usize) -> String {
         tame.push('…');
     }
     tame
+}
+
+/// A fault in a few words that say of what kind it is: `partition {n1} | {n2,n3}`, `kill n3`. What is too long ends where
+/// a part of it ends.
+pub(crate) fn fault(fault: &FaultRecord, limit: usize) -> String {
+    let kind = match fault.fault {
+        // All others are described by what is done.
+        Resolved::Cut { .. } => format!("{} ", tame(&fault.kind, 20)),
+        _ => String::new(),
+    };
+    let whole = tame(&fault.description, limit);
+    let Some(cut) = whole.strip_suffix('…') else {
+        return format!("{kind}{whole}");
+    };
+    let end = cut.rfind("; ").map(|at| at + 1).or_else(|| cut.rfind(' '));
+    format!("{kind}{} …", &cut[..end.unwrap_or(cut.len())])
+}
+
+/// The sentence with a capital letter at its head, unless a node's name stands there.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) if !letters.as_str().starts_with(|c: char| c.is_ascii_digit()) => {
+            first.to_uppercase().chain(letters).collect()
+        }
+        _ => text.to_owned(),
+    }
 }
 
 /// What was asked, in short: `write 5`, `cas 3 → 5`, `read`. Without the key.

@@ -426,7 +426,7 @@ fn what_was_observed_of_availability_is_said_with_its_numbers() {
     for head in [
         "read, larger side",
         "Time to recover after each heal",
-        "partition: ",
+        "partition {",
     ] {
         assert!(page.contains(head), "{head}");
     }

@@ -2,7 +2,9 @@
 
 mod samples;
 
+use perjury_nemesis::{Crash, Node, Resolved};
 use perjury_results::{RunOutcome, SystemFailure, console, github, junit, trace};
+use perjury_runner::FaultRecord;
 use samples::{Sample, run};
 
 fn lying() -> Sample {
@@ -146,6 +148,64 @@ fn how_many_witnesses_are_kept_is_not_taken_for_how_many_violations_there_are() 
         .witnesses
         .truncate(2);
     assert!(github::summary(&evidence).contains("1 more witness is kept"));
+}
+
+#[test]
+fn a_fault_is_called_by_its_kind_once_and_cut_where_a_part_of_it_ends() {
+    let mut evidence = run(&lying());
+    let cut = evidence.faults[0].clone();
+    let everywhere = |fault: Resolved, kind: &str, description: String| FaultRecord {
+        fault,
+        kind: kind.to_owned(),
+        description,
+        injected_at: Some(0),
+        healed_at: None,
+        ..cut.clone()
+    };
+    let kill = Resolved::Kill {
+        nodes: [Node(5)].into(),
+        crash: Crash::Kill,
+    };
+    evidence.faults = vec![
+        everywhere(kill, "kill", "kill n5".to_owned()),
+        everywhere(cut.fault.clone(), "partition", "n1 hears {n1,n2}; ".repeat(50)),
+    ];
+
+    let text = console::summary(&evidence, None, false);
+
+    assert!(
+        text.contains("broken then: kill n5 and partition n1 hears {n1,n2}; n1"),
+        "{text}"
+    );
+    assert!(text.contains("n1 hears {n1,n2}; …\n"), "{text}");
+}
+
+#[test]
+fn a_headline_begins_with_a_capital_letter_unless_a_node_stands_there() {
+    let mut evidence = run(&Sample {
+        operations: 300,
+        ..Sample::default()
+    });
+    let verdict = evidence.verdict.as_mut().expect("a verdict");
+    verdict.outcome = RunOutcome::Invalid;
+    for (reason, headline) in [
+        (
+            "not serving after everything was healed",
+            "✗ INVALID  Not serving after everything was healed.\n",
+        ),
+        (
+            "n3 (stopped) lost its log",
+            "✗ INVALID  n3 (stopped) lost its log.\n",
+        ),
+    ] {
+        evidence.verdict.as_mut().expect("a verdict").system_failures = vec![SystemFailure {
+            at: 7,
+            node: None,
+            reason: reason.to_owned(),
+        }];
+        let text = console::summary(&evidence, None, false);
+        assert!(text.starts_with(headline), "{text}");
+    }
 }
 
 #[test]

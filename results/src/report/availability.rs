@@ -348,11 +348,7 @@ fn heals(evidence: &Evidence) -> (Table, usize) {
             last = at;
         }
         rows.push(vec![
-            format!(
-                "{}: {}",
-                words::tame(&fault.kind, 20),
-                words::tame(&fault.description, 80)
-            ),
+            words::fault(fault, 80),
             words::moment(to),
             words::duration(silence),
             any.map_or_else(|| "never".to_owned(), words::duration),

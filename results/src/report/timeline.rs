@@ -381,7 +381,7 @@ fn faults(evidence: &Evidence) -> Vec<Fault> {
             from: fault.injected_at? / 1_000,
             to: fault.healed_at.map(|at| at / 1_000),
             kind: words::tame(&fault.kind, 20),
-            text: words::tame(&fault.description, 120),
+            text: words::fault(fault, 120),
             nodes: (1..=evidence.test.nodes)
                 .map(perjury_nemesis::Node)
                 .filter(|node| crate::evidence::hits(fault, *node))
