@@ -349,6 +349,38 @@ fn a_pair_of_quorums_that_did_not_meet_is_named() {
 }
 
 #[test]
+fn a_read_that_went_back_behind_what_its_process_knew_is_the_one_that_lied() {
+    let asked = |operations: &[(u64, &str, Value, Value)]| {
+        let mut builder = HistoryBuilder::default();
+        for ((process, f, argument, result), time) in operations.iter().cloned().zip(0_u64..) {
+            builder
+                .invoke(process, 10 * time, f, "x", argument)
+                .expect("it follows");
+            builder
+                .complete(process, 10 * time + 5, Outcome::Ok, result)
+                .expect("it follows");
+        }
+        let found = sequential_consistency(&builder.finish(), &Options::default());
+        let witness = found.witnesses.into_iter().next().expect("it is broken");
+        (witness.culprit, witness.story.last().cloned().expect("a story"))
+    };
+    let (write, read) = (
+        |process, value| (process, "write", Value::Int(value), Value::Nil),
+        |process, value| (process, "read", Value::Nil, Value::Int(value)),
+    );
+
+    let own = asked(&[write(3, 1), write(4, 2), read(4, 1), read(4, 2)]);
+    let other = asked(&[write(3, 1), write(3, 2), read(4, 2), read(4, 1)]);
+
+    let said = "The read of x by process 4 returned 1, though the same process had written 2 before, and saw 2 again \
+                afterwards.";
+    assert_eq!(own, (Some(2), said.to_owned()));
+    let said = "The read of x by process 4 returned 1, though the same process had seen 2 before, which process 3 wrote after \
+                it.";
+    assert_eq!(other, (Some(3), said.to_owned()));
+}
+
+#[test]
 fn less_is_promised_where_quorums_need_not_meet() {
     let stale = one_after_the_other(1, [(1, &[1]), (1, &[2]), (1, &[1])]);
     assert_eq!(validity(&stale).verdict, Verdict::Valid);

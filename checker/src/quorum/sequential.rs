@@ -111,11 +111,14 @@ fn witness(
     if effort >= EFFORT {
         story.push("To look for a smaller witness would have cost too much.".to_owned());
     }
-    let said = culprit.and_then(|read| went_back(read, &core));
-    story.push(words::sentence(&said.unwrap_or_else(|| {
-        let name = key.map_or(String::new(), |key| format!("of {key}, "));
-        format!("{name}{why}.")
-    })));
+    let (culprit, said) = match culprit.and_then(|read| went_back(read, &core)) {
+        Some((liar, said)) => (Some(liar), said),
+        None => {
+            let name = key.map_or(String::new(), |key| format!("of {key}, "));
+            (culprit, format!("{name}{why}."))
+        }
+    };
+    story.push(words::sentence(&said));
     Witness {
         key: key.cloned(),
         culprit: culprit.map(|read| read.id),
@@ -125,26 +128,61 @@ fn witness(
     }
 }
 
-/// If one process alone proves it: what its last read returned, and what it knew before.
-fn went_back(read: &Operation, core: &[&Operation]) -> Option<String> {
-    let alone = |one: &&Operation| !is_read(one) || one.process == read.process;
-    let before = core
+/// If one process alone proves it: the read that went back, and behind what.
+fn went_back<'h>(last: &'h Operation, core: &[&'h Operation]) -> Option<(&'h Operation, String)> {
+    let alone = |one: &&Operation| !is_read(one) || one.process == last.process;
+    let mut own = core
         .iter()
-        .filter(|one| one.process == read.process && one.returned() <= read.invoked.index)
-        .max_by_key(|one| one.invoked.index)?;
-    let (had, what) = if is_read(before) {
-        ("seen", &before.completion.value)
-    } else {
-        ("written", &before.argument)
+        .copied()
+        .filter(|one| one.process == last.process && one.returned() <= last.invoked.index)
+        .collect::<Vec<_>>();
+    own.sort_by_key(|one| one.invoked.index);
+    let before = own.pop().filter(|_| core.iter().all(alone))?;
+    let returned = &last.completion.value;
+    // What it knew already came back: it was the read in between that saw something older.
+    if let Some(first) = own.iter().rev().find(|one| known(one) == returned)
+        && is_read(before)
+        && known(before) != returned
+    {
+        let why = format!(
+            "{} returned {}, though the same process had {} {} before, and saw {} again afterwards.",
+            words::brief(before),
+            words::short(known(before)),
+            had(first),
+            words::short(returned),
+            words::short(returned),
+        );
+        return Some((before, why));
+    }
+    let writer = |value: &Value| core.iter().find(|one| !is_read(one) && one.argument == *value);
+    let order = match (writer(returned), writer(known(before))) {
+        (Some(older), Some(newer)) if older.process == newer.process && older.process != last.process => {
+            format!(", which process {} wrote after it", newer.process)
+        }
+        _ => String::new(),
     };
-    core.iter().all(alone).then(|| {
-        format!(
-            "{} returned {}, though the same process had {had} {} before.",
-            words::brief(read),
-            words::short(&read.completion.value),
-            words::short(what),
-        )
-    })
+    let why = format!(
+        "{} returned {}, though the same process had {} {} before{order}.",
+        words::brief(last),
+        words::short(returned),
+        had(before),
+        words::short(known(before)),
+    );
+    Some((last, why))
+}
+
+/// The value that who asked for it knows from an operation.
+fn known(operation: &Operation) -> &Value {
+    if is_read(operation) {
+        &operation.completion.value
+    } else {
+        &operation.argument
+    }
+}
+
+/// How it came to know it.
+fn had(operation: &Operation) -> &'static str {
+    if is_read(operation) { "seen" } else { "written" }
 }
 
 /// Without the reads of what none of these wrote: they would be a violation that the history need not have.
