@@ -349,6 +349,16 @@ fn a_pair_of_quorums_that_did_not_meet_is_named() {
 }
 
 #[test]
+fn a_node_that_is_no_replica_is_told_as_a_stand_in() {
+    let bad = one_after_the_other(2, [(2, &[1, 2]), (3, &[2, 3, 5]), (1, &[3])]);
+    let found = evidence(&bad, Promise::Regular).expect("quorums are told");
+    let story = &found.witnesses[0].story;
+    let told = "Of its replicas n1, n2 and n3, n2 (version 2.n1) and n3 (version 2.n1) stored it; n5 (version 2.n1), which \
+                is none of them, was counted in place of n1; 3 were needed.";
+    assert!(story.iter().any(|line| line == told), "{story:#?}");
+}
+
+#[test]
 fn a_read_that_went_back_behind_what_its_process_knew_is_the_one_that_lied() {
     let asked = |operations: &[(u64, &str, Value, Value)]| {
         let mut builder = HistoryBuilder::default();

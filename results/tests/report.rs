@@ -438,6 +438,26 @@ fn what_was_observed_of_availability_is_said_with_its_numbers() {
 }
 
 #[test]
+fn a_node_that_is_no_replica_is_shown_as_a_stand_in() {
+    let mut evidence = run(&Sample {
+        lie: true,
+        ..Sample::default()
+    });
+    let operations = &mut evidence.verdict.as_mut().expect("a verdict").findings[0].witnesses[0].operations;
+    for operation in operations {
+        if let Some(quorum) = &mut operation.completion.quorum {
+            let quorum = std::sync::Arc::make_mut(quorum);
+            quorum.of = vec![1, 2, 3];
+            quorum.answers = [1, 2, 5].map(|node| (node, quorum.tag)).into();
+        }
+    }
+
+    let page = written("stand-in", &evidence);
+
+    assert!(page.contains("stood in for n3 and answered, version 7.n2"));
+}
+
+#[test]
 fn messages_are_counted_without_a_script_and_drawn_around_the_lie() {
     let mut evidence = run(&Sample {
         lie: true,

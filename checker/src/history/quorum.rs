@@ -49,4 +49,26 @@ impl Quorum {
     pub fn answered(&self) -> impl Iterator<Item = u16> {
         self.answers.iter().map(|(node, _)| *node)
     }
+
+    /// Whether a node is a replica of the key, or was one before the ring changed.
+    pub fn is_replica(&self, node: u16) -> bool {
+        self.of.contains(&node) || self.before.contains(&node)
+    }
+
+    /// For whom those answered who are no replicas: the replicas that did not, if there are as many of these; empty where
+    /// that is not known.
+    pub fn represented(&self) -> Vec<u16> {
+        let stood_in = self.answered().filter(|node| !self.is_replica(*node)).count();
+        let silent = self
+            .of
+            .iter()
+            .copied()
+            .filter(|node| self.answered().all(|one| one != *node))
+            .collect::<Vec<_>>();
+        if self.before.is_empty() && silent.len() == stood_in {
+            silent
+        } else {
+            Vec::new()
+        }
+    }
 }

@@ -97,22 +97,43 @@ fn witness(operations: Vec<&Operation>, why: String) -> Witness {
     }
 }
 
-/// `n1 and n3, of n1, n2 and n3, answered it; 2 were needed.`
+/// `Of its replicas n1, n2 and n3, n1 and n3 answered it; n4, which is none of them, was counted in place of n2; 3 were
+/// needed.`
 fn took_part(operation: &Operation, quorum: &Quorum) -> String {
     let did = if is_read(operation) { "answered" } else { "stored" };
-    let answers: Vec<String> = quorum
+    let (own, others): (Vec<_>, Vec<_>) = quorum
         .answers
         .iter()
-        .map(|(node, tag)| match tag {
+        .partition(|(node, _)| quorum.is_replica(*node));
+    let told = |answers: &[&(u16, Option<Tag>)]| {
+        let named = answers.iter().map(|(node, tag)| match tag {
             Some(tag) => format!("n{node} (version {tag})"),
             None => format!("n{node}"),
-        })
-        .collect();
+        });
+        join(&named.collect::<Vec<_>>())
+    };
+    let stood_in = if others.is_empty() {
+        String::new()
+    } else {
+        let (which, were) = if others.len() == 1 {
+            ("which is", "was")
+        } else {
+            ("which are", "were")
+        };
+        let represented = quorum.represented();
+        let place = if represented.is_empty() {
+            String::new()
+        } else {
+            format!(" in place of {}", names(represented.into_iter()))
+        };
+        format!("; {}, {which} none of them, {were} counted{place}", told(&others))
+    };
     format!(
-        "Of its replicas {}, {} {did} it; {} were needed.",
+        "Of its replicas {}, {} {did} it{stood_in}; {} {} needed.",
         names(quorum.of.iter().copied()),
-        join(&answers),
-        quorum.need
+        told(&own),
+        quorum.need,
+        if quorum.need == 1 { "was" } else { "were" }
     )
 }
 

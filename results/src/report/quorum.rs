@@ -1,7 +1,7 @@
 //! Quorums: which replicas took part where something went wrong, and how stale reads were.
 
 use perjury_checker::quorum::{Staleness, Visibility, staleness};
-use perjury_checker::{Function, Operation, Verdict};
+use perjury_checker::{Function, Operation, Quorum, Verdict};
 
 use super::tables::Table;
 use crate::evidence::Evidence;
@@ -205,12 +205,16 @@ impl Pair {
             let mut cells = vec![label(operation)];
             let dots = nodes.iter().enumerate().map(|(place, node)| {
                 let answer = quorum.answers.iter().find(|(one, _)| one == node);
+                let is_replica = quorum.is_replica(*node);
+                let did = if is_replica {
+                    did.to_owned()
+                } else {
+                    format!("{} and {did}", stood_in(quorum))
+                };
                 let (class, title) = match answer {
                     Some((_, Some(tag))) => ("counted", format!("{did}, version {tag}")),
                     Some((_, None)) => ("counted", format!("{did}, no version")),
-                    None if quorum.of.contains(node) || quorum.before.contains(node) => {
-                        ("silent", "not counted".to_owned())
-                    }
+                    None if is_replica => ("silent", "not counted".to_owned()),
                     None => ("outside", "not a replica".to_owned()),
                 };
                 cells.push(title.clone());
@@ -253,6 +257,16 @@ impl Pair {
             met,
         })
     }
+}
+
+/// `stood in for n4`, of nodes that were counted though they are no replicas.
+fn stood_in(quorum: &Quorum) -> String {
+    let represented = quorum.represented();
+    if represented.is_empty() {
+        return "stood in".to_owned();
+    }
+    let named: Vec<String> = represented.iter().map(|node| format!("n{node}")).collect();
+    format!("stood in for {}", words::listed(&named))
 }
 
 /// `#12 write 7 to k0`.
