@@ -4,6 +4,7 @@ use perjury_checker::{Finding, Operation, Verdict, Witness};
 
 use crate::evidence::Evidence;
 use crate::record::{RunOutcome, VerdictRecord};
+use crate::told::INVARIANTS;
 use crate::words;
 
 /// Characters of a headline.
@@ -87,11 +88,11 @@ pub(crate) fn sentence(evidence: &Evidence) -> String {
 }
 
 fn valid(evidence: &Evidence, verdict: &VerdictRecord) -> String {
-    let properties: Vec<_> = verdict
+    let (invariants, properties): (Vec<_>, Vec<_>) = verdict
         .findings
         .iter()
         .map(|finding| finding.property.as_str())
-        .collect();
+        .partition(|property| *property == INVARIANTS);
     let bit: u64 = verdict.coverage.faults.values().map(|bites| bites.bit).sum();
     let under = if evidence.faults.is_empty() {
         "without faults".to_owned()
@@ -99,7 +100,7 @@ fn valid(evidence: &Evidence, verdict: &VerdictRecord) -> String {
         format!("under {} that bit", words::plural(bit, "fault"))
     };
     format!(
-        "{} {} {under}; nothing that clients saw contradicts {}.",
+        "{} {} {under}; nothing that clients saw contradicts {}{}.",
         words::count(evidence.history.operations.len() as u64),
         if evidence.history.operations.len() == 1 {
             "operation"
@@ -110,6 +111,11 @@ fn valid(evidence: &Evidence, verdict: &VerdictRecord) -> String {
             "anything that was promised".to_owned()
         } else {
             words::listed(&properties)
+        },
+        if invariants.is_empty() {
+            ""
+        } else {
+            ", and no invariant of the protocol was broken"
         },
     )
 }

@@ -39,3 +39,4 @@ pub use record::{
 };
 pub use run::RunWriter;
 pub use store::{LATEST, Listed, Store};
+pub use told::INVARIANTS;

@@ -5,6 +5,9 @@
 
 use perjury_checker::{Finding, Witness};
 
+/// The name that the invariants of a protocol have among the properties.
+pub const INVARIANTS: &str = "protocol invariants";
+
 /// A line of a story that says when.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Told<'s> {

@@ -8,7 +8,7 @@ use perjury_checker::verdict::{Order, Placed, Stuck};
 use perjury_checker::{Function, Operation, Value, Verdict};
 use perjury_nemesis::{Bend, Node, Resolved};
 use perjury_results::{
-    DecisiveRecord, Evidence, LikelihoodRecord, MomentRecord, RunOutcome, SCHEMA, Traffic, report,
+    DecisiveRecord, Evidence, INVARIANTS, LikelihoodRecord, MomentRecord, RunOutcome, SCHEMA, Traffic, report,
 };
 use perjury_runner::{Fate, FaultRecord, Message};
 use samples::{SECOND, Sample, run};
@@ -435,6 +435,21 @@ fn what_was_observed_of_availability_is_said_with_its_numbers() {
         ..Sample::default()
     };
     assert!(!written("unbroken", &run(&quiet)).contains("as observed"));
+}
+
+#[test]
+fn a_valid_run_does_not_say_that_clients_see_invariants() {
+    let mut evidence = run(&Sample::default());
+    let verdict = evidence.verdict.as_mut().expect("a verdict");
+    let mut invariants = verdict.findings[0].clone();
+    invariants.property = INVARIANTS.to_owned();
+    verdict.findings.push(invariants);
+
+    let page = written("valid-inside", &evidence);
+
+    assert!(page.contains(
+        "nothing that clients saw contradicts linearizability, and no invariant of the protocol was broken."
+    ));
 }
 
 #[test]

@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 use self::proof::{Step, chosen};
 
 /// The property's name in verdicts.
-pub const PROPERTY: &str = "protocol invariants";
+pub const PROPERTY: &str = perjury_results::INVARIANTS;
 
 /// Judges the traces of a cluster's nodes, in `folder`. None for a system that has no invariants over traces.
 ///
