@@ -87,6 +87,15 @@ pub(crate) fn sentence(evidence: &Evidence) -> String {
     }
 }
 
+/// Whether a violation is one that clients saw, and not only the nodes themselves.
+pub(crate) fn seen_by_clients(finding: &Finding) -> bool {
+    finding.witnesses.is_empty()
+        || finding
+            .witnesses
+            .iter()
+            .any(|witness| !witness.operations.is_empty())
+}
+
 fn valid(evidence: &Evidence, verdict: &VerdictRecord) -> String {
     let (invariants, properties): (Vec<_>, Vec<_>) = verdict
         .findings

@@ -427,14 +427,50 @@ fn what_was_observed_of_availability_is_said_with_its_numbers() {
         "read, larger side",
         "Time to recover after each heal",
         "partition {",
+        "After a cut, the first success on the larger side took",
     ] {
         assert!(page.contains(head), "{head}");
     }
+    assert!(!page.contains("larger side, first success"), "it was not asked");
     let quiet = Sample {
         partitions: false,
         ..Sample::default()
     };
-    assert!(!written("unbroken", &run(&quiet)).contains("as observed"));
+    let page = written("unbroken", &run(&quiet));
+    assert!(!page.contains("as observed") && !page.contains("Behind all"));
+}
+
+#[test]
+fn nothing_is_said_of_availability_if_nobody_asked_those_who_were_cut_off() {
+    let mut evidence = run(&Sample::default());
+    let operations = &mut evidence.history.operations;
+    operations.truncate(operations.partition_point(|operation| operation.invoked.time < SECOND));
+
+    let page = written("nobody-asked", &evidence);
+
+    assert!(
+        page.contains("During 6 partitions, nobody asked anybody: nothing was observed of availability.")
+    );
+    assert!(!page.contains("as observed."));
+}
+
+#[test]
+fn a_broken_invariant_does_not_break_what_clients_were_promised() {
+    let mut evidence = run(&Sample::default());
+    let broken = samples::invariant_broken();
+    let invariants = broken.verdict.as_ref().expect("a verdict").findings.iter();
+    let invariants: Vec<_> = invariants
+        .filter(|one| one.property == INVARIANTS)
+        .cloned()
+        .collect();
+    let verdict = evidence.verdict.as_mut().expect("a verdict");
+    verdict.outcome = RunOutcome::Invalid;
+    verdict.findings.extend(invariants);
+
+    let page = written("inside-only", &evidence);
+
+    assert!(!page.contains("what was promised does not hold"));
+    assert!(page.contains("as observed. During 6 partitions"));
 }
 
 #[test]

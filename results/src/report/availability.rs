@@ -13,6 +13,7 @@ use perjury_runner::FaultRecord;
 use super::charts::quantile;
 use super::tables::Table;
 use crate::evidence::{Evidence, hits};
+use crate::headline;
 use crate::words;
 
 /// Rows of the table of heals.
@@ -23,7 +24,7 @@ const AVAILABLE_PERCENT: u64 = 99;
 /// What was observed of availability.
 #[derive(Debug, Default)]
 pub(crate) struct Availability {
-    /// `CP`, `AP`, …, with the reason; empty if nothing was partitioned.
+    /// `CP`, `AP`, …; empty if nothing was partitioned, or nobody asked those who were cut off.
     pub word: &'static str,
     pub sentence: String,
     /// What each side answered during partitions.
@@ -86,6 +87,11 @@ fn majority(fault: &FaultRecord, nodes: u16) -> Option<BTreeSet<Node>> {
         }
     }
     Some(BTreeSet::new())
+}
+
+/// `3 of 4`.
+fn counted(ok: u64, asked: u64) -> String {
+    format!("{} of {}", words::count(ok), words::count(asked))
 }
 
 /// What came of the operations that one side was asked.
@@ -212,10 +218,22 @@ impl Sides {
     fn judge(&self, evidence: &Evidence) -> (&'static str, String) {
         let (minority_ok, minority) = self.total(false);
         let (majority_ok, majority) = self.total(true);
-        let counted = |ok: u64, asked: u64| format!("{} of {}", words::count(ok), words::count(asked));
+        let partitions = words::plural(self.partitions, "partition");
+        if minority == 0 {
+            let larger = match majority {
+                0 => "nobody asked anybody".to_owned(),
+                _ => format!(
+                    "{} that came to the larger side succeeded, and nobody asked those who were cut off",
+                    counted(majority_ok, majority)
+                ),
+            };
+            return (
+                "",
+                format!("During {partitions}, {larger}: nothing was observed of availability."),
+            );
+        }
         let seen = format!(
-            "During {}, {} that came to the larger side succeeded, and {} that came to nodes cut off from it",
-            words::plural(self.partitions, "partition"),
+            "During {partitions}, {} that came to the larger side succeeded, and {} that came to nodes cut off from it",
             counted(majority_ok, majority),
             counted(minority_ok, minority),
         );
@@ -223,11 +241,9 @@ impl Sides {
             .verdict
             .iter()
             .flat_map(|verdict| &verdict.findings)
-            .any(|finding| finding.verdict == Verdict::Invalid && !finding.sentence.is_empty());
+            .any(|finding| finding.verdict == Verdict::Invalid && headline::seen_by_clients(finding));
         let available = |ok: u64, asked: u64| ok * 100 >= asked * AVAILABLE_PERCENT;
-        let (word, meaning) = if minority == 0 {
-            ("not observed", "nobody asked those who were cut off")
-        } else if broken && minority_ok > 0 {
+        let (word, meaning) = if broken && minority_ok > 0 {
             (
                 "broken",
                 "a side that could not know the truth answered, and what was promised does not hold",
@@ -252,12 +268,15 @@ impl Sides {
                 "those who were cut off answered some, and nothing that clients saw contradicts what was promised",
             )
         };
-        (word, format!("{seen}: {meaning}."))
+        let slowest = self.failover.iter().max().map_or(String::new(), |slowest| {
+            let slowest = words::duration(*slowest);
+            format!(" After a cut, the first success on the larger side took {slowest} at the latest.")
+        });
+        (word, format!("{seen}: {meaning}.{slowest}"))
     }
 
     fn table(self) -> Table {
-        let failover = self.failover;
-        let mut rows: Vec<Vec<String>> = self
+        let rows: Vec<Vec<String>> = self
             .answers
             .into_iter()
             .map(|((function, larger), mut answers)| {
@@ -274,12 +293,6 @@ impl Sides {
                 ]
             })
             .collect();
-        if let Some(slowest) = failover.iter().max() {
-            let mut row = vec!["larger side, first success after a cut at the latest".to_owned()];
-            row.push(words::duration(*slowest));
-            row.resize(7, "–".to_owned());
-            rows.push(row);
-        }
         Table {
             heads: [
                 "asked what, by whom",

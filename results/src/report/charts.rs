@@ -125,6 +125,11 @@ impl Charts {
         })
     }
 
+    /// Whether faults stand behind the charts.
+    pub(crate) fn has_faults(&self) -> bool {
+        !self.frame.bands.is_empty()
+    }
+
     /// Whether a fault of the kind stands behind the charts.
     pub(crate) fn has_kind(&self, kind: &str) -> bool {
         self.frame.bands.iter().any(|band| band.kind == kind)
