@@ -50,8 +50,9 @@ const explain = () => {
     ...line("returned", ops.d[i] < 0 ? "never" : seconds(ops.t[i] + ops.d[i], 6)),
     ...line("took", ops.d[i] < 0 ? "–" : `${(ops.d[i] / 1000).toFixed(2)} ms`));
   const active = data.faults.filter((fault) => fault.from <= ops.t[i] + Math.max(0, ops.d[i]) && (fault.to ?? end) >= ops.t[i]);
-  const led = data.views.filter((seen) => seen.t <= ops.t[i]).pop();
-  list.append(...line("leader", led?.leader ? `${led.leader}, term ${led.term}` : "–"),
+  const seen = data.views.filter((one) => one.t <= ops.t[i]).pop();
+  if (led) list.append(...line("leader", seen?.leader ? `${seen.leader}, term ${seen.term}` : "–"));
+  list.append(
     ...line("broken", active.length ? active.map((fault) => fault.text).join("; ") : "nothing"));
   panel.append(make("h3", { textContent: `#${ops.id[i]} ${data.strings[ops.a[i]]} ${data.strings[ops.r[i]]}` }), list);
   if (role) panel.append(make("p", { textContent: role === "lie" ? "▼ This is the operation that lied." : "It is part of a witness." }));

@@ -289,18 +289,16 @@ const draw = () => {
   pen.rect(GUTTER, 0, width - GUTTER, height);
   pen.clip();
   drawFaults(pen);
-  if (data.views.length) {
-    drawLeaders(pen);
-    drawNodes(pen);
-  }
+  if (led) drawLeaders(pen);
+  if (data.views.length) drawNodes(pen);
   drawCounts(pen);
   drawOperations(pen);
   drawSpan(pen);
   pen.restore();
   pen.fillStyle = colours.soft;
   if (faultRows.length) pen.fillText("broken", 8, 15);
+  if (led) pen.fillText("leader", 8, 15 + faultRows.length * ROW);
   if (data.views.length) {
-    pen.fillText("leader", 8, 15 + faultRows.length * ROW);
     pen.font = `9.5px ${colours.sans}`;
     data.cluster.forEach((node, place) => pen.fillText(node, 8, stripsTop + place * STRIP + 8));
     pen.font = `11px ${colours.sans}`;

@@ -120,6 +120,9 @@ const readColours = () => {
   colours.sans = style.getPropertyValue("--sans").trim();
 };
 
+// Some systems have no leaders.
+const led = data.views.some((seen) => seen.leader);
+
 // Faults that overlap go to rows of their own, three at most.
 const faultRows = [];
 for (const fault of [...data.faults].sort((a, b) => a.from - b.from)) {
@@ -137,7 +140,7 @@ const layOut = () => {
   lanes = Math.max(1, mode === "clients" ? data.clients : data.keys.length);
   const fair = mode === "clients" ? 28 : Math.max(28, Math.min(220, data.clients * 9 + 4));
   laneHeight = Math.max(mode === "clients" ? 7 : 10, Math.min(fair, 560 / lanes));
-  stripsTop = 6 + ROW * faultRows.length + (data.views.length ? ROW : 0) + 2;
+  stripsTop = 6 + ROW * faultRows.length + (led ? ROW : 0) + 2;
   lanesTop = stripsTop + (data.views.length ? STRIP * data.cluster.length + 6 : 2);
   height = lanesTop + lanes * laneHeight + 26;
   width = Math.max(280, canvas.parentElement.clientWidth);

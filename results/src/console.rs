@@ -236,10 +236,10 @@ fn write_system(out: &mut String, verdict: &VerdictRecord, paint: Paint) -> std:
     if let Some(mutant) = &verdict.mutant {
         writeln!(
             out,
-            "  {} reached {} times, differed {} times",
+            "  {} reached {}, differed {}",
             paint.dim("mutant   "),
-            words::count(mutant.reached),
-            words::count(mutant.differed)
+            words::plural(mutant.reached, "time"),
+            words::plural(mutant.differed, "time")
         )?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 mod samples;
 
 use perjury_nemesis::{Crash, Node, Resolved};
-use perjury_results::{RunOutcome, SystemFailure, console, github, junit, trace};
+use perjury_results::{MutantSeen, RunOutcome, SystemFailure, console, github, junit, trace};
 use perjury_runner::FaultRecord;
 use samples::{Sample, run};
 
@@ -206,6 +206,17 @@ fn a_headline_begins_with_a_capital_letter_unless_a_node_stands_there() {
         let text = console::summary(&evidence, None, false);
         assert!(text.starts_with(headline), "{text}");
     }
+}
+
+#[test]
+fn a_mutant_that_was_reached_once_was_reached_one_time() {
+    let mut evidence = run(&lying());
+    evidence.verdict.as_mut().expect("a verdict").mutant = Some(MutantSeen {
+        reached: 1,
+        differed: 2_000,
+    });
+    let text = console::summary(&evidence, None, false);
+    assert!(text.contains("reached 1 time, differed 2,000 times"), "{text}");
 }
 
 #[test]

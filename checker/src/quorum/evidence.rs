@@ -58,6 +58,7 @@ pub fn evidence(history: &History, promise: Promise) -> Option<Finding> {
     let sentence = match first {
         None => format!("In all of {told} operations that succeeded, enough replicas took part."),
         Some(why) if broken == 1 => why.clone(),
+        Some(why) if broken == 2 => format!("{why} 1 other operation is as wrong."),
         Some(why) => format!("{why} {} other operations are as wrong.", broken - 1),
     };
     Some(Finding {

@@ -200,6 +200,7 @@ impl Found {
                 let why = first.story.last().cloned().unwrap_or_default();
                 let more = match self.lies {
                     1 => String::new(),
+                    2 => " 1 other read is as wrong.".to_owned(),
                     lies => format!(" {} other reads are as wrong.", lies - 1),
                 };
                 self.finding(Verdict::Invalid, format!("Not {word}: {why}{more}"))

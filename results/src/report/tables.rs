@@ -419,9 +419,9 @@ pub(crate) fn facts(evidence: &Evidence) -> Vec<(&'static str, String)> {
             facts.push((
                 "mutant at work",
                 format!(
-                    "rule reached {} times, decided otherwise {} times",
-                    words::count(mutant.reached),
-                    words::count(mutant.differed)
+                    "rule reached {}, decided otherwise {}",
+                    words::plural(mutant.reached, "time"),
+                    words::plural(mutant.differed, "time")
                 ),
             ));
         }

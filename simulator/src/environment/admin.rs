@@ -11,6 +11,7 @@ use perjury_runner::{Bite, Phase};
 use perjury_systems::api::{Command, Failure, Reconfigure, Request, Response};
 use perjury_systems::replica::{NodeId, Replica};
 
+use super::faults::counted;
 use super::{ADMIN_TICKETS, Alarm, Environment};
 use crate::world::{MILLISECOND, below, exponential};
 
@@ -124,7 +125,7 @@ impl<R: Replica> Environment<R> {
             None if joins => {
                 let left = active.left.len();
                 self.active.remove(&fault);
-                let evidence = format!("{left} nodes were out of the cluster");
+                let evidence = format!("{} out of the cluster", counted(left as u64, "node"));
                 self.healed(
                     fault,
                     Ok(Bite {
@@ -138,7 +139,7 @@ impl<R: Replica> Environment<R> {
                 let left = active.left.len();
                 active.told = true;
                 self.make_learners(fault);
-                let evidence = format!("{left} nodes left the cluster");
+                let evidence = format!("{} left the cluster", counted(left as u64, "node"));
                 self.injected(
                     fault,
                     Ok(Bite {

@@ -75,7 +75,10 @@ impl<R: Replica> Environment<R> {
                 for node in nodes {
                     active.hits += u64::from(self.world.pause(node));
                 }
-                told = Some(bite(active.hits > 0, format!("froze {} processes", active.hits)));
+                told = Some(bite(
+                    active.hits > 0,
+                    format!("froze {}", counted(active.hits, "process")),
+                ));
             }
             Resolved::Clock { nodes, bend } => {
                 for node in nodes {
@@ -221,7 +224,11 @@ impl<R: Replica> Environment<R> {
                     }
                 }
                 hit.bit = sum > 0;
-                hit.evidence = format!("hit {sum} packets on {} links", hit.links.len());
+                hit.evidence = format!(
+                    "hit {} on {}",
+                    counted(sum, "packet"),
+                    counted(hit.links.len() as u64, "link")
+                );
                 hit
             }
             Resolved::Pause { nodes } => {
@@ -342,11 +349,20 @@ fn bite(bit: bool, evidence: String) -> Bite {
     }
 }
 
+/// `1 process`, `3 processes`.
+pub(super) fn counted(number: u64, one: &str) -> String {
+    match (number, one.ends_with('s')) {
+        (1, _) => format!("1 {one}"),
+        (_, true) => format!("{number} {one}es"),
+        (_, false) => format!("{number} {one}s"),
+    }
+}
+
 fn disk_bite(hits: u64, defect: Defect) -> Bite {
     let evidence = match defect {
-        Defect::Slow { .. } => format!("{hits} fsyncs took longer"),
-        Defect::Full => format!("{hits} nodes stopped since their disks were full"),
-        Defect::FlippedBit => format!("a bit flipped in {hits} logs"),
+        Defect::Slow { .. } => format!("{} took longer", counted(hits, "fsync")),
+        Defect::Full => format!("{} stopped for want of space on disk", counted(hits, "node")),
+        Defect::FlippedBit => format!("a bit flipped in {}", counted(hits, "log")),
     };
     bite(hits > 0, evidence)
 }
@@ -363,8 +379,9 @@ fn kill_bite(active: &Active) -> Bite {
     bite(
         bit,
         format!(
-            "killed {} processes, which lost {} writes",
-            active.hits, active.lost
+            "killed {}, which lost {}",
+            counted(active.hits, "process"),
+            counted(active.lost, "write")
         ),
     )
 }
