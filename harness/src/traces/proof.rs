@@ -16,6 +16,9 @@ const LOOKED_AT: usize = 100_000;
 /// A value that more steps name says nothing of any one of them.
 const COMMON: usize = 100;
 
+/// What says so many times less than the step that says most is left out.
+const FAR: f64 = 4.5;
+
 /// Something that a node wrote down of itself.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
@@ -115,13 +118,12 @@ fn akin(broken: &[Step], before: &[Step], story: &[&str]) -> Vec<usize> {
     for value in broken.iter().flat_map(|step| named(&step.text)) {
         sharing.insert(value, Vec::new());
     }
+    // Requests and places in a log are numbered by each node for itself, from the beginning after each start.
+    sharing.retain(|(field, _), _| field != "id" && field != "at");
     let of_broken = |step: &Step| broken.iter().any(|one| one.node == step.node);
     for (place, step) in before.iter().enumerate() {
-        let own = of_broken(step);
         for value in named(&step.text) {
-            // Requests and places in a log are numbered by each node for itself.
-            let comparable = own || !(value.0 == "id" || value.0 == "at");
-            if let Some(places) = sharing.get_mut(&value).filter(|_| comparable) {
+            if let Some(places) = sharing.get_mut(&value) {
                 places.push(place);
             }
         }
@@ -153,6 +155,8 @@ fn akin(broken: &[Step], before: &[Step], story: &[&str]) -> Vec<usize> {
         })
         .collect();
     akin.sort_by(|(one, place), (other, later)| other.total_cmp(one).then(place.cmp(later)));
+    let best = akin.first().map_or(0.0, |(worth, _)| *worth);
+    akin.retain(|(worth, _)| worth * FAR >= best);
     akin.into_iter().map(|(_, place)| place).collect()
 }
 
