@@ -317,8 +317,10 @@ fn in_simulation(mut case: Case, listener: &mut dyn FnMut(&Notice)) -> Result<Ra
             ..wanted
         };
         outcome = perjury_simulator::run_until(setup, &wanted, &stop).map_err(usage)?;
-        let story = traces::retold(&setup.system, &outcome.transcript);
-        if let Some(witness) = more.iter_mut().flat_map(|finding| &mut finding.witnesses).next() {
+        if let Some(finding) = more.first_mut()
+            && let Some(witness) = finding.witnesses.first_mut()
+        {
+            let story = traces::retold(&setup.system, &outcome.transcript, &finding.sentence);
             witness.story.splice(0..0, story);
         }
     }

@@ -87,8 +87,9 @@ fn judged<T: Debug>(judge: &mut dyn Judge<T>, lines: &[Line<T>], began: Duration
     for (position, line) in lines.iter().enumerate() {
         if let Err(breach) = judge.observe(line.node, &line.trace) {
             let seconds = Duration::from_nanos(line.at).saturating_sub(began).as_secs_f64();
-            let told = told_of(&lines[..=position], began, story);
-            return broken(format!("At {seconds:.3} s {breach}."), position + 1, told);
+            let sentence = format!("At {seconds:.3} s {breach}.");
+            let told = told_of(&lines[..=position], began, story, &sentence);
+            return broken(sentence, position + 1, told);
         }
     }
     if let Err(breach) = judge.finish() {
@@ -120,18 +121,18 @@ fn finding(verdict: Verdict, sentence: String, steps: usize, witnesses: Vec<Witn
 }
 
 /// What the nodes did before the breach, as far as a story tells it, and what broke it.
-fn told_of<T: Debug>(lines: &[Line<T>], began: Duration, story: &[&str]) -> Vec<String> {
+fn told_of<T: Debug>(lines: &[Line<T>], began: Duration, story: &[&str], sentence: &str) -> Vec<String> {
     let steps = lines.iter().enumerate().rev().map(|(position, line)| Step {
         event: position as u64,
         seconds: Duration::from_nanos(line.at).saturating_sub(began).as_secs_f64(),
         node: line.node.to_string(),
         text: format!("{:?}", line.trace),
     });
-    chosen(steps, story)
+    chosen(steps, story, sentence)
 }
 
-/// The same for a simulated run, from the description of its last events.
-pub fn retold(system: &str, lines: &[Described]) -> Vec<String> {
+/// The same for a simulated run, from the description of its last events, and the sentence that says what was broken.
+pub fn retold(system: &str, lines: &[Described], sentence: &str) -> Vec<String> {
     let steps = lines
         .iter()
         .rev()
@@ -142,7 +143,7 @@ pub fn retold(system: &str, lines: &[Described]) -> Vec<String> {
             node: line.node.to_string(),
             text: line.text.clone(),
         });
-    chosen(steps, story_of(system))
+    chosen(steps, story_of(system), sentence)
 }
 
 struct Line<T> {

@@ -49,8 +49,13 @@ impl Step {
 }
 
 /// Of steps that come newest first: those of the event that broke the invariant, those before it that name what it names,
-/// what a read should have seen, and the last ones whose names the story wants. Oldest first.
-pub(super) fn chosen(newest_first: impl Iterator<Item = Step>, story: &[&str]) -> Vec<String> {
+/// what a read should have seen, and the last ones whose names the story wants. Oldest first. `sentence` says what was
+/// broken.
+pub(super) fn chosen(
+    newest_first: impl Iterator<Item = Step>,
+    story: &[&str],
+    sentence: &str,
+) -> Vec<String> {
     let steps: Vec<Step> = newest_first.take(LOOKED_AT).collect();
     let Some(newest) = steps.first() else {
         return Vec::new();
@@ -69,7 +74,7 @@ pub(super) fn chosen(newest_first: impl Iterator<Item = Step>, story: &[&str]) -
             }
         }
     };
-    let akin = akin(broken, before, story);
+    let akin = akin(broken, before, story, sentence);
     add(
         &mut akin.into_iter().map(|place| breaking + place),
         breaking.min(SENTENCES - AKIN) + AKIN,
@@ -113,7 +118,7 @@ fn unseen(broken: &[Step], before: &[Step]) -> Vec<usize> {
 
 /// Steps that name what the breaking ones name, those first of which that says most: a value that few steps name says more
 /// than one that many do, and of the same node, and of the same kind, it says more than elsewhere.
-fn akin(broken: &[Step], before: &[Step], story: &[&str]) -> Vec<usize> {
+fn akin(broken: &[Step], before: &[Step], story: &[&str], sentence: &str) -> Vec<usize> {
     let mut sharing: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
     for value in broken.iter().flat_map(|step| named(&step.text)) {
         sharing.insert(value, Vec::new());
@@ -139,8 +144,21 @@ fn akin(broken: &[Step], before: &[Step], story: &[&str]) -> Vec<usize> {
             .iter()
             .any(|one| one.node == step.node && one.name() == step.name())
     };
+    // What the sentence is about: a step of another term says nothing of what happened in this one.
+    let said: Vec<(String, String)> = broken
+        .iter()
+        .flat_map(|step| named(&step.text))
+        .filter(|(field, value)| says(sentence, &format!("{field} {value}")))
+        .collect();
+    let elsewhere = |step: &Step| {
+        let named = named(&step.text);
+        let other =
+            |(field, value): &(String, String)| said.iter().any(|(of, is)| of == field && is != value);
+        named.iter().any(other)
+    };
     let mut akin: Vec<(f64, usize)> = worth
         .into_iter()
+        .filter(|(place, _)| !elsewhere(&before[*place]))
         .filter(|(place, _)| of_broken(&before[*place]) || story.contains(&before[*place].name()))
         .map(|(place, worth)| {
             let step = &before[place];
@@ -160,6 +178,12 @@ fn akin(broken: &[Step], before: &[Step], story: &[&str]) -> Vec<usize> {
     akin.into_iter().map(|(_, place)| place).collect()
 }
 
+/// Whether a sentence has these words, and not only the beginning of longer ones.
+fn says(sentence: &str, words: &str) -> bool {
+    let ends = |at: usize| !sentence[at + words.len()..].starts_with(|next: char| next.is_alphanumeric());
+    sentence.match_indices(words).any(|(at, _)| ends(at))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,6 +192,10 @@ mod tests {
 
     /// Steps a millisecond apart, `n3: Voted { … }` each.
     fn story(steps: &[&str]) -> Vec<String> {
+        story_of("an invariant broke", steps)
+    }
+
+    fn story_of(sentence: &str, steps: &[&str]) -> Vec<String> {
         let steps = steps.iter().enumerate().map(|(at, step)| {
             let (node, text) = step.split_once(": ").expect("a node and a step");
             Step {
@@ -177,7 +205,7 @@ mod tests {
                 text: text.to_owned(),
             }
         });
-        let told = chosen(steps.rev(), STORY);
+        let told = chosen(steps.rev(), STORY, sentence);
         let without_time = told
             .iter()
             .map(|line| line.split_once("  ").expect("a time").1.to_owned());
@@ -210,6 +238,23 @@ mod tests {
                 "{proof} is missing: {told:#?}"
             );
         }
+    }
+
+    #[test]
+    fn votes_of_other_terms_are_no_part_of_a_double_vote() {
+        let mut steps = vec![
+            "n3: Voted { term: 2, candidate: NodeId(1) }",
+            "n3: Voted { term: 23, candidate: NodeId(5) }",
+        ];
+        steps.extend(["n4: Campaigned { term: 24 }"; 30]);
+        steps.push("n3: Voted { term: 23, candidate: NodeId(1) }");
+        let told = story_of("at n3: in term 23 it voted for n5 and for n1", &steps);
+        assert!(
+            told.iter().any(|line| line.contains("term 23, candidate n5")),
+            "{told:#?}"
+        );
+        assert!(!told.iter().any(|line| line.contains("term 2,")), "{told:#?}");
+        assert!(!says("in term 23", "term 2") && says("in term 2, twice", "term 2"));
     }
 
     #[test]
