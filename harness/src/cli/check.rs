@@ -104,11 +104,7 @@ fn as_promised(
                 .to_owned(),
         ));
     }
-    let (cluster, work) = (ran::config_of(record).cluster(), ran::work_of(record));
-    let promise = perjury_simulator::promised(&record.system, &cluster);
-    let workload = perjury_workloads::build(&record.workload, &work.options(promise))
-        .map_err(|error| Trouble::Usage(error.to_string()))?;
-    Ok(workload.judge(history, options))
+    Ok(ran::workload_of(record)?.judge(history, options))
 }
 
 /// A value as it is given on a command line. What begins as JSON does is meant as JSON.

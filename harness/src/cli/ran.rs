@@ -10,6 +10,7 @@ use perjury_results::{MutantSeen, RunWriter, StoreError, TestRecord};
 use perjury_runner::{Finished, Messages, Notice, Options, Runner};
 use perjury_simulator::{Case, Comparison, Expected, Score, Setup, Violation, Wanted, Weather, Work};
 use perjury_systems::replica::{Cluster, ConfigError};
+use perjury_workloads::Workload;
 
 use super::interrupt::Armed;
 use super::{Trouble, cases};
@@ -62,10 +63,10 @@ impl Ready {
             seed: record.seed,
             ..Options::default()
         };
-        let (mut config, work) = (config_of(record), work_of(record));
+        let mut config = config_of(record);
         if record.environment == "sim" {
             let mut setup = Setup::new(&record.system, &record.workload, options);
-            setup.workload = work;
+            setup.workload = work_of(record);
             setup.settings = record.settings.clone();
             setup.mutant = config.mutant;
             setup.plan = record.plan.clone();
@@ -76,9 +77,7 @@ impl Ready {
         config.traces = true;
         config.messages = true;
         config.validate().map_err(|error| usage(error.to_string()))?;
-        let promise = perjury_simulator::promised(&record.system, &config.cluster());
-        let workload = perjury_workloads::build(&record.workload, &work.options(promise))
-            .map_err(|error| usage(error.to_string()))?;
+        let workload = workload_of(record)?;
         let runner =
             Runner::new(options, workload, record.plan.clone()).map_err(|error| usage(error.to_string()))?;
         Ok(Ready::Processes(Box::new((runner, config))))
@@ -143,7 +142,7 @@ impl Ready {
 }
 
 /// What the record of a test says of its cluster.
-pub fn config_of(record: &TestRecord) -> ClusterConfig {
+fn config_of(record: &TestRecord) -> ClusterConfig {
     let mut config = ClusterConfig::new(&record.system, record.nodes, PathBuf::new());
     config.settings = record.settings.clone();
     let mutant = record.mutant.as_deref().and_then(|name| name.split_once('/'));
@@ -152,8 +151,15 @@ pub fn config_of(record: &TestRecord) -> ClusterConfig {
     config
 }
 
+/// What its clients do, which judges what its system promises them.
+pub fn workload_of(record: &TestRecord) -> Result<Box<dyn Workload>, Trouble> {
+    let promise = perjury_simulator::promised(&record.system, &config_of(record).cluster());
+    perjury_workloads::build(&record.workload, &work_of(record).options(promise))
+        .map_err(|error| Trouble::Usage(error.to_string()))
+}
+
 /// What it says of its workload.
-pub fn work_of(record: &TestRecord) -> Work {
+fn work_of(record: &TestRecord) -> Work {
     Work {
         name: record.workload.clone(),
         keys: Some(record.keys).filter(|keys| *keys > 0),

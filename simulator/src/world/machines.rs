@@ -27,11 +27,7 @@ impl<R: Replica, A> World<R, A> {
         };
         match damage {
             Strike::Rot if others().all(|(_, machine)| !machine.disk.is_rotten() && !machine.wiped) => {
-                let machine = &mut self.machines[place];
-                machine.disk.rot(&mut machine.rng);
-                if let Some(score) = &mut self.score {
-                    score.obstacle = Some("a record of a log rots");
-                }
+                self.rot(place);
             }
             Strike::Wipe if self.machines.len() > 2 && self.machines.iter().all(|machine| !machine.wiped) => {
                 if self.machines.iter().any(|machine| machine.disk.is_rotten()) {
@@ -265,15 +261,19 @@ impl<R: Replica, A> World<R, A> {
             // The fault is in the plan that goes with the script.
             recording.mishaps.pop();
         }
-        if let Some(score) = &mut self.score {
-            score.obstacle = Some("a record of a log rots");
-        }
-        let machine = self.machine_mut(node);
-        let rots = !machine.disk.is_rotten() && machine.disk.rot(&mut machine.rng);
+        let rots = !self.machine(node).disk.is_rotten() && self.rot(usize::from(node.0) - 1);
         if ran {
             self.start(node, 0);
         }
         rots
+    }
+
+    fn rot(&mut self, place: usize) -> bool {
+        if let Some(score) = &mut self.score {
+            score.obstacle = Some("a record of a log rots");
+        }
+        let machine = &mut self.machines[place];
+        machine.disk.rot(&mut machine.rng)
     }
 
     /// What rotted on a node's disk can be read again.

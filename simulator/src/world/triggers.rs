@@ -302,7 +302,7 @@ impl<R: Replica, A> World<R, A> {
                 self.start(node, 0);
             }
             Strike::Rot => {
-                self.machine_mut(node).disk.restore();
+                self.restore_disk(node);
                 self.start(node, 0);
             }
             Strike::Pause => self.resume(node),
